@@ -1,0 +1,122 @@
+"""Claims about rate-metric curves: known answers, identities, SciPy as the referee for PCHIP."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from j4d import bd
+
+interpolate = pytest.importorskip("scipy.interpolate")
+
+rising = st.lists(st.floats(0.01, 1.0), min_size=2, max_size=9).map(np.cumsum)
+
+
+def curve(rates, metrics):
+    return bd.Curve.from_points(np.asarray(rates), np.asarray(metrics))
+
+
+@pytest.mark.filterwarnings("ignore:overflow")  # SciPy on the nearly flat
+@settings(deadline=None)
+@given(rising, st.lists(st.floats(-3, 3), min_size=9, max_size=9))
+def test_pchip_values_and_mean_equal_scipy(x, y):
+    y = np.array(y[: len(x)])
+    ours, theirs = bd.Pchip.through(x, y), interpolate.PchipInterpolator(x, y)
+    grid = np.linspace(x[0], x[-1], 57)
+    np.testing.assert_allclose(ours(grid), theirs(grid), atol=1e-9)
+    low, high = x[0] + 0.1 * (x[-1] - x[0]), x[0] + 0.85 * (x[-1] - x[0])
+    assert ours.mean(low, high) == pytest.approx(theirs.integrate(low, high) / (high - low), abs=1e-9)
+
+
+def test_pchip_is_a_straight_line_through_a_straight_line_and_nan_outside():
+    line = bd.Pchip.through(np.array([0.0, 1.0, 4.0]), np.array([1.0, 3.0, 9.0]))
+    np.testing.assert_allclose(line([0.25, 2.0, 3.7]), [1.5, 5.0, 8.4])
+    assert np.isnan(line([-0.01, 4.01])).all()
+    assert line.mean(0.5, 3.5) == pytest.approx(5.0)
+
+
+@given(rising, st.floats(0.3, 3.0))
+def test_scaling_every_rate_gives_exactly_that_bd_rate(metric, factor):
+    rates = np.exp(np.linspace(-2, 1, len(metric)))
+    value = bd.bd_rate(curve(rates, metric), curve(rates * factor, metric))
+    assert value == pytest.approx(100 * (factor - 1), abs=1e-6)
+
+
+@given(rising, st.floats(-0.5, 0.5))
+def test_lifting_every_metric_gives_exactly_that_bd_metric(metric, lift):
+    rates = np.exp(np.linspace(-2, 1, len(metric)))
+    assert bd.bd_metric(curve(rates, metric), curve(rates, metric + lift)) == pytest.approx(lift, abs=1e-9)
+
+
+def test_bd_rate_of_a_swap_is_the_inverse_ratio():
+    one, two = curve([0.2, 0.5, 1.1, 2.0], [0.2, 0.5, 0.7, 0.8]), curve([0.1, 0.4, 0.9], [0.1, 0.55, 0.75])
+    there, back = bd.bd_rate(one, two), bd.bd_rate(two, one)
+    assert there < 0 < back
+    assert (1 + there / 100) * (1 + back / 100) == pytest.approx(1.0)
+
+
+def test_half_the_rate_is_minus_fifty_percent():
+    rates, metrics = [0.2, 0.4, 0.8], [0.3, 0.6, 0.7]
+    assert bd.bd_rate(curve(rates, metrics), curve(np.array(rates) / 2, metrics)) == pytest.approx(-50.0)
+
+
+def test_curves_without_overlap_have_no_bd_rate():
+    low, high = curve([0.1, 0.2], [0.1, 0.2]), curve([0.3, 0.4], [0.6, 0.7])
+    assert np.isnan(bd.bd_rate(low, high))
+    assert np.isnan(bd.bd_metric(low, high))
+    assert np.isnan(bd.largest_gain(low, high)).all()
+    assert np.isnan(bd.bd_rate(low, curve([0.1], [0.15])))
+
+
+def test_a_dip_is_pooled_into_one_point_at_its_mean():
+    pooled = curve([1.0, 2.0, 8.0, 16.0], [0.1, 0.6, 0.4, 0.9])
+    np.testing.assert_allclose(np.exp(pooled.log_rate), [1.0, 4.0, 16.0])
+    np.testing.assert_allclose(pooled.metric, [0.1, 0.5, 0.9])
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 9), st.floats(0, 1)), min_size=1, max_size=12))
+def test_any_points_become_a_strictly_rising_curve_whatever_their_order(points):
+    rates, metrics = np.array(points).T
+    forward, backward = curve(rates, metrics), curve(rates[::-1], metrics[::-1])
+    assert (np.diff(forward.log_rate) > 0).all() and (np.diff(forward.metric) > 0).all()
+    np.testing.assert_array_equal(forward.metric, backward.metric)
+    assert metrics.min() - 1e-9 <= forward.metric[0] and forward.metric[-1] <= metrics.max() + 1e-9
+
+
+def test_rate_at_inverts_the_curve_and_does_not_extrapolate():
+    one = curve([0.2, 0.5, 1.1], [0.2, 0.5, 0.7])
+    assert one.rate_at(0.5) == pytest.approx(0.5)
+    assert 0.5 < one.rate_at(0.6) < 1.1
+    assert np.isnan(one.rate_at(0.71)) and np.isnan(one.rate_at(0.19))
+
+
+def test_largest_gain_is_found_where_the_curves_are_furthest_apart():
+    rates = [0.25, 0.5, 1.0, 2.0]
+    gain, rate = bd.largest_gain(curve(rates, [0.1, 0.3, 0.6, 0.8]), curve(rates, [0.15, 0.5, 0.65, 0.82]))
+    assert gain == pytest.approx(0.2, abs=0.01)
+    assert rate == pytest.approx(0.5, rel=0.1)
+
+
+def test_rates_must_be_positive_and_as_many_as_metrics():
+    with pytest.raises(ValueError, match="positive"):
+        curve([0.0, 1.0], [0.1, 0.2])
+    with pytest.raises(ValueError, match=r"\(2,\) and \(3,\)"):
+        curve([1.0, 2.0], [0.1, 0.2, 0.3])
+
+
+def test_bootstrap_of_a_mean_has_the_textbook_width_and_is_reproducible():
+    values = np.random.default_rng(0).normal(5, 2, size=400)
+    weights = bd.resample_weights(400, 2000, seed=1)
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    result = bd.bootstrap(lambda w: float(w @ values), weights)
+    assert result.value == pytest.approx(values.mean())
+    assert result.high - result.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
+    assert bd.bootstrap(lambda w: float(w @ values), bd.resample_weights(400, 2000, seed=1)) == result
+
+
+def test_undefined_resamples_are_counted_not_averaged():
+    result = bd.interval(1.0, [0.5, float("nan"), 1.5, float("nan")])
+    assert result.defined == 0.5 and 0.5 <= result.low < result.high <= 1.5
+    assert np.isnan(bd.interval(1.0, [float("nan")]).low)
