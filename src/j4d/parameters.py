@@ -273,16 +273,16 @@ class Profile:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the profile as JSON, whole or not at all. Raises ProfileError where that fails."""
-        from j4d import profile_file
+        from j4d.profile_file import save  # pydantic is loaded only where a profile file is touched
 
-        profile_file.save(self, path)
+        save(self, path)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Profile:
         """Read a profile written by `save`. Anything else in the file raises ProfileError, on one line."""
-        from j4d import profile_file
+        from j4d.profile_file import load
 
-        return profile_file.load(path)
+        return load(path)
 
     @staticmethod
     def builtin(name: str) -> Profile:

@@ -1,0 +1,203 @@
+"""How a profile looks in a file: the JSON format, its published schema, and a reader that trusts nothing.
+
+A file is `{"format": "j4d-profile", "version": 1, "name", "points", "provenance"}`; tables are 8 rows of 8
+steps in natural order. Reading limits the size before parsing, refuses unknown keys and versions, and turns
+every fault into one ProfileError line with the file, the place, the value and the limit. The schema is
+written by `python -m j4d.profile_file docs/profile.schema.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from typing import Annotated, Any, Literal
+
+import pydantic_core
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from j4d.errors import J4DError, ProfileError
+from j4d.files import read_limited, write_atomic
+from j4d.parameters import EncodingParameters, OperatingPoint, Profile
+from j4d.provenance import Provenance
+
+FORMAT = "j4d-profile"
+VERSION = 1
+SIZE_LIMIT = 16 * 2**20  # bytes; a point with dead zones takes about 5 kB
+SCHEMA_URL = "https://json-schema.org/draft/2020-12/schema"
+
+_Step = Annotated[int, Field(ge=1, le=255)]
+_Share = Annotated[float, Field(ge=0, le=0.5)]
+_Positive = Annotated[float, Field(gt=0)]
+_Table = Annotated[
+    list[Annotated[list[_Step], Field(min_length=8, max_length=8)]],
+    Field(min_length=8, max_length=8, description="8 rows of 8 steps, natural (row-major) order"),
+]
+_DeadZone = Annotated[
+    list[Annotated[list[_Share], Field(min_length=8, max_length=8)]],
+    Field(min_length=8, max_length=8, description="8 rows of 8, natural (row-major) order, unit: steps"),
+]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ParametersModel(_Strict):
+    """What one operating point encodes with."""
+
+    luma: _Table
+    chroma: _Table
+    sampling: Literal["4:4:4", "4:2:2", "4:2:0", "gray"] = Field(description="chroma subsampling")
+    sharpness: _Positive | None = Field(None, description="kappa = alpha q^2; null: nearest index")
+    luma_dead_zone: _DeadZone | None = None
+    chroma_dead_zone: _DeadZone | None = None
+
+
+class PointModel(_Strict):
+    """One operating point: what to encode with, and what is known of it."""
+
+    parameters: ParametersModel
+    estimated_bpp: _Positive = Field(description="bits per pixel estimated from the marginals")
+    lagrangian: Annotated[float, Field(ge=0)] | None = Field(None, description="lambda, nats per bpp")
+    measured: dict[str, float] = Field(
+        {}, description="figures by name: actual_bpp, loss, top1, agreement, ..."
+    )
+
+
+class ProvenanceModel(_Strict):
+    """Where the profile comes from."""
+
+    model: str
+    model_fingerprint: str = Field(description="sha256 of the model's weights")
+    data_fingerprint: str = Field(description="sha256 of the images")
+    image_count: Annotated[int, Field(ge=0)]
+    protocol: Literal["stored-size", "model-size"]
+    sampling: Literal["4:4:4", "4:2:2", "4:2:0", "gray"]
+    forward: str = Field(description="the simulator's forward while learning: soft, hard or sampled")
+    seed: int
+    versions: dict[str, str] = Field(description="version by package")
+    date: str = Field(description="ISO 8601")
+    settings: dict[str, JsonValue] = Field({}, description="the arguments of the learning")
+
+
+class ProfileModel(_Strict):
+    """A ladder of JPEG encoding parameters, learned by j4d for a vision model."""
+
+    format: Literal["j4d-profile"]
+    version: Literal[1]
+    name: str
+    points: list[PointModel] = Field(min_length=1, description="strictly increasing estimated_bpp")
+    provenance: ProvenanceModel
+
+
+def schema() -> str:
+    """The JSON schema of a profile file, as `docs/profile.schema.json` publishes it."""
+    body = ProfileModel.model_json_schema()
+    return json.dumps({"$schema": SCHEMA_URL, **body, "title": "j4d profile"}, indent=2) + "\n"
+
+
+def dump(profile: Profile) -> bytes:
+    """The profile as the bytes of a file, one table row per line."""
+    points = [
+        {
+            "parameters": point.parameters.to_json(),
+            "estimated_bpp": point.estimated_bpp,
+            "lagrangian": point.lagrangian,
+            "measured": point.measured,
+        }
+        for point in profile.points
+    ]
+    provenance = {name: getattr(profile.provenance, name) for name in Provenance.__dataclass_fields__}
+    body = {"format": FORMAT, "version": VERSION, "name": profile.name, "points": points}
+    text = json.dumps({**body, "provenance": provenance}, indent=1, allow_nan=False)
+    number = r"-?[0-9][0-9.eE+-]*"  # no string holds a raw newline, so this meets lists of numbers only
+    rows = re.compile(rf"\[\n +{number}(?:,\n +{number})*\n +\]")
+    return (
+        rows.sub(lambda row: re.sub(r"\n +", " ", row[0]).replace("[ ", "[")[:-2] + "]", text) + "\n"
+    ).encode()
+
+
+def parse(data: bytes) -> Profile:
+    """The inverse of `dump`. Raises ProfileError for anything but a valid profile of this version."""
+    try:
+        head = pydantic_core.from_json(data, allow_inf_nan=False)
+    except ValueError as error:
+        raise ProfileError(f"not valid JSON (is the file cut short?): {error}") from None
+    if not isinstance(head, dict) or head.get("format") != FORMAT:
+        raise ProfileError(f'not a j4d profile: "format" is not "{FORMAT}"')
+    version = head.get("version")
+    if type(version) is int and version > VERSION:
+        raise ProfileError(f"made by a newer j4d: version {version}, this one reads {VERSION}; upgrade j4d")
+    if type(version) is not int or version != VERSION:
+        raise ProfileError(f"version {_short(version)} is not one that j4d reads; this one reads {VERSION}")
+    try:
+        body = ProfileModel.model_validate_json(data)
+    except ValidationError as error:
+        raise ProfileError(_first_fault(error)) from None
+    points = (
+        OperatingPoint(
+            EncodingParameters(**dict(point.parameters)),
+            point.estimated_bpp,
+            point.lagrangian,
+            point.measured,
+        )
+        for point in body.points
+    )
+    return Profile(body.name, tuple(points), Provenance(**dict(body.provenance)))
+
+
+def save(profile: Profile, path: str | os.PathLike[str]) -> None:
+    """Write the profile to `path`, whole or not at all. Raises ProfileError where that fails."""
+    try:
+        data = dump(profile)
+        if len(data) > SIZE_LIMIT:
+            raise ProfileError(f"{len(data)} bytes, more than the limit of {SIZE_LIMIT}; keep fewer points")
+        parse(data)  # what cannot be read back is not written
+        write_atomic(path, data)
+    except ProfileError as error:
+        raise ProfileError(f"{os.fspath(path)}: {error}") from None
+    except (OSError, ValueError) as error:
+        raise ProfileError(
+            f"{os.fspath(path)}: cannot write: {getattr(error, 'strerror', None) or error}"
+        ) from None
+
+
+def load(path: str | os.PathLike[str]) -> Profile:
+    """Read a profile from `path`. Raises ProfileError, one line, for whatever is wrong with the file."""
+    name = os.fspath(path)
+    try:
+        data = read_limited(path, SIZE_LIMIT)
+        if data is None:
+            raise ProfileError(f"larger than {SIZE_LIMIT} bytes, the limit of a profile")
+        return parse(data)
+    except J4DError as error:
+        raise ProfileError(f"{name}: {error}") from None
+    except (OSError, ValueError) as error:
+        raise ProfileError(f"{name}: cannot read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _first_fault(error: ValidationError) -> str:
+    """One line for the first fault: its place in the file, the value and the limit."""
+    fault = error.errors(include_url=False, include_context=False)[0]
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"])
+    place = "".join(steps).lstrip(".") or "the file"
+    place = place if place.isprintable() and len(place) < 120 else _short(place)
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if fault["type"] == "missing":
+        return f"{place} is missing{more}"
+    if fault["type"] == "extra_forbidden":
+        return f"{place} is not a key of a version {VERSION} profile{more}"
+    message = fault["msg"][0].lower() + fault["msg"][1:]
+    value = "" if isinstance(fault["input"], (list, dict)) else f" is {_short(fault['input'])}"
+    return f"{place}{value}: {message}{more}"
+
+
+if __name__ == "__main__":
+    write_atomic(sys.argv[1], schema().encode())
