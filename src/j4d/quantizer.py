@@ -1,0 +1,204 @@
+"""The probabilistic quantizer: pmf over indices, its soft value with a closed-form gradient, its hard limit, its samples.
+
+With u = c/q the pmf over indices k is
+
+    P(k | c)  proportional to  exp(-kappa ((u - k)^2 + 2 d |k|)),      kappa = alpha q^2,
+
+the J4D quantizer (arXiv 2606.16185) for d = 0. The dead zone d, in steps, is the weighting by marginal^tau of a
+rate-distortion-optimal test channel when the marginal is Laplacian; in the hard limit it moves every threshold away from
+zero by d. Beyond the five indices nearest the mode the mass is below exp(-6 kappa) and is left out.
+
+Everything here is a function of a handful of exponentials per coefficient. Nothing of window size is kept for the
+backward pass: it recomputes the moments, a cache-sized chunk at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from j4d.errors import ParameterError
+
+Forward = Literal["soft", "hard", "sampled"]
+FORWARDS: tuple[Forward, ...] = ("soft", "hard", "sampled")
+SHARPNESS_RANGE = (1.0, 80.0)  # below, five indices are too few; above, float32 cannot hold exp(-kappa)
+_OFFSETS = (-2, -1, 0, 1, 2)
+_CHUNK = 1 << 16  # coefficients a chunk: the dozen temporaries of one stay in a core's L2 cache
+
+
+def index_limit(like: Tensor) -> Tensor:
+    """Largest |index| that baseline JPEG can carry, (8, 8): 1024 for DC (only -1024 occurs), 1023 for AC."""
+    limit = torch.full((8, 8), 1023.0, dtype=like.dtype, device=like.device)
+    limit[0, 0] = 1024.0
+    return limit
+
+
+def nearest(coefficients: Tensor, step: Tensor, dead_zone: Tensor | None = None) -> Tensor:
+    """The hard limit: sign(c) max(0, floor(|c|/q + 1/2 - d)), ties away from zero as libjpeg has them.
+
+    coefficients (..., 8, 8); step and dead_zone (8, 8). Returns float indices, clamped to the legal range.
+    """
+    magnitude = coefficients.abs().div_(step).add_(0.5)
+    if dead_zone is not None:
+        magnitude = magnitude.sub_(dead_zone).clamp_(min=0)
+    magnitude = torch.minimum(magnitude.floor_(), index_limit(step))
+    return magnitude.copysign_(coefficients)
+
+
+class Window:
+    """The five indices nearest to the mode of each coefficient's pmf and their probabilities.
+
+    Works on magnitudes: `sign` restores the side. base (N, 8, 8) is the (non-negative) index nearest to |u| - d, weights
+    are five tensors (N, 8, 8) for base - 2 .. base + 2 that sum to one; the indices below zero are those across zero.
+    """
+
+    def __init__(self, coefficients: Tensor, step: Tensor, sharpness: Tensor, dead_zone: Tensor | None) -> None:
+        self.magnitude = torch.minimum(coefficients.abs() / step, index_limit(step))
+        shifted = self.magnitude if dead_zone is None else self.magnitude - dead_zone
+        self.base = shifted.round().clamp_(min=0)
+        fraction = shifted.sub(self.base) if dead_zone is None else shifted.sub_(self.base)
+        # weight of offset j relative to offset 0: exp(kappa (2 f j - j^2))
+        up = torch.exp(sharpness * (2 * fraction - 1))
+        down = torch.exp(sharpness * (-2 * fraction - 1))
+        tail = torch.exp(-2 * sharpness)
+        w = [down * down * tail, down, torch.ones_like(up), up, up * up * tail]
+        if dead_zone is not None:  # across zero |k| grows again: 4 kappa d for each index below zero
+            below = torch.exp(-4 * sharpness * dead_zone)
+            w[1] = torch.where(self.base < 1, w[1] * below, w[1])
+            w[0] = torch.where(self.base < 1, w[0] * below * below, torch.where(self.base < 2, w[0] * below, w[0]))
+        total = w[0] + w[1] + w[2] + w[3] + w[4]
+        self.weights = [x / total for x in w]
+
+    def mean(self, values: list[Tensor] | None = None) -> Tensor:
+        """Mean of the offset j, or of `values` given for each of the five."""
+        w = self.weights
+        if values is None:
+            return (w[3] - w[1]) + 2 * (w[4] - w[0])
+        return sum((a * b for a, b in zip(w, values, strict=True)), torch.zeros_like(w[0]))
+
+    def offset_variance(self, mean: Tensor) -> Tensor:
+        """Variance of the index."""
+        w = self.weights
+        return (w[3] + w[1]) + 4 * (w[4] + w[0]) - mean * mean
+
+    def indices(self) -> list[Tensor]:
+        """The five indices, on the side of zero where the coefficient is positive."""
+        return [self.base + j for j in _OFFSETS]
+
+
+def _chunks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Slices of (N, 8, 8) tensors that fit in cache; whole tensors on an accelerator or under the compiler."""
+    n = tensors[0].shape[0]
+    size = n if tensors[0].is_cuda or torch.compiler.is_compiling() else _CHUNK // 64
+    for start in range(0, n, max(size, 1)):
+        yield tuple(t[start : start + size] for t in tensors)
+
+
+def sample(
+    coefficients: Tensor, step: Tensor, sharpness: Tensor, dead_zone: Tensor | None, generator: torch.Generator | None
+) -> Tensor:
+    """One index per coefficient drawn from its pmf, float (..., 8, 8)."""
+    flat = coefficients.reshape(-1, 8, 8)
+    result = torch.empty_like(flat)
+    uniform = torch.rand(flat.shape, generator=generator, device=flat.device, dtype=flat.dtype)
+    for c, draw, out in _chunks(flat, uniform, result):
+        window = Window(c, step, sharpness, dead_zone)
+        index = window.base - 2
+        cumulative = torch.zeros_like(c)
+        for weight in window.weights[:-1]:
+            cumulative = cumulative + weight
+            index = index + (draw >= cumulative)
+        out.copy_(index.clamp(min=-1023).minimum(index_limit(c)) * torch.where(c < 0, -1.0, 1.0))
+    return result.view(coefficients.shape)
+
+
+class _Quantize(torch.autograd.Function):
+    """Dequantized coefficients; forward soft, hard or sampled, backward always that of the soft value q E[k]."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        coefficients: Tensor,
+        step: Tensor,
+        sharpness: Tensor,
+        dead_zone: Tensor | None,
+        mode: Forward,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        ctx.save_for_backward(coefficients, step, sharpness, dead_zone)
+        if mode == "sampled":
+            return sample(coefficients, step, sharpness, dead_zone, generator) * step
+        flat = coefficients.reshape(-1, 8, 8)
+        result = torch.empty_like(flat)
+        for c, out in _chunks(flat, result):
+            if mode == "hard":
+                torch.mul(nearest(c, step, dead_zone), step, out=out)
+            else:
+                window = Window(c, step, sharpness, dead_zone)
+                torch.mul((window.base + window.mean()).copysign_(c), step, out=out)
+        return result.view(coefficients.shape)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        coefficients, step, sharpness, dead_zone = ctx.saved_tensors
+        need_c, need_step, need_sharpness, need_dead_zone = ctx.needs_input_grad[:4]
+        d_c = torch.empty_like(coefficients.reshape(-1, 8, 8)) if need_c else None
+        d_step = torch.zeros_like(step) if need_step else None
+        d_sharpness = torch.zeros_like(step) if need_sharpness else None
+        d_dead_zone = torch.zeros_like(step) if need_dead_zone else None
+        start = 0
+        for c, g in _chunks(coefficients.reshape(-1, 8, 8), gradient.reshape(-1, 8, 8)):
+            window = Window(c, step, sharpness, dead_zone)
+            mean = window.mean()
+            slope = 2 * sharpness * window.offset_variance(mean)  # dE[k]/du
+            if d_c is not None:
+                torch.mul(g, slope, out=d_c[start : start + len(c)])
+            start += len(c)
+            if d_step is None and d_sharpness is None and d_dead_zone is None:
+                continue
+            signed = g.mul(torch.where(c < 0, -1.0, 1.0))
+            if d_step is not None:
+                d_step += (signed * (window.base + mean - window.magnitude * slope)).sum(0)
+            if d_sharpness is not None or d_dead_zone is not None:
+                absolute = [k.abs() for k in window.indices()]
+                covariance = window.mean([a * j for a, j in zip(absolute, _OFFSETS, strict=True)])
+                covariance = covariance - window.mean(absolute) * mean  # Cov(k, |k|)
+                if d_dead_zone is not None:
+                    d_dead_zone += (signed * covariance).sum(0).mul(-2 * sharpness * step)
+                if d_sharpness is not None:
+                    energy = [(window.magnitude - k) ** 2 for k in window.indices()]
+                    if dead_zone is not None:
+                        energy = [e + 2 * dead_zone * a for e, a in zip(energy, absolute, strict=True)]
+                    moment = window.mean([e * j for e, j in zip(energy, _OFFSETS, strict=True)])
+                    d_sharpness += (signed * (window.mean(energy) * mean - moment)).sum(0).mul(step)
+        if d_sharpness is not None:
+            d_sharpness = d_sharpness.sum_to_size(sharpness.shape)
+        d_c = None if d_c is None else d_c.view(coefficients.shape)
+        return d_c, d_step, d_sharpness, d_dead_zone, None, None
+
+
+def quantize(
+    coefficients: Tensor,
+    step: Tensor,
+    sharpness: Tensor | float,
+    dead_zone: Tensor | None = None,
+    *,
+    forward: Forward = "soft",
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Quantize and dequantize, differentiably: (..., 8, 8) coefficients to (..., 8, 8) dequantized coefficients.
+
+    step, dead_zone: (8, 8). sharpness: kappa, a scalar or (8, 8), in 1..80. forward picks the values: "soft" the mean
+    of the pmf, "hard" the nearest index, "sampled" an index drawn with `generator`; the gradient is the soft value's,
+
+        d(q E[k])/dq = E[k] - 2 kappa u Var[k],      dE[k]/dc = 2 kappa Var[k] / q,
+
+    and in the same way for kappa and d. Raises ParameterError for an unknown forward.
+    """
+    if forward not in FORWARDS:
+        raise ParameterError(f"forward {forward!r} is not one of {', '.join(FORWARDS)}")
+    kappa = torch.as_tensor(sharpness, dtype=coefficients.dtype, device=coefficients.device)
+    return _Quantize.apply(coefficients, step, kappa, dead_zone, forward, generator)  # type: ignore[no-any-return,no-untyped-call]
