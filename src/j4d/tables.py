@@ -71,9 +71,7 @@ def check_table(table: Any, name: str) -> npt.NDArray[np.int32]:
     except ValueError:
         raise ParameterError(f"{name} table: rows differ in length; a table is 8 rows of 8 steps") from None
     if array.shape != (8, 8):
-        raise ParameterError(
-            f"{name} table: shape {array.shape}, expected (8, 8) in natural (row-major) order"
-        )
+        raise ParameterError(f"{name} table: shape {array.shape}, expected (8, 8) in natural (row-major) order")
     if not np.issubdtype(array.dtype, np.integer):
         raise ParameterError(f"{name} table: type {array.dtype}, expected integers; round the steps first")
     wrong = np.argwhere((array < 1) | (array > MAX_STEP))
