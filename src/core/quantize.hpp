@@ -1,0 +1,108 @@
+// The quantizer: which index k a coefficient c gets under step q. With u = c / q, dead zone d and sharpness
+// kappa,
+//
+//     P(k given c) is proportional to exp(-kappa ((u - k)^2 + 2 d |k|))
+//
+// over the five indices nearest u that a baseline file may hold. Its limit of large kappa is
+//
+//     k = sign(u) max(0, floor(|u| + 1/2 - d)),
+//
+// which for d = 0 is libjpeg's rounding, half away from zero.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+
+#include "geometry.hpp"
+#include "random.hpp"
+
+namespace j4d {
+
+// What the Huffman codes of baseline JPEG reach (T.81 F.1.2): AC magnitudes of 10 bits, and DC values whose
+// differences have 11 bits.
+struct IndexRange {
+    int low;
+    int high;
+};
+
+constexpr IndexRange index_range(int frequency) {
+    return frequency == 0 ? IndexRange{-1024, 1023} : IndexRange{-1023, 1023};
+}
+
+constexpr int kWindow = 5;
+
+// Indices first .. first + 4 and their probabilities; an index outside the legal range has probability 0.
+struct Pmf {
+    int first;
+    std::array<double, kWindow> probability;
+};
+
+// The index for u = c / q in the deterministic limit. Double division is exact enough: c is a multiple of
+// 1/8, so u is a tie or at least 1 / (16 q) away from one.
+inline int nearest_index(double u, double dead_zone, IndexRange range) {
+    const int magnitude = std::max(0, static_cast<int>(std::floor(std::abs(u) + (0.5 - dead_zone))));
+    return std::clamp(u < 0 ? -magnitude : magnitude, range.low, range.high);
+}
+
+inline Pmf index_pmf(double u, double dead_zone, double sharpness, IndexRange range) {
+    Pmf pmf{nearest_index(u, 0.0, range) - kWindow / 2, {}};
+    std::array<double, kWindow> energy;
+    double least = HUGE_VAL;
+    for (int j = 0; j < kWindow; ++j) {
+        const int k = pmf.first + j;
+        const bool legal = range.low <= k && k <= range.high;
+        energy[j] = legal ? (u - k) * (u - k) + 2.0 * dead_zone * std::abs(k) : HUGE_VAL;
+        least = std::min(least, energy[j]);
+    }
+    double total = 0.0;
+    for (int j = 0; j < kWindow; ++j) {
+        pmf.probability[j] = std::exp(-sharpness * (energy[j] - least));
+        total += pmf.probability[j];
+    }
+    for (double& probability : pmf.probability) probability /= total;
+    return pmf;
+}
+
+// The index at which the cumulative probability passes `uniform`, a number in (0, 1).
+inline int draw_index(const Pmf& pmf, double uniform) {
+    double passed = 0.0;
+    int last = 0;
+    for (int j = 0; j < kWindow; ++j) {
+        if (pmf.probability[j] == 0.0) continue;
+        passed += pmf.probability[j];
+        last = pmf.first + j;
+        if (uniform < passed) break;
+    }
+    return last;
+}
+
+// One component's quantizer: natural order throughout.
+struct Quantizer {
+    const std::int32_t* steps;  // 64 steps, 1..255
+    const double* dead_zones;   // 64 dead zones in [0, 1/2], in steps
+    double sharpness;           // kappa > 0; infinity is the deterministic limit
+    std::uint64_t seed;
+    std::uint32_t component;
+
+    // `coefficients`: 64 outputs of the integer FDCT, 8 x the coefficient; `block`: row-major number of the
+    // block.
+    void operator()(const std::int16_t* coefficients, std::uint32_t block, std::int16_t* indices) const {
+        for (int quad = 0; quad < kBlockSize / 4; ++quad) {
+            const Words words = std::isinf(sharpness) ? Words{} : random_words(seed, component, block, quad);
+            for (int lane = 0; lane < 4; ++lane) {
+                const int frequency = 4 * quad + lane;
+                const IndexRange range = index_range(frequency);
+                const double u = coefficients[frequency] / (8.0 * steps[frequency]);
+                const int k = std::isinf(sharpness)
+                                  ? nearest_index(u, dead_zones[frequency], range)
+                                  : draw_index(index_pmf(u, dead_zones[frequency], sharpness, range),
+                                               to_uniform(words[lane]));
+                indices[frequency] = static_cast<std::int16_t>(k);
+            }
+        }
+    }
+};
+
+}  // namespace j4d
