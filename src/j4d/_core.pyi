@@ -1,0 +1,43 @@
+"""The native core. Callers have checked values; shapes, sizes and types are checked here once more (ValueError,
+TypeError). Order is natural (row-major) throughout. `sampling` is (components, horizontal, vertical): 1 or 3
+components, and luma samples per chroma sample along each axis."""
+
+import numpy as np
+import numpy.typing as npt
+
+class JpegError(ValueError): ...
+
+def forward_dct(image: npt.NDArray[np.uint8], sampling: tuple[int, int, int]) -> list[npt.NDArray[np.int16]]:
+    """(H, W, 3), or (H, W, 1) for one component, to 8 x coefficient, (By, Bx, 8, 8) per component."""
+
+def quantize(
+    coefficients: npt.NDArray[np.int16],
+    steps: npt.NDArray[np.int32],
+    dead_zones: npt.NDArray[np.float64],
+    sharpness: float,
+    seed: int,
+    component: int,
+) -> npt.NDArray[np.int16]:
+    """8 x coefficient (By, Bx, 8, 8) to indices; infinite sharpness is the deterministic limit."""
+
+def write(
+    planes: list[npt.NDArray[np.int16]],
+    tables: list[npt.NDArray[np.int32]],
+    sampling: tuple[int, int, int],
+    height: int,
+    width: int,
+    *,
+    progressive: bool,
+    jfif: bool,
+    restart_interval: int,
+    markers: list[tuple[int, bytes]],
+) -> bytes:
+    """Indices (By, Bx, 8, 8) per component to a JPEG file. Raises JpegError."""
+
+def read(
+    data: bytes, *, max_pixels: int, max_scans: int
+) -> tuple[tuple[npt.NDArray[np.int16], ...], tuple[npt.NDArray[np.int32], ...], tuple[int, int, int], int, int]:
+    """A JPEG file to (planes, tables, sampling, height, width). Raises JpegError."""
+
+def uniform(seed: int, component: int, block: int, frequency: int) -> float:
+    """The number in (0, 1) that decides the index of one coefficient."""

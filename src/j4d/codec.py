@@ -1,0 +1,240 @@
+"""JPEG bytes in and out: encode pixels with `EncodingParameters`, decode, and read or write the quantized
+coefficients themselves.
+
+    >>> data = encode(image, EncodingParameters.from_quality(50))   # uint8 (H, W, 3) -> bytes
+    >>> decode(data).shape == image.shape
+    True
+
+What `encode` writes is an ordinary baseline or progressive JPEG file that every decoder reads. The arithmetic is
+native (`j4d._core`); this module checks the user's values and puts the steps together. No PyTorch here.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from j4d import _core
+from j4d.errors import CodecError, ImageError, ParameterError
+from j4d.markers import segments
+from j4d.parameters import EncodingParameters, check_sampling
+from j4d.tables import check_table
+
+MAX_SIDE = 65500  # libjpeg's JPEG_MAX_DIMENSION; the format's own limit is 65535
+MAX_PIXELS = 1 << 28  # of a file that is read, checked before memory is taken
+MAX_SCANS = 500  # of a progressive file that is read; each costs time over the whole picture
+
+# Components, and luma samples per chroma sample: horizontally, vertically.
+_FACTORS = {"4:4:4": (3, 1, 1), "4:2:2": (3, 2, 1), "4:2:0": (3, 2, 2), "gray": (1, 1, 1)}
+_SAMPLING = {factors: sampling for sampling, factors in _FACTORS.items()}
+
+Indices = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, eq=False)
+class Coefficients:
+    """What a JPEG file holds, undone to the quantized coefficients; natural order throughout.
+
+    planes: int16 indices, (By, Bx, 8, 8) per component (Y, or Y, Cb, Cr), only blocks that hold picture.
+    tables: (8, 8) int32 steps, one per plane. sampling: one of SAMPLINGS. height, width: pixels.
+    Raises CodecError where these do not fit each other, ParameterError for an unknown sampling.
+    """
+
+    planes: tuple[Indices, ...]
+    tables: tuple[npt.NDArray[np.int32], ...]
+    sampling: str
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        shapes = plane_shapes(self.height, self.width, self.sampling)
+        got = tuple(plane.shape for plane in self.planes)
+        if got != shapes:
+            raise CodecError(
+                f"planes of shapes {got} for {self.width} x {self.height} pixels at {self.sampling}, expected {shapes}"
+            )
+        if any(plane.dtype != np.int16 for plane in self.planes):
+            raise CodecError(f"planes of types {[str(plane.dtype) for plane in self.planes]}, expected int16")
+        if len(self.tables) != len(self.planes):
+            raise CodecError(f"{len(self.tables)} tables for {len(self.planes)} planes, expected one per plane")
+
+
+def plane_shapes(height: int, width: int, sampling: str) -> tuple[tuple[int, int, int, int], ...]:
+    """The shape (By, Bx, 8, 8) of each component's plane. Raises CodecError outside 1..65500 pixels."""
+    components, horizontal, vertical = _FACTORS[check_sampling(sampling)]
+    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
+        raise CodecError(f"size {width} x {height} is outside 1..{MAX_SIDE} pixels, libjpeg's limit")
+    luma = (-(-height // 8), -(-width // 8), 8, 8)
+    chroma = (-(-height // (8 * vertical)), -(-width // (8 * horizontal)), 8, 8)
+    return (luma, chroma, chroma)[:components]
+
+
+def forward_dct(image: npt.NDArray[np.uint8], sampling: str) -> tuple[Indices, ...]:
+    """Colour transform, downsampling and integer DCT of libjpeg-turbo's default ("islow") path, bit for bit.
+
+    image: uint8 (H, W, 3) RGB; also (H, W) for sampling "gray". Returns one int16 array (By, Bx, 8, 8) per
+    component in natural order, 8 x the orthonormal coefficient. Raises ImageError, ParameterError.
+    """
+    pixels = _check_image(image, check_sampling(sampling))
+    return tuple(_core.forward_dct(pixels, _FACTORS[sampling]))
+
+
+def quantize(
+    image: npt.NDArray[np.uint8], parameters: EncodingParameters, *, seed: int = 0, deterministic: bool = False
+) -> Coefficients:
+    """The quantized coefficients that `encode` writes.
+
+    With u = c / q, index k is drawn with probability proportional to exp(-sharpness ((u - k)^2 + 2 d |k|)), d the
+    dead zone, over the five indices nearest u; the draw is a pure function of (seed, component, block, frequency).
+    Where `deterministic` is set or the parameters' sharpness is None, k = sign(u) max(0, floor(|u| + 1/2 - d)),
+    which for d = 0 is libjpeg's rounding. seed: 0..2^64 - 1. Raises ImageError, ParameterError.
+    """
+    _check_parameters(parameters)
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 1 << 64:
+        raise ParameterError(f"seed {seed!r} is not an integer 0..2^64-1")
+    sharpness = math.inf if deterministic or parameters.sharpness is None else parameters.sharpness
+    planes, tables = [], []
+    for component, coefficients in enumerate(forward_dct(image, parameters.sampling)):
+        steps = parameters.chroma if component else parameters.luma
+        dead_zones = parameters.chroma_dead_zone if component else parameters.luma_dead_zone
+        if dead_zones is None:
+            dead_zones = np.zeros((8, 8))
+        planes.append(_core.quantize(coefficients, steps, dead_zones, sharpness, int(seed), component))
+        tables.append(steps)
+    height, width = image.shape[:2]
+    return Coefficients(tuple(planes), tuple(tables), parameters.sampling, height, width)
+
+
+def encode(
+    image: npt.NDArray[np.uint8],
+    parameters: EncodingParameters,
+    *,
+    seed: int = 0,
+    deterministic: bool = False,
+    progressive: bool = False,
+    jfif: bool = False,
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    xmp: bytes | None = None,
+    restart_interval: int = 0,
+) -> bytes:
+    """Encode uint8 pixels, (H, W, 3) RGB, to a JPEG file; (H, W) too where the sampling is "gray".
+
+    Same arguments, same bytes. `seed` and `deterministic` choose the indices (see `quantize`), the rest the file
+    around them (see `write_coefficients`). Raises ImageError, ParameterError, CodecError.
+    """
+    return write_coefficients(
+        quantize(image, parameters, seed=seed, deterministic=deterministic),
+        progressive=progressive,
+        jfif=jfif,
+        icc=icc,
+        exif=exif,
+        xmp=xmp,
+        restart_interval=restart_interval,
+    )
+
+
+def write_coefficients(
+    coefficients: Coefficients,
+    *,
+    progressive: bool = False,
+    jfif: bool = False,
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    xmp: bytes | None = None,
+    restart_interval: int = 0,
+) -> bytes:
+    """Write quantized coefficients to a JPEG file, with Huffman codes optimized for them.
+
+    progressive: libjpeg's standard script of scans. jfif: write the 18-byte JFIF header, which no decoder needs.
+    icc, exif, xmp: metadata to embed. restart_interval: MCUs between restart markers, 0 for none, up to 65535.
+    Raises CodecError where an index is outside what baseline Huffman codes hold (AC -1023..1023, difference of
+    neighbouring DC -2047..2047) or metadata do not fit, ParameterError for a wrong table or restart interval.
+    """
+    if isinstance(restart_interval, bool) or not isinstance(restart_interval, (int, np.integer)):
+        raise ParameterError(f"restart interval {restart_interval!r} is not an integer")
+    if not 0 <= restart_interval <= 65535:
+        raise ParameterError(f"restart interval {restart_interval} is outside 0..65535 MCUs")
+    try:
+        return _core.write(
+            [np.ascontiguousarray(plane) for plane in coefficients.planes],
+            [check_table(table, f"component {i}") for i, table in enumerate(coefficients.tables)],
+            _FACTORS[coefficients.sampling],
+            coefficients.height,
+            coefficients.width,
+            progressive=progressive,
+            jfif=jfif,
+            restart_interval=int(restart_interval),
+            markers=segments(icc=icc, exif=exif, xmp=xmp),
+        )
+    except _core.JpegError as error:
+        raise CodecError(f"these coefficients make no JPEG file: {error}") from None
+
+
+def read_coefficients(data: bytes) -> Coefficients:
+    """Read the quantized coefficients of a JPEG file: YCbCr at 4:4:4, 4:2:2 or 4:2:0, or gray; 8 bits a sample.
+
+    Raises CodecError where the file is damaged in any way, is of another kind, or is larger than 2^28 pixels.
+    """
+    try:
+        planes, tables, factors, height, width = _core.read(
+            _check_bytes(data), max_pixels=MAX_PIXELS, max_scans=MAX_SCANS
+        )
+    except _core.JpegError as error:
+        raise CodecError(f"cannot read this JPEG file: {error}") from None
+    return Coefficients(planes, tables, _SAMPLING[factors], height, width)
+
+
+def decode(data: bytes) -> npt.NDArray[np.uint8]:
+    """Decode a JPEG file with Pillow's libjpeg-turbo to uint8 (H, W, 3) RGB, orientation as stored; gray is repeated.
+
+    Raises CodecError where the file ends early, is no RGB, YCbCr or gray JPEG, or is larger than 2^28 pixels.
+    """
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    try:
+        with JpegImageFile(io.BytesIO(_check_bytes(data))) as picture:
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                raise CodecError(f"the picture has {width} x {height} pixels, more than the limit of {MAX_PIXELS}")
+            if picture.mode not in ("RGB", "L"):
+                raise CodecError(f"the picture is of mode {picture.mode}; only RGB, YCbCr and gray are handled")
+            return np.asarray(picture.convert("RGB"))
+    except CodecError:
+        raise
+    # What Pillow raises from damaged headers.
+    except (OSError, SyntaxError, ValueError, LookupError, TypeError, EOFError, struct.error) as error:
+        raise CodecError(f"cannot decode this JPEG file: {error}") from None
+
+
+def _check_bytes(data: Any) -> bytes:
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise CodecError(f"a {type(data).__name__} is no JPEG file; expected its bytes")
+    return bytes(data)
+
+
+def _check_parameters(parameters: Any) -> None:
+    if not isinstance(parameters, EncodingParameters):
+        raise ParameterError(f"a {type(parameters).__name__} is no EncodingParameters; of a profile, take .at(...)")
+
+
+def _check_image(image: Any, sampling: str) -> npt.NDArray[np.uint8]:
+    """The image as contiguous (H, W, channels), or ImageError."""
+    if not isinstance(image, np.ndarray):
+        raise ImageError(f"image is a {type(image).__name__}, expected a NumPy array uint8 (H, W, 3)")
+    gray = sampling == "gray" and image.ndim == 2
+    if not gray and (image.ndim != 3 or image.shape[2] != 3):
+        also = " or (H, W)" if sampling == "gray" else ""
+        raise ImageError(f"image of shape {image.shape}, expected (H, W, 3){also} for sampling {sampling}")
+    if image.dtype != np.uint8:
+        raise ImageError(f"image of type {image.dtype}, expected uint8 in 0..255")
+    height, width = image.shape[:2]
+    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
+        raise ImageError(f"image of {width} x {height} pixels, libjpeg writes 1..{MAX_SIDE} a side; cut or scale it")
+    return np.ascontiguousarray(image[:, :, None] if gray else image)
