@@ -2,8 +2,7 @@
 validation.
 
 Every table here and in the rest of the package is in natural (row-major) order, shape (8, 8): row =
-vertical frequency, column = horizontal frequency. Zigzag exists only at the file edge (`j4d.export` and the
-native core).
+vertical frequency, column = horizontal frequency. Zigzag exists only at the file edge (the native core).
 """
 
 from __future__ import annotations
