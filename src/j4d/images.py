@@ -1,0 +1,246 @@
+"""Where images come from: a folder with or without labels, or arrays, as one indexable `ImageSet`.
+
+Every image comes out as uint8 RGB (H, W, 3), upright (EXIF orientation applied), decoded when asked
+for, so a set of any size takes little memory. Files are untrusted: a size limit before
+decoding, a short list of formats, and any fault of a file is an ImageError with its name.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from j4d.errors import DataError, ImageError
+from j4d.files import read_limited
+
+SUFFIXES = (".bmp", ".gif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+PIXEL_LIMIT = 2**27  # per image; below the 1.79e8 at which Pillow itself refuses to open a file
+LABEL_FILE_LIMIT = 2**28  # bytes
+
+RGBImage = npt.NDArray[np.uint8]
+
+
+def _open(path: str | os.PathLike[str]) -> Image.Image:
+    """Open an image file, header only. Raises ImageError."""
+    name = os.fspath(path)
+    try:
+        image = Image.open(path, formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise ImageError(f"{name}: more than {PIXEL_LIMIT} pixels, the limit; scale it down") from None
+    except UnidentifiedImageError:
+        raise ImageError(f"{name}: not an image ({', '.join(FORMATS)} are read); remove it") from None
+    except Exception as error:  # Pillow's readers raise a dozen types on damaged bytes
+        raise ImageError(f"{name}: cannot be opened: {getattr(error, 'strerror', None) or error}") from None
+    if image.width * image.height > PIXEL_LIMIT:
+        image.close()
+        raise ImageError(f"{name}: {image.width}x{image.height} is more than {PIXEL_LIMIT} pixels; scale it down")
+    return image
+
+
+def read_image(path: str | os.PathLike[str]) -> RGBImage:
+    """Decode an image file to uint8 RGB (H, W, 3), upright.
+
+    Gray and palette become RGB, alpha is dropped (the colours under it stay, as torchvision's loader
+    does), CMYK is converted, 16-bit gray keeps its upper byte, of several frames the first is read.
+    Raises ImageError.
+    """
+    with _open(path) as image:
+        try:
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I;16"):
+                upright = Image.fromarray((np.asarray(upright).astype(np.uint16) >> 8).astype(np.uint8))
+            if upright.mode in ("I", "F"):
+                raise ImageError(f"mode {upright.mode} has more than 8 bits per sample; convert it to 8 bits")
+            return np.array(upright.convert("RGB"))
+        except Exception as error:  # as in _open
+            raise ImageError(f"{os.fspath(path)}: cannot be decoded: {error}") from None
+
+
+def check_image(image: Any, name: str) -> RGBImage:
+    """Return `image` if it is uint8 (H, W, 3) with pixels, else raise ImageError with shape and type."""
+    array = np.asarray(image)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
+        raise ImageError(f"{name}: {array.dtype} of shape {array.shape}, expected uint8 RGB (H, W, 3)")
+    return array
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageSet:
+    """Images by index, with labels or without.
+
+    paths: one per image (for arrays, a made-up name). labels: (N,) int64 class numbers, or None. root:
+    the folder that the paths are named from. Indexing and iteration decode afresh each time.
+    """
+
+    name: str
+    paths: tuple[Path, ...]
+    labels: npt.NDArray[np.int64] | None = None
+    root: Path = Path()
+    arrays: tuple[RGBImage, ...] | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        if self.labels is not None:
+            labels = np.asarray(self.labels)
+            if labels.shape != (len(self.paths),) or labels.dtype.kind not in "iu":
+                raise DataError(
+                    f"{self.name}: labels are {labels.dtype} of shape {labels.shape}, expected one integer for each "
+                    f"of {len(self.paths)} images"
+                )
+            labels = labels.astype(np.int64)
+            labels.setflags(write=False)
+            object.__setattr__(self, "labels", labels)
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Iterable[RGBImage], labels: Sequence[int] | npt.NDArray[Any] | None = None, name: str = "arrays"
+    ) -> ImageSet:
+        """A set of uint8 RGB arrays (H, W, 3), any sizes. Raises ImageError and DataError."""
+        images = tuple(check_image(array, f"{name}[{i}]") for i, array in enumerate(arrays))
+        if not images:
+            raise DataError(f"{name}: no images")
+        paths = tuple(Path(f"{i:08d}") for i in range(len(images)))
+        return cls(name, paths, None if labels is None else np.asarray(labels), arrays=images)
+
+    def __repr__(self) -> str:
+        return f"ImageSet({self.name!r}, {len(self)} images{'' if self.labels is None else ', labelled'})"
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> RGBImage:
+        return read_image(self.paths[index]) if self.arrays is None else self.arrays[index]
+
+    def __iter__(self) -> Iterator[RGBImage]:
+        return (self[i] for i in range(len(self)))
+
+    def subset(self, indices: Iterable[int]) -> ImageSet:
+        """The images at `indices`, in that order."""
+        chosen = [int(i) for i in indices]
+        return ImageSet(
+            self.name,
+            tuple(self.paths[i] for i in chosen),
+            None if self.labels is None else self.labels[chosen],
+            self.root,
+            None if self.arrays is None else tuple(self.arrays[i] for i in chosen),
+        )
+
+    def split(self, count: int, *, seed: int = 0) -> tuple[ImageSet, ImageSet]:
+        """Two disjoint parts, `count` images drawn with `seed` and the rest, each in the old order."""
+        if not 0 <= count <= len(self):
+            raise DataError(f"{self.name}: cannot take {count} of {len(self)} images")
+        order = np.random.default_rng(seed).permutation(len(self))
+        return self.subset(np.sort(order[:count])), self.subset(np.sort(order[count:]))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hexadecimal sha256 over names and bytes: the same on every machine, in whatever order the images are."""
+        rows = []
+        for i, path in enumerate(self.paths):
+            relative = path.relative_to(self.root).as_posix()
+            name = unicodedata.normalize("NFC", relative).encode(errors="surrogateescape")
+            rows.append(hashlib.sha256(name).digest() + self._digest(i))
+        return hashlib.sha256(b"".join(sorted(rows))).hexdigest()
+
+    def _digest(self, index: int) -> bytes:
+        if self.arrays is not None:
+            array = self.arrays[index]
+            return hashlib.sha256(repr(array.shape).encode() + array.tobytes()).digest()
+        digest = hashlib.sha256()
+        try:
+            with open(self.paths[index], "rb") as file:
+                while block := file.read(2**20):
+                    digest.update(block)
+        except OSError as error:
+            raise ImageError(f"{self.paths[index]}: cannot be read: {error.strerror}") from None
+        return digest.digest()
+
+
+def load_images(
+    folder: str | os.PathLike[str], *, labels: str | os.PathLike[str] | None = None, split: str | None = None
+) -> ImageSet:
+    """All images below `folder`, sorted by name, with labels where there is a label file.
+
+    labels: a CSV file with columns file (path from the folder), label (integer class number) and maybe
+    split; by default `labels.csv` in the folder where there is one. It must name every image. split:
+    keep only those rows. Hidden files and other suffixes are passed over; headers are checked now,
+    pixels when decoded. Raises DataError for folder and labels, ImageError naming a file that is not an
+    image.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise DataError(f"{root}: {'is a file' if root.exists() else 'no such folder'}; expected a folder of images")
+    names = sorted(_image_names(root))
+    if not names:
+        raise DataError(f"{root}: no images below this folder (suffixes {' '.join(SUFFIXES)})")
+    default = root / "labels.csv"
+    numbers = None
+    if labels is not None or default.is_file():
+        rows = _read_labels(Path(labels) if labels is not None else default, names, split)
+        names = [name for name in names if name in rows]
+        numbers = np.array([rows[name] for name in names], np.int64)
+    elif split is not None:
+        raise DataError(f"{root}: split {split!r} needs a label file with a split column; there is no {default}")
+    paths = tuple(root / name for name in names)
+    for path in paths:
+        _open(path).close()
+    return ImageSet(root.resolve().name + (f"/{split}" if split else ""), paths, numbers, root)
+
+
+def _image_names(root: Path) -> Iterator[str]:
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
+                yield (Path(folder) / name).relative_to(root).as_posix()
+
+
+def _read_labels(path: Path, names: list[str], split: str | None) -> dict[str, int]:
+    """Label by image name, of the rows in `split`. Raises DataError unless rows and `names` match one to one."""
+    try:
+        data = read_limited(path, LABEL_FILE_LIMIT)
+        if data is None:
+            raise DataError(f"{path}: larger than {LABEL_FILE_LIMIT} bytes, the limit of a label file")
+        table = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+        rows = list(table)
+    except OSError as error:
+        raise DataError(f"{path}: cannot read the label file: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a CSV text file in UTF-8: {error}") from None
+    columns = table.fieldnames or []
+    missing = [column for column in ("file", "label", *(["split"] if split else [])) if column not in columns]
+    if missing:
+        raise DataError(f"{path}: no column {missing[0]!r}; the first line is {','.join(columns)!r}")
+    listed = Counter(row["file"] for row in rows)
+    known = set(names)
+    for name, count in listed.items():
+        if name not in known:
+            raise DataError(f"{path}: {name!r} is not an image in the folder")
+        if count > 1:
+            raise DataError(f"{path}: {name!r} is listed {count} times")
+    if bare := [name for name in names if name not in listed]:
+        raise DataError(f"{path}: {len(bare)} images have no label, the first is {bare[0]!r}; add rows for them")
+    chosen = [row for row in rows if split is None or row["split"] == split]
+    if not chosen:
+        found = ", ".join(sorted({str(row["split"]) for row in rows}))
+        raise DataError(f"{path}: no row has split {split!r}; there are: {found}")
+    return {row["file"]: _label(path, row["file"], row["label"]) for row in chosen}
+
+
+def _label(path: Path, name: str, text: Any) -> int:
+    if not isinstance(text, str) or not text.strip().isdecimal() or len(text) > 18:
+        raise DataError(f"{path}: label {text!r} of {name!r} is not a class number 0, 1, 2, ...")
+    return int(text)
