@@ -1,0 +1,43 @@
+"""What tests share: photographs, the folder of real data, seeds, and one thread each for steady results."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by PyTorch when it is first imported
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+settings.register_profile("j4d", deadline=None, derandomize=True)
+settings.load_profile("j4d")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def photographs() -> dict[str, np.ndarray]:
+    """Photographs from scikit-image's wheel by name, uint8 (H, W, 3)."""
+    data = pytest.importorskip("skimage.data")
+    return {name: np.asarray(getattr(data, name)()) for name in ("astronaut", "chelsea", "coffee", "rocket")}
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real photographs and weights that J4D_DATA names; without it the test is skipped."""
+    if "J4D_DATA" not in os.environ:
+        pytest.skip("J4D_DATA is not set; it names the folder of real photographs (see CONTRIBUTING.md)")
+    return Path(os.environ["J4D_DATA"]).resolve(strict=True)
+
+
+@pytest.fixture(scope="session")
+def kodak(data_root: Path) -> dict[str, np.ndarray]:
+    """The Kodak photographs by file name, uint8 (H, W, 3)."""
+    from PIL import Image
+
+    return {path.name: np.asarray(Image.open(path).convert("RGB")) for path in sorted(data_root.glob("kodak/*.webp"))}

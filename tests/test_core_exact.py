@@ -1,0 +1,102 @@
+"""The deterministic encoder is libjpeg-turbo's: the same coefficients, and the same bytes once the scan begins.
+
+The other side is Pillow's bundled libjpeg-turbo, given the same tables, with its default (islow) DCT.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from jpeg_file import tables_in_file
+from PIL import Image
+
+from j4d import codec
+from j4d.parameters import SAMPLINGS, EncodingParameters
+
+PILLOW_SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
+
+
+def pillow_encode(image: np.ndarray, parameters: EncodingParameters, **options: bool) -> bytes:
+    picture = Image.fromarray(image)
+    tables = [parameters.luma.ravel().tolist(), parameters.chroma.ravel().tolist()]
+    if parameters.sampling == "gray":
+        picture, tables = picture.convert("L"), tables[:1]
+    else:
+        options["subsampling"] = PILLOW_SUBSAMPLING[parameters.sampling]
+    file = io.BytesIO()
+    picture.save(file, "JPEG", qtables=tables, **options)
+    return file.getvalue()
+
+
+def differing_indices(image: np.ndarray, parameters: EncodingParameters) -> int:
+    ours = codec.quantize(image, parameters, deterministic=True)
+    theirs = codec.read_coefficients(pillow_encode(image, parameters))
+    assert (ours.sampling, ours.height, ours.width) == (theirs.sampling, theirs.height, theirs.width)
+    assert all(np.array_equal(a, b) for a, b in zip(ours.tables, theirs.tables, strict=True))
+    return sum(int((a != b).sum()) for a, b in zip(ours.planes, theirs.planes, strict=True))
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_every_coefficient_equals_libjpeg_turbos_at_every_size(sampling: str, rng: np.random.Generator) -> None:
+    finest = EncodingParameters.from_quality(100, sampling)
+    for height in range(1, 66):
+        for width in range(1, 66):
+            image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+            assert differing_indices(image, finest) == 0, (height, width)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_every_coefficient_equals_libjpeg_turbos_with_random_tables(sampling: str, rng: np.random.Generator) -> None:
+    for _ in range(30):
+        luma, chroma = rng.integers(1, 256, (2, 8, 8))
+        image = rng.choice(np.array([0, 1, 127, 128, 254, 255], np.uint8), (40, 56, 3))
+        assert differing_indices(image, EncodingParameters(luma, chroma, sampling)) == 0
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@pytest.mark.parametrize("quality", [5, 25, 50, 75, 90, 97, 100])
+def test_every_coefficient_of_photographs_equals_libjpeg_turbos(
+    sampling: str, quality: int, photographs: dict[str, np.ndarray]
+) -> None:
+    for name, image in photographs.items():
+        assert differing_indices(image, EncodingParameters.from_quality(quality, sampling)) == 0, name
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_every_coefficient_of_kodak_equals_libjpeg_turbos(sampling: str, kodak: dict[str, np.ndarray]) -> None:
+    for number, (name, image) in enumerate(kodak.items()):
+        for quality in (1 + number % 33, 50 + number, 100):
+            assert differing_indices(image, EncodingParameters.from_quality(quality, sampling)) == 0, name
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@pytest.mark.parametrize("progressive", [False, True])
+def test_bytes_equal_libjpeg_turbos_from_the_first_scan_on(
+    sampling: str, progressive: bool, photographs: dict[str, np.ndarray]
+) -> None:
+    parameters = EncodingParameters.from_quality(60, sampling)
+    for image in photographs.values():
+        ours = codec.encode(image, parameters, deterministic=True, progressive=progressive)
+        theirs = pillow_encode(image, parameters, optimize=True, progressive=progressive)
+        assert ours[ours.index(b"\xff\xda") :] == theirs[theirs.index(b"\xff\xda") :]
+        assert {n: t.tolist() for n, t in tables_in_file(ours).items()} == {
+            n: t.tolist() for n, t in tables_in_file(theirs).items()
+        }
+
+
+def test_gray_pixels_and_gray_rgb_make_the_same_file(photographs: dict[str, np.ndarray]) -> None:
+    gray = np.ascontiguousarray(photographs["chelsea"][:, :, 1])
+    parameters = EncodingParameters.from_quality(70, "gray")
+    assert codec.encode(gray, parameters) == codec.encode(np.repeat(gray[:, :, None], 3, 2), parameters)
+
+
+def test_forward_dct_is_eight_times_the_orthonormal_transform(rng: np.random.Generator) -> None:
+    from scipy.fft import dctn
+
+    gray = rng.integers(0, 256, (16, 24), dtype=np.uint8)
+    blocks = gray.reshape(2, 8, 3, 8).swapaxes(1, 2) - 128.0
+    exact = 8 * dctn(blocks, axes=(2, 3), norm="ortho")
+    (plane,) = codec.forward_dct(gray, "gray")
+    assert np.abs(plane - exact).max() < 1.5, "islow rounds to whole eighths, and its first pass to 2 bits"
