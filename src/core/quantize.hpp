@@ -3,7 +3,8 @@
 //
 //     P(k given c) is proportional to exp(-kappa ((u - k)^2 + 2 d |k|))
 //
-// over the five indices nearest u that a baseline file may hold. Its limit of large kappa is
+// over the five indices around the likeliest, as far as a baseline file may hold them; for kappa >= 1 the others
+// together have a probability below exp(-6 kappa). Its limit of large kappa is
 //
 //     k = sign(u) max(0, floor(|u| + 1/2 - d)),
 //
@@ -47,7 +48,7 @@ inline int nearest_index(double u, double dead_zone, IndexRange range) {
 }
 
 inline Pmf index_pmf(double u, double dead_zone, double sharpness, IndexRange range) {
-    Pmf pmf{nearest_index(u, 0.0, range) - kWindow / 2, {}};
+    Pmf pmf{nearest_index(u, dead_zone, range) - kWindow / 2, {}};
     std::array<double, kWindow> energy;
     double least = HUGE_VAL;
     for (int j = 0; j < kWindow; ++j) {

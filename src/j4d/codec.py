@@ -91,9 +91,9 @@ def quantize(
     """The quantized coefficients that `encode` writes.
 
     With u = c / q, index k is drawn with probability proportional to exp(-sharpness ((u - k)^2 + 2 d |k|)), d the
-    dead zone, over the five indices nearest u; the draw is a pure function of (seed, component, block, frequency).
-    Where `deterministic` is set or the parameters' sharpness is None, k = sign(u) max(0, floor(|u| + 1/2 - d)),
-    which for d = 0 is libjpeg's rounding. seed: 0..2^64 - 1. Raises ImageError, ParameterError.
+    dead zone, over the five indices around the likeliest; the draw is a pure function of (seed, component, block,
+    frequency). Where `deterministic` is set or the parameters' sharpness is None, the index is the limit of great
+    sharpness, k = sign(u) max(0, floor(|u| + 1/2 - d)), which for d = 0 is libjpeg's rounding. seed: 0..2^64 - 1. Raises ImageError, ParameterError.
     """
     _check_parameters(parameters)
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 1 << 64:
