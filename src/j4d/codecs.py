@@ -1,0 +1,186 @@
+"""Codecs as `evaluate` sees them: a ladder of settings, and four verbs as in numcodecs.
+
+A codec is one small object with `encode`, `decode`, `get_config` and `from_config`; its configuration
+is JSON, so that every measured file can be made again. Here: default JPEG (Annex K tables) and learned
+profiles. A rival is one more class of this shape.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from j4d import codec as jpeg
+from j4d.errors import ParameterError
+from j4d.parameters import EncodingParameters, Profile
+
+Image = NDArray[np.uint8]
+Setting = int | float | str
+Self = TypeVar("Self", bound="Codec")
+
+DEFAULT_QUALITIES = (5, 10, 15, 20, 30, 40, 50, 65, 75, 85, 95)
+
+
+class Codec(Protocol):
+    """What `evaluate` needs of a codec. `settings` run from small to large rate."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def settings(self) -> tuple[Setting, ...]: ...
+
+    def encode(self, image: Image, setting: Setting) -> bytes:
+        """A whole file from uint8 RGB (H, W, 3); the same bytes whenever it is called."""
+        ...
+
+    def decode(self, data: bytes) -> Image:
+        """uint8 RGB (H, W, 3), the size of what was encoded."""
+        ...
+
+    def estimated_bpp(self, setting: Setting) -> float | None:
+        """The rate expected of `setting` in bits per pixel, None where the codec makes no estimate."""
+        ...
+
+    def get_config(self) -> dict[str, Any]:
+        """JSON values, with the codec's `id`, from which `from_config` makes an equal codec."""
+        ...
+
+    @classmethod
+    def from_config(cls: type[Self], config: Mapping[str, Any]) -> Self: ...
+
+
+class DefaultJPEG:
+    """JPEG as everybody writes it: Annex K tables scaled by IJG quality, optimized Huffman, plain rounding.
+
+    Settings are the qualities, integers 1..100. Raises ParameterError for another quality or sampling.
+    """
+
+    id = "default-jpeg"
+
+    def __init__(
+        self,
+        qualities: Sequence[int] = DEFAULT_QUALITIES,
+        *,
+        sampling: str = "4:2:0",
+        name: str = "default JPEG",
+    ) -> None:
+        if not qualities:
+            raise ParameterError("default JPEG needs at least one quality, got none")
+        self.name = name
+        self.sampling = sampling
+        self._parameters = {q: EncodingParameters.from_quality(q, sampling) for q in sorted(set(qualities))}
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        return tuple(self._parameters)
+
+    def encode(self, image: Image, setting: Setting) -> bytes:
+        return jpeg.encode(image, self._parameters[int(setting)], deterministic=True)
+
+    def decode(self, data: bytes) -> Image:
+        return jpeg.decode(data)
+
+    def estimated_bpp(self, setting: Setting) -> float | None:
+        return None
+
+    def parameters(self, setting: Setting) -> EncodingParameters:
+        return self._parameters[int(setting)]
+
+    def get_config(self) -> dict[str, Any]:
+        qualities = list(self._parameters)
+        return {"id": self.id, "qualities": qualities, "sampling": self.sampling, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> DefaultJPEG:
+        return cls(config["qualities"], sampling=config["sampling"], name=config["name"])
+
+
+class LearnedJPEG:
+    """The operating points of a profile, or of any list of encoding parameters; settings are their positions.
+
+    `seed` draws the indices where the points have a sharpness; `deterministic` takes the nearest index
+    instead. Raises ParameterError where there is no point.
+    """
+
+    id = "learned-jpeg"
+
+    def __init__(
+        self,
+        source: Profile | Sequence[EncodingParameters],
+        *,
+        name: str | None = None,
+        seed: int = 0,
+        deterministic: bool = False,
+    ) -> None:
+        if isinstance(source, Profile):
+            self._parameters = tuple(point.parameters for point in source.points)
+            self._estimates: tuple[float | None, ...] = tuple(p.estimated_bpp for p in source.points)
+            name = name or source.name
+        else:
+            self._parameters = tuple(source)
+            self._estimates = (None,) * len(self._parameters)
+        if not self._parameters:
+            raise ParameterError("a learned codec needs at least one operating point, got none")
+        self.name = name or "learned"
+        self.seed = seed
+        self.deterministic = deterministic
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        return tuple(range(len(self._parameters)))
+
+    def encode(self, image: Image, setting: Setting) -> bytes:
+        return jpeg.encode(image, self._parameters[int(setting)], seed=self.seed, deterministic=self.deterministic)
+
+    def decode(self, data: bytes) -> Image:
+        return jpeg.decode(data)
+
+    def estimated_bpp(self, setting: Setting) -> float | None:
+        return self._estimates[int(setting)]
+
+    def parameters(self, setting: Setting) -> EncodingParameters:
+        return self._parameters[int(setting)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "seed": self.seed,
+            "deterministic": self.deterministic,
+            "parameters": [parameters.to_json() for parameters in self._parameters],
+            "estimated_bpp": list(self._estimates),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> LearnedJPEG:
+        points = [EncodingParameters.from_json(point) for point in config["parameters"]]
+        made = cls(points, name=config["name"], seed=config["seed"], deterministic=config["deterministic"])
+        made._estimates = tuple(config["estimated_bpp"])
+        return made
+
+
+class EncodeCache:
+    """Files already encoded, kept in memory, so that several models are measured without encoding again.
+
+    Pass one to several `evaluate` calls. Keyed by the codec's configuration, the setting and the pixels.
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[tuple[str, Setting, bytes], bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def encode(self, codec: Codec, image: Image, setting: Setting) -> bytes:
+        config = json.dumps(codec.get_config(), sort_keys=True)
+        pixels = hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).digest()
+        key = (hashlib.sha256(config.encode()).hexdigest(), setting, pixels)
+        if key not in self._files:
+            self._files[key] = codec.encode(image, setting)
+        return self._files[key]
