@@ -107,7 +107,7 @@ class Curve:
 
     @classmethod
     def from_points(cls, rate: ArrayLike, metric: ArrayLike) -> Curve:
-        """Sort by rate and pool, as the module's docstring says. Rates in any unit, > 0; NaN points are dropped.
+        """Sort by rate and pool, as the module's docstring says. Rates in any unit, > 0; NaN points dropped.
 
         ValueError if the shapes differ or a rate is not positive.
         """
@@ -226,7 +226,7 @@ def resample_weights(count: int, resamples: int, seed: int) -> Floats:
 
 
 def interval(value: float, resampled: ArrayLike, *, level: float = 0.95) -> Interval:
-    """Percentile interval at `level` around `value` from bootstrap values; NaN (undefined) ones are left out."""
+    """Percentile interval at `level` around `value` from bootstrap values; undefined (NaN) ones left out."""
     samples = np.asarray(resampled, dtype=np.float64)
     known = samples[np.isfinite(samples)]
     if known.size == 0 or not np.isfinite(value):
