@@ -74,11 +74,21 @@ jvirt_barray_ptr* reserve_arrays(jpeg_compress_struct& info, const Frame& frame)
     return arrays;
 }
 
+// libjpeg checks AC magnitudes as it codes them, but a progressive scan codes them shifted right.
+bool ac_within_range(const std::int16_t* row, std::size_t size) {
+    int beyond = 0;
+    for (std::size_t i = 0; i < size; ++i) {
+        beyond |= i % kBlockSize != 0 && (row[i] < -1023 || row[i] > 1023);
+    }
+    return beyond == 0;
+}
+
 void fill_array(jpeg_compress_struct& info, jvirt_barray_ptr array, Grid grid, const std::int16_t* plane) {
     const std::size_t row_size = static_cast<std::size_t>(grid.columns) * kBlockSize;
     for (int y = 0; y < grid.rows; ++y) {
         JBLOCKARRAY rows = info.mem->access_virt_barray(reinterpret_cast<j_common_ptr>(&info), array,
                                                         static_cast<JDIMENSION>(y), 1, TRUE);
+        if (!ac_within_range(plane + y * row_size, row_size)) ERREXIT(&info, JERR_BAD_DCT_COEF);
         std::memcpy(rows[0], plane + y * row_size, row_size * sizeof(std::int16_t));
     }
 }
