@@ -93,7 +93,8 @@ def quantize(
     With u = c / q, index k is drawn with probability proportional to exp(-sharpness ((u - k)^2 + 2 d |k|)), d the
     dead zone, over the five indices around the likeliest; the draw is a pure function of (seed, component, block,
     frequency). Where `deterministic` is set or the parameters' sharpness is None, the index is the limit of great
-    sharpness, k = sign(u) max(0, floor(|u| + 1/2 - d)), which for d = 0 is libjpeg's rounding. seed: 0..2^64 - 1. Raises ImageError, ParameterError.
+    sharpness, k = sign(u) max(0, floor(|u| + 1/2 - d)), which for d = 0 is libjpeg's rounding. seed: 0..2^64 - 1.
+    Raises ImageError, ParameterError.
     """
     _check_parameters(parameters)
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 1 << 64:
@@ -194,7 +195,8 @@ def read_coefficients(data: bytes) -> Coefficients:
 def decode(data: bytes) -> npt.NDArray[np.uint8]:
     """Decode a JPEG file with Pillow's libjpeg-turbo to uint8 (H, W, 3) RGB, orientation as stored; gray is repeated.
 
-    Raises CodecError where the file ends early, is no RGB, YCbCr or gray JPEG, or is larger than 2^28 pixels.
+    Raises CodecError where the file ends before its picture does, is no RGB, YCbCr or gray JPEG, or is larger than
+    2^28 pixels.
     """
     from PIL.JpegImagePlugin import JpegImageFile
 
