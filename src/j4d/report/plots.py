@@ -1,0 +1,117 @@
+"""Pictures of an evaluation: rate-accuracy curves with their intervals, quantization tables as heat maps.
+
+Figures are drawn on matplotlib's Agg canvas without pyplot: no window, no global state, the same PNG
+bytes for the same figures.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from j4d.parameters import EncodingParameters
+from j4d.results import METRICS, Evaluation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's palette, told apart with any colour vision; the reference is black.
+COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = "osD^vP*"
+
+
+def curve_figure(evaluation: Evaluation) -> Figure:
+    """Accuracy and loss over actual rate, one line per codec, 95 % bootstrap bands."""
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 2)
+    for axis, metric in zip(axes, (evaluation.accuracy, evaluation.loss), strict=True):
+        _curve(axis, evaluation, metric)
+    axes[0].legend(loc="lower right", frameon=False)
+    record = evaluation.record
+    title = f"{record.get('model', 'model')}, {len(evaluation.pixels)} images"
+    figure.suptitle(f"{title}, {record.get('protocol', '')} protocol", fontsize=11)
+    return figure
+
+
+def _curve(axis: Axes, evaluation: Evaluation, metric: str) -> None:
+    for i, result in enumerate(evaluation.codecs):
+        points = sorted(evaluation.points(result), key=lambda point: point.bpp.value)
+        rates = [point.bpp.value for point in points]
+        spans = [point.metrics[metric] for point in points]
+        style: dict[str, Any] = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+        axis.plot(rates, [span.value for span in spans], markersize=4, label=result.name, **style)
+        axis.fill_between(
+            rates,
+            [span.low for span in spans],
+            [span.high for span in spans],
+            color=style["color"],
+            alpha=0.13,
+            linewidth=0,
+        )
+    axis.axhline(float(evaluation.uncompressed[metric].mean()), color="grey", linestyle=":", linewidth=1)
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    low, high = axis.get_xlim()
+    axis.set_xticks([t for t in (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 8) if low <= t <= high])
+    what = METRICS[metric]
+    axis.set_ylabel(f"{what.label}{f' ({what.unit})' if what.unit else ''}")
+    axis.set_xlabel("actual rate, whole files (bits per pixel)")
+    axis.set_title("dotted: uncompressed", loc="left", fontsize=8, color="grey")
+    axis.grid(alpha=0.25)
+
+
+def nearest_quality(parameters: EncodingParameters) -> int:
+    """The IJG quality whose Annex K luma table has the nearest mean log step."""
+    target = float(np.log(parameters.luma).mean())
+    qualities = range(1, 101)
+    means = [np.log(EncodingParameters.from_quality(q).luma).mean() for q in qualities]
+    return qualities[int(np.argmin(np.abs(np.array(means) - target)))]
+
+
+def tables_figure(points: Sequence[tuple[str, EncodingParameters]]) -> Figure:
+    """A row per (title, parameters): learned luma and chroma steps beside Annex K's at the nearest quality.
+
+    Colours are log steps on one scale, 1 to 255; row 0, column 0 of each table is DC.
+    """
+    figure = Figure(figsize=(13, 3.5 * len(points) + 0.3), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(points), 4, squeeze=False)
+    for row, (title, parameters) in zip(axes, points, strict=True):
+        quality = nearest_quality(parameters)
+        default = EncodingParameters.from_quality(quality)
+        _table(row[0], parameters.luma, f"{title}: luma")
+        _table(row[1], parameters.chroma, "chroma")
+        _table(row[2], default.luma, f"Annex K at quality {quality}: luma")
+        _table(row[3], default.chroma, "chroma")
+    return figure
+
+
+def _table(axis: Axes, table: np.ndarray[Any, Any], title: str) -> None:
+    axis.imshow(table, norm=LogNorm(1, 255), cmap="viridis")
+    for (y, x), step in np.ndenumerate(table):
+        colour = "white" if step < 40 else "black"
+        axis.text(x, y, str(step), ha="center", va="center", fontsize=7, color=colour)
+    axis.set_title(title, fontsize=9)
+    axis.set_xticks([])
+    axis.set_yticks([])
+
+
+def pick(count: int, most: int = 4) -> list[int]:
+    """At most `most` positions of 0..count-1, evenly spread, ends included."""
+    return sorted({round(i) for i in np.linspace(0, count - 1, min(count, most))})
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG bytes, without date or version, at 130 dots per inch."""
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=130, metadata={"Software": None})
+    return out.getvalue()

@@ -1,0 +1,147 @@
+"""Tables for a terminal: an evaluation, its comparisons, a profile. Made with rich."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from j4d import bd
+from j4d.parameters import EncodingParameters, Profile
+from j4d.provenance import Provenance
+from j4d.results import METRICS, Comparison, Evaluation
+
+
+def points_table(evaluation: Evaluation) -> Table:
+    """A row per codec and setting, ordered by codec, rates small to large."""
+    names = [evaluation.accuracy, evaluation.loss]
+    if evaluation.accuracy == "top1":
+        names.insert(1, "agreement")
+    table = Table(title=_title(evaluation), title_justify="left")
+    for column in ("codec", "setting"):
+        table.add_column(column)
+    for column in ("actual bpp", "estimated bpp", *(METRICS[name].label for name in names)):
+        table.add_column(column, justify="right")
+    clean = [span_text(evaluation.uncompressed_mean(name)) for name in names]
+    table.add_row("uncompressed", "", "", "", *clean, style="dim")
+    for codec in evaluation.codecs:
+        table.add_section()
+        for point in evaluation.points(codec):
+            estimate = "" if point.estimated_bpp is None else f"{point.estimated_bpp:.3f}"
+            figures = [span_text(point.metrics[name]) for name in names]
+            table.add_row(codec.name, str(point.setting), f"{point.bpp.value:.3f}", estimate, *figures)
+    return table
+
+
+def _title(evaluation: Evaluation) -> str:
+    record = evaluation.record
+    what = f"{record.get('model', 'model')} on {len(evaluation.pixels)} images"
+    return f"{what}, {record.get('protocol', '?')} protocol, whole-file rates, 95 % intervals"
+
+
+def span_text(span: bd.Interval, digits: int = 3) -> str:
+    if not math.isfinite(span.low):
+        return f"{span.value:.{digits}f}"
+    return f"{span.value:.{digits}f} [{span.low:.{digits}f}, {span.high:.{digits}f}]".replace("[", "\\[")
+
+
+def comparison_lines(evaluation: Evaluation) -> Iterator[str]:
+    """Plain sentences, rich markup: BD-rate on accuracy and loss, rate cuts, the largest gain."""
+    for comparison in evaluation.comparisons:
+        metric = METRICS[comparison.metric]
+        if comparison.metric not in (evaluation.accuracy, evaluation.loss):
+            continue
+        yield (
+            f"[bold]{comparison.codec}[/bold] against {comparison.reference}, equal {metric.label}: "
+            f"BD-rate {_percent(comparison.bd_rate)}"
+        )
+        if comparison.rate_cuts:
+            yield from _accuracy_lines(comparison, metric.label)
+
+
+def _accuracy_lines(comparison: Comparison, label: str) -> Iterator[str]:
+    gain = comparison.largest_gain
+    if math.isfinite(gain.value):
+        points = bd.Interval(100 * gain.value, 100 * gain.low, 100 * gain.high)
+        where = f"at {comparison.gain_bpp:.3g} bpp"
+        yield f"  largest {label} gain at equal rate: {span_text(points, 1)} points {where}"
+    for cut in comparison.rate_cuts:
+        rates = f"{_rate(cut.reference_bpp)} -> {_rate(cut.bpp)}"
+        change = f", {_percent(cut.change)}" if math.isfinite(cut.change.value) else ""
+        yield f"  rate at {100 * cut.loss:g} % {label} loss: {rates}{change}"
+
+
+def _rate(value: float) -> str:
+    return f"{value:.3f} bpp" if math.isfinite(value) else "not reached"
+
+
+def _percent(span: bd.Interval) -> str:
+    if not math.isfinite(span.value):
+        return "not defined (the curves share no range)"
+    interval = f" \\[{span.low:+.1f}, {span.high:+.1f}]" if math.isfinite(span.low) else ""
+    partial = f", defined in {span.defined:.0%} of resamples" if span.defined < 0.95 else ""
+    return f"{span.value:+.1f} %{interval}{partial}"
+
+
+def profile_table(profile: Profile) -> Table:
+    """A row per operating point: rates, lambda, quality along the ladder, measured figures."""
+    measured = sorted({name for point in profile.points for name in point.measured})
+    table = Table(title=f"{profile.name}: {len(profile.points)} operating points", title_justify="left")
+    for column in ("index", "quality", "estimated bpp", "lambda", "sharpness", "dead zone", *measured):
+        table.add_column(column.replace("_", " "), justify="right")
+    low, high = (math.log(profile.points[i].estimated_bpp) for i in (0, -1))
+    for index, point in enumerate(profile.points):
+        where = (math.log(point.estimated_bpp) - low) / (high - low) if high > low else 0.0
+        parameters = point.parameters
+        table.add_row(
+            str(index),
+            f"{100 * where:.0f}",
+            f"{point.estimated_bpp:.3f}",
+            "" if point.lagrangian is None else f"{point.lagrangian:g}",
+            "nearest" if parameters.sharpness is None else f"{parameters.sharpness:.3g}",
+            "no" if parameters.luma_dead_zone is None and parameters.chroma_dead_zone is None else "yes",
+            *(f"{point.measured[name]:.4g}" if name in point.measured else "" for name in measured),
+        )
+    return table
+
+
+def steps_table(title: str, steps: NDArray[np.int32]) -> Table:
+    """An (8, 8) table of steps as a grid, DC top left."""
+    table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 0, 0, 1))
+    for _ in range(8):
+        table.add_column(justify="right", min_width=3)
+    for row in steps:
+        table.add_row(*(str(step) for step in row))
+    return table
+
+
+def parameters_tables(parameters: EncodingParameters) -> Table:
+    """Luma and chroma steps side by side."""
+    grid = Table.grid(padding=(0, 4))
+    grid.add_row(steps_table("luma steps", parameters.luma), steps_table("chroma steps", parameters.chroma))
+    return grid
+
+
+def provenance_table(provenance: Provenance) -> Table:
+    """Two columns: what, and its value."""
+    table = Table(show_header=False, box=None, title="provenance", title_justify="left")
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name in provenance.__dataclass_fields__:
+        value = getattr(provenance, name)
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{key} {item}" for key, item in value.items())
+        table.add_row(name.replace("_", " "), Text(str(value)))
+    return table
+
+
+def print_evaluation(evaluation: Evaluation, console: Console) -> None:
+    """The curve and the sentences that compare the codecs."""
+    console.print(points_table(evaluation))
+    for line in comparison_lines(evaluation):
+        console.print(line)
