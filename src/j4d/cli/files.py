@@ -1,0 +1,149 @@
+"""`j4d encode` and `j4d decode`: pictures to JPEG files and back. No PyTorch.
+
+Where each file goes is decided, and every setting checked, before the first
+one is written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from j4d.cli.options import SamplingName, operating_point
+from j4d.errors import DataError, ImageError
+
+JPEG_SUFFIXES = (".jpg", ".jpeg")
+
+
+def encode(
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder for the files, or a .jpg name for one.", show_default=False),
+    ],
+    profile: Annotated[Path | None, typer.Option("--profile", "-p", help="Profile file from `j4d learn`.")] = None,
+    index: Annotated[int | None, typer.Option(help="Operating point of the profile; -1 is the largest rate.")] = None,
+    bpp: Annotated[float | None, typer.Option(help="Estimated bits per pixel, interpolated along the profile.")] = None,
+    quality: Annotated[float | None, typer.Option(help="0 to 100 along the profile: smallest to largest rate.")] = None,
+    jpeg_quality: Annotated[
+        int | None, typer.Option(help="No profile: default JPEG (Annex K tables) at IJG quality 1..100.")
+    ] = None,
+    sampling: Annotated[
+        SamplingName | None, typer.Option(help="Chroma sampling, with --jpeg-quality; a profile has its own.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the probabilistic quantizer.")] = 0,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Nearest index instead of a random draw.")
+    ] = False,
+    progressive: Annotated[bool, typer.Option("--progressive", help="Write progressive files.")] = False,
+) -> None:
+    """Encode images as ordinary JPEG files with learned parameters, or with default JPEG's.
+
+    Say where on the profile with one of --index, --bpp or --quality. The rate
+    printed is actual: all bytes of the file over the pixels of the picture.
+    Metadata of the source (EXIF, ICC) are not copied; the orientation is
+    applied.
+
+    \b
+      j4d encode photo.png -o photo.jpg --profile profile.json --bpp 0.5
+      j4d encode photos/ -o encoded/ --profile profile.json --quality 40
+      j4d encode photos/*.webp -o default/ --jpeg-quality 30 --sampling 4:2:0
+    """
+    from j4d import codec
+    from j4d.files import write_atomic
+    from j4d.images import read_image
+
+    parameters = operating_point(profile, index, bpp, quality, jpeg_quality, sampling)
+    total_bytes = total_pixels = 0
+    plan = _plan(_expand(images), out, JPEG_SUFFIXES)
+    for source, target in plan:
+        image = read_image(source)
+        try:
+            data = codec.encode(image, parameters, seed=seed, deterministic=deterministic, progressive=progressive)
+        except ImageError as error:
+            raise ImageError(f"{source}: {error}") from None
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(target, data)
+        pixels = image.shape[0] * image.shape[1]
+        total_bytes, total_pixels = total_bytes + len(data), total_pixels + pixels
+        typer.echo(f"{target}  {len(data)} bytes  {8 * len(data) / pixels:.3f} bpp")
+    if len(plan) > 1:
+        rate = 8 * total_bytes / total_pixels
+        typer.echo(f"{len(plan)} files  {total_bytes} bytes  {rate:.3f} bpp over all pixels")
+
+
+def decode(
+    images: Annotated[list[Path], typer.Argument(help="JPEG files, or folders of them.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder for the PNG files, or a .png name for one.", show_default=False),
+    ],
+) -> None:
+    """Decode JPEG files to PNG, pixel by pixel what the evaluation's decoder sees.
+
+    \b
+      j4d decode photo.jpg -o photo.png
+      j4d decode encoded/*.jpg -o pixels/
+    """
+    import io
+
+    from PIL import Image
+
+    from j4d import codec
+    from j4d.errors import CodecError
+    from j4d.files import read_limited, write_atomic
+
+    for source, target in _plan(_expand(images), out, (".png",)):
+        data = read_limited(source, 1 << 30)
+        if data is None:
+            raise CodecError(f"{source}: larger than 1 GiB, which no JPEG picture within the limits is")
+        try:
+            pixels = codec.decode(data)
+        except CodecError as error:
+            raise CodecError(f"{source}: {error}") from None
+        encoded = io.BytesIO()
+        Image.fromarray(pixels).save(encoded, format="PNG")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(target, encoded.getvalue())
+        typer.echo(f"{target}  {pixels.shape[1]} x {pixels.shape[0]} pixels")
+
+
+def _expand(paths: list[Path]) -> list[tuple[Path, Path]]:
+    """(file, its name below the folder that was given), folders replaced by the images in them, in order."""
+    from j4d.images import SUFFIXES
+
+    found: list[tuple[Path, Path]] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            if not inside:
+                raise DataError(f"{path}: no images in this folder (suffixes {' '.join(SUFFIXES)})")
+            found += [(file, file.relative_to(path)) for file in inside]
+        elif path.is_file():
+            found.append((path, Path(path.name)))
+        else:
+            raise DataError(f"{path}: no such file or folder")
+    return found
+
+
+def _plan(sources: list[tuple[Path, Path]], out: Path, suffixes: tuple[str, ...]) -> list[tuple[Path, Path]]:
+    """(source, target) pairs. DataError where a target would be written twice, or is one of the sources."""
+    if out.suffix.lower() in suffixes and not out.is_dir():
+        if len(sources) > 1:
+            raise DataError(f"{out} is one file, but there are {len(sources)} images; name a folder with -o")
+        plan = [(sources[0][0], out)]
+    elif out.is_file():
+        raise DataError(f"{out} is a file; name a folder, or a file ending in {suffixes[0]}, with -o")
+    else:
+        plan = [(source, out / name.with_suffix(suffixes[0])) for source, name in sources]
+    first: dict[Path, Path] = {}
+    inputs = {source.resolve() for source, _ in sources}
+    for source, target in plan:
+        if target in first:
+            raise DataError(f"{first[target]} and {source} would both be written to {target}; encode them apart")
+        if target.resolve() in inputs:
+            raise DataError(f"{target} is one of the images read; choose another folder with -o")
+        first[target] = source
+    return plan
