@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torch import Tensor, nn
 
 from j4d import model_sources
@@ -96,6 +97,16 @@ def test_preprocessing_equals_torchvisions(size: tuple[int, int], interpolation:
     mean, std = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
     ours = Preprocess(resize=48, crop=(40, 44), mean=mean, std=std, interpolation=interpolation)(255 * x)
     assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize(("interpolation", "filter"), [("bilinear", 2), ("bicubic", 3)])
+@pytest.mark.parametrize("short", [7, 20, 33])
+def test_resizing_equals_pillows_filter(interpolation: str, filter: int, short: int) -> None:
+    ours = Preprocess(resize=short, interpolation=interpolation)(PIXELS)
+    height, width = ours.shape[-2:]
+    for plane, got in zip(PIXELS.reshape(-1, 20, 31), ours.reshape(-1, height, width), strict=True):
+        theirs = np.asarray(Image.fromarray(plane.numpy()).resize((width, height), Image.Resampling(filter)))
+        assert np.allclose(got, theirs.clip(0, 255), atol=1e-3)
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
@@ -400,6 +411,7 @@ def test_timm_preprocessing_is_taken_over(monkeypatch: pytest.MonkeyPatch) -> No
             (16, 16),
         ),
         ({"size": {"shortest_edge": 14}, "do_resize": True, "crop_pct": 0.875}, 16, 14),
+        ({"size": {"shortest_edge": 384}, "do_resize": True, "crop_pct": 0.875}, (384, 384), None),
         ({}, None, None),
     ],
 )

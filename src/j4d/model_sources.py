@@ -55,7 +55,7 @@ def _from_python(spec: str, place: str, attribute: str, query: str) -> Found:
         try:
             found = found(**_arguments(spec, query))
         except Exception as error:  # whatever the user's code raises
-            raise ModelError(f"model {spec!r}: {attribute} fails: {type(error).__name__}: {error}") from error
+            raise ModelError(f"model {spec!r}: {attribute} fails: {type(error).__name__}: {_line(error)}") from error
     size = None
     if isinstance(found, tuple) and len(found) == 2:
         found, size = found
@@ -104,7 +104,7 @@ def _import_module(name: str) -> ModuleType:
         with _importing_from(os.getcwd()):
             return importlib.import_module(name)
     except Exception as error:  # whatever the user's code raises
-        raise ModelError(f"module {name!r} cannot be imported: {type(error).__name__}: {error}") from error
+        raise ModelError(f"module {name!r} cannot be imported: {type(error).__name__}: {_line(error)}") from error
 
 
 def _import_path(path: Path) -> ModuleType:
@@ -117,7 +117,7 @@ def _import_path(path: Path) -> ModuleType:
         with _importing_from(path.parent):
             spec.loader.exec_module(module)
     except Exception as error:  # whatever the user's code raises
-        raise ModelError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+        raise ModelError(f"{path} cannot be imported: {type(error).__name__}: {_line(error)}") from error
     return module
 
 
@@ -138,18 +138,22 @@ def _from_file(path: Path) -> Found:
 def _library(name: str, scheme: str) -> Any:
     try:
         return importlib.import_module(name)
-    except ImportError as error:
+    except Exception as error:  # missing, or not made for the PyTorch that is installed
+        package = name.partition(".")[0]
         raise ModelError(
-            f"{scheme}: models need {name}, which cannot be imported ({error}): pip install {name}"
-        ) from None
+            f"{scheme}: models need {package}, which cannot be imported ({_line(error)}); pip install {package}"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _pretrained(spec: str, make: Callable[[], Any]) -> Any:
     try:
         return make()
     except Exception as error:  # unknown name, no network, a changed library
-        reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        raise ModelError(f"model {spec!r} cannot be made: {reason[0]}") from error
+        raise ModelError(f"model {spec!r} cannot be made: {_line(error)}") from error
 
 
 def _levels(values: Sequence[float]) -> list[float]:
@@ -174,10 +178,10 @@ def _from_timm(name: str) -> Found:
 def _from_torchvision(name: str) -> Found:
     models = _library("torchvision.models", "torchvision")
     weights = _pretrained(f"torchvision:{name}", lambda: models.get_model_weights(name).DEFAULT)
-    net = _pretrained(f"torchvision:{name}", lambda: models.get_model(name, weights=weights))
     preset = weights.transforms()
     if not hasattr(preset, "crop_size"):
-        raise ModelError(f"torchvision:{name} is not a classifier; name one that takes a picture and returns logits")
+        raise ModelError(f"torchvision:{name} is not an image classifier; name one of its classification models")
+    net = _pretrained(f"torchvision:{name}", lambda: models.get_model(name, weights=weights))
     return net, {
         "resize": int(preset.resize_size[0]),
         "crop": int(preset.crop_size[0]),
@@ -220,8 +224,8 @@ def _processor_settings(processor: Any) -> dict[str, Any]:
 
     resize, crop = (size(have(name)) if have(f"do_{which}") else None for which, name in _HF_SIZES)
     share = have("crop_pct")
-    if isinstance(resize, int) and share and crop is None:  # ConvNeXt's processor resizes, then crops by a share
-        resize, crop = int(resize / share), resize
+    if isinstance(resize, int) and share and crop is None:  # ConvNeXt's own rule: crop by a share below 384 pixels
+        resize, crop = (int(resize / share), resize) if resize < 384 else ((resize, resize), None)
     settings = {"resize": resize, "crop": crop, "interpolation": "bicubic" if have("resample") == 3 else "bilinear"}
     scale = 1 / have("rescale_factor", 1 / 255) if have("do_rescale", True) else 1.0
     mean, std = (have("image_mean"), have("image_std")) if have("do_normalize") else ([0.0] * 3, [1.0] * 3)
