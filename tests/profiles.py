@@ -13,17 +13,13 @@ from j4d.parameters import SAMPLINGS, EncodingParameters, OperatingPoint, Profil
 tables = hnp.arrays(np.int32, (8, 8), elements=st.integers(1, 255))
 dead_zones = st.none() | hnp.arrays(np.float64, (8, 8), elements=st.floats(0, 0.5))
 positive = st.floats(0, exclude_min=True, allow_infinity=False)
-scalars = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-)
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 settings = st.dictionaries(st.text(), scalars | st.lists(scalars | st.lists(scalars, max_size=3), max_size=3))
 
 
 def parameters(sampling: str | None = None) -> st.SearchStrategy[EncodingParameters]:
     samplings = st.sampled_from(SAMPLINGS) if sampling is None else st.just(sampling)
-    return st.builds(
-        EncodingParameters, tables, tables, samplings, st.none() | positive, dead_zones, dead_zones
-    )
+    return st.builds(EncodingParameters, tables, tables, samplings, st.none() | positive, dead_zones, dead_zones)
 
 
 def provenance(**changes: Any) -> Provenance:
@@ -56,7 +52,5 @@ def profiles(draw: st.DrawFn) -> Profile:
     measured = st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False), max_size=3)
     lagrangians = st.none() | st.floats(0, allow_infinity=False)
     points = [OperatingPoint(draw(parameters(sampling)), r, draw(lagrangians), draw(measured)) for r in rates]
-    source = provenance(
-        sampling=sampling, settings=draw(settings), model=draw(st.text()), seed=draw(st.integers())
-    )
+    source = provenance(sampling=sampling, settings=draw(settings), model=draw(st.text()), seed=draw(st.integers()))
     return Profile(draw(st.text()), tuple(points), source)

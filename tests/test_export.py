@@ -70,9 +70,7 @@ def test_c_arrays_compile_and_hold_our_tables(tmp_path: Path, sampling: str) -> 
     (tmp_path / "t.c").write_text(program)
     subprocess.run(["cc", "-Wall", "-Werror", "-o", "t", "t.c"], cwd=tmp_path, check=True, timeout=60)
     output = subprocess.run([tmp_path / "t"], capture_output=True, text=True, check=True, timeout=60).stdout
-    assert [int(n) for n in output.split()] == [
-        int(s) for name in names for s in getattr(value, name).ravel()
-    ]
+    assert [int(n) for n in output.split()] == [int(s) for name in names for s in getattr(value, name).ravel()]
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -49,9 +49,7 @@ def test_profiles_pickle() -> None:
 
 
 def test_published_schema_is_the_generated_one() -> None:
-    assert SCHEMA.read_text() == profile_file.schema(), (
-        "run python -m j4d.profile_file docs/profile.schema.json"
-    )
+    assert SCHEMA.read_text() == profile_file.schema(), "run python -m j4d.profile_file docs/profile.schema.json"
 
 
 def test_a_failed_save_keeps_the_old_file_and_leaves_nothing(tmp_path: Path, monkeypatch: Any) -> None:
@@ -159,9 +157,7 @@ def test_damaged_bytes_never_raise_anything_else(position: int, patch: bytes) ->
         assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize(
-    "text", ["[" * 10**6, '{"format":' * 10**5, "1" * 10**5, "1e999", '"\\ud800"', "null"]
-)
+@pytest.mark.parametrize("text", ["[" * 10**6, '{"format":' * 10**5, "1" * 10**5, "1e999", '"\\ud800"', "null"])
 def test_hostile_json_is_refused(text: str) -> None:
     with pytest.raises(ProfileError):
         profile_file.parse(text.encode())
@@ -218,12 +214,8 @@ def test_quality_is_uniform_in_log_rate(quality: float) -> None:
 @hypothesis_settings(suppress_health_check=[HealthCheck.too_slow])
 def test_interpolated_values_lie_between_their_neighbours(profile: Profile, quality: float) -> None:
     rate = profile.estimated_bpp_at(quality)
-    low = max(
-        (p for p in profile.points if p.estimated_bpp <= rate), key=lambda p: p.estimated_bpp
-    ).parameters
-    high = min(
-        (p for p in profile.points if p.estimated_bpp >= rate), key=lambda p: p.estimated_bpp
-    ).parameters
+    low = max((p for p in profile.points if p.estimated_bpp <= rate), key=lambda p: p.estimated_bpp).parameters
+    high = min((p for p in profile.points if p.estimated_bpp >= rate), key=lambda p: p.estimated_bpp).parameters
     got = profile.at(quality=quality)
 
     def number(value: Any) -> Any:
@@ -241,8 +233,7 @@ def test_interpolated_values_lie_between_their_neighbours(profile: Profile, qual
 
 def test_half_way_is_the_geometric_mean() -> None:
     low, high = (
-        EncodingParameters(np.full((8, 8), s), np.full((8, 8), s), sharpness=k)
-        for s, k in ((4, 5), (100, 20))
+        EncodingParameters(np.full((8, 8), s), np.full((8, 8), s), sharpness=k) for s, k in ((4, 5), (100, 20))
     )
     profile = Profile("two", (OperatingPoint(low, 0.1), OperatingPoint(high, 0.4)), provenance())
     middle = profile.at(bpp=0.2)

@@ -26,9 +26,7 @@ def test_zigzag_walks_the_diagonals() -> None:
     assert sorted(ZIGZAG.tolist()) == list(range(64))
     rows, columns = np.divmod(ZIGZAG, 8)
     assert (np.diff(rows + columns) >= 0).all(), "diagonal by diagonal"
-    assert (np.abs(np.diff(rows)) <= 1).all() and (np.abs(np.diff(columns)) <= 1).all(), (
-        "to a neighbour each time"
-    )
+    assert (np.abs(np.diff(rows)) <= 1).all() and (np.abs(np.diff(columns)) <= 1).all(), "to a neighbour each time"
     assert ZIGZAG[:4].tolist() == [0, 1, 8, 16], "first to the right, then down"
 
 

@@ -41,9 +41,7 @@ def freeze(value: Any, where: str) -> Any:
         return value
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ProfileError(
-                f"{where}: {value} cannot be kept in JSON; use a finite number or leave it out"
-            )
+            raise ProfileError(f"{where}: {value} cannot be kept in JSON; use a finite number or leave it out")
         return value
     if isinstance(value, str):
         if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
@@ -53,9 +51,7 @@ def freeze(value: Any, where: str) -> Any:
         return tuple(freeze(item, f"{where}[{i}]") for i, item in enumerate(value))
     if isinstance(value, Mapping):
         return freeze_mapping(value, where)
-    raise ProfileError(
-        f"{where}: {type(value).__name__} is not a JSON value (text, number, bool, None, list, dict)"
-    )
+    raise ProfileError(f"{where}: {type(value).__name__} is not a JSON value (text, number, bool, None, list, dict)")
 
 
 def freeze_mapping(value: Any, where: str) -> FrozenDict:

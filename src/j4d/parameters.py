@@ -60,9 +60,7 @@ def _check_dead_zone(dead_zone: Any, name: str) -> npt.NDArray[np.float64] | Non
     return array
 
 
-def _number(
-    value: Any, name: str, error: type[ParameterError | ProfileError], *, zero: bool = False
-) -> float:
+def _number(value: Any, name: str, error: type[ParameterError | ProfileError], *, zero: bool = False) -> float:
     """Return `value` as a float if it is a finite number above 0 (or 0 where `zero` allows it)."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise error(f"{name} {value!r} is not a number")
@@ -177,9 +175,7 @@ def _between(low: EncodingParameters, high: EncodingParameters, t: float) -> Enc
     def steps(a: npt.NDArray[np.int32], b: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         return np.rint(np.exp((1 - t) * np.log(a) + t * np.log(b))).astype(np.int32)
 
-    def dead_zone(
-        a: npt.NDArray[np.float64] | None, b: npt.NDArray[np.float64] | None
-    ) -> npt.NDArray[np.float64]:
+    def dead_zone(a: npt.NDArray[np.float64] | None, b: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
         return (1 - t) * (np.zeros((8, 8)) if a is None else a) + t * (np.zeros((8, 8)) if b is None else b)
 
     sharpness = None  # None is infinite sharpness: anything between it and a finite one is infinite too
@@ -242,9 +238,7 @@ class Profile:
             if isinstance(index, bool) or not isinstance(index, (int, np.integer)):
                 raise ProfileError(f"index {index!r} is not an integer")
             if not -count <= index < count:
-                raise ProfileError(
-                    f"index {index} is outside the ladder of {count} points ({-count}..{count - 1})"
-                )
+                raise ProfileError(f"index {index} is outside the ladder of {count} points ({-count}..{count - 1})")
             return self.points[index].parameters
         if bpp is None:
             bpp = self.estimated_bpp_at(quality)
@@ -287,6 +281,4 @@ class Profile:
     @staticmethod
     def builtin(name: str) -> Profile:
         """A profile that comes with j4d, by name. Raises ProfileError: this version has none."""
-        raise ProfileError(
-            f"profile {name!r}: no built-in profiles in this version; learn one with `j4d learn`"
-        )
+        raise ProfileError(f"profile {name!r}: no built-in profiles in this version; learn one with `j4d learn`")

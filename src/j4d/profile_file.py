@@ -61,9 +61,7 @@ class PointModel(_Strict):
     parameters: ParametersModel
     estimated_bpp: _Positive = Field(description="bits per pixel estimated from the marginals")
     lagrangian: Annotated[float, Field(ge=0)] | None = Field(None, description="lambda, nats per bpp")
-    measured: dict[str, float] = Field(
-        {}, description="figures by name: actual_bpp, loss, top1, agreement, ..."
-    )
+    measured: dict[str, float] = Field({}, description="figures by name: actual_bpp, loss, top1, agreement, ...")
 
 
 class ProvenanceModel(_Strict):
@@ -114,9 +112,7 @@ def dump(profile: Profile) -> bytes:
     text = json.dumps({**body, "provenance": provenance}, indent=1, allow_nan=False)
     number = r"-?[0-9][0-9.eE+-]*"  # no string holds a raw newline, so this meets lists of numbers only
     rows = re.compile(rf"\[\n +{number}(?:,\n +{number})*\n +\]")
-    return (
-        rows.sub(lambda row: re.sub(r"\n +", " ", row[0]).replace("[ ", "[")[:-2] + "]", text) + "\n"
-    ).encode()
+    return (rows.sub(lambda row: re.sub(r"\n +", " ", row[0]).replace("[ ", "[")[:-2] + "]", text) + "\n").encode()
 
 
 def parse(data: bytes) -> Profile:
@@ -159,9 +155,7 @@ def save(profile: Profile, path: str | os.PathLike[str]) -> None:
     except ProfileError as error:
         raise ProfileError(f"{os.fspath(path)}: {error}") from None
     except (OSError, ValueError) as error:
-        raise ProfileError(
-            f"{os.fspath(path)}: cannot write: {getattr(error, 'strerror', None) or error}"
-        ) from None
+        raise ProfileError(f"{os.fspath(path)}: cannot write: {getattr(error, 'strerror', None) or error}") from None
 
 
 def load(path: str | os.PathLike[str]) -> Profile:
