@@ -1,5 +1,5 @@
-// Quantized coefficients to JPEG bytes and back, in memory, through libjpeg-turbo's transcoding interface.
-// Knows nothing of pixels and nothing of Python.
+// Quantized coefficients to JPEG bytes and back, in memory, through libjpeg-turbo's transcoding interface. Knows
+// nothing of pixels and nothing of Python.
 #pragma once
 
 #include <cstddef>
@@ -41,8 +41,7 @@ struct WriteOptions {
 };
 
 // `planes[i]` holds grid_of(...) blocks of 64 indices in natural order.
-std::string write_jpeg(const Frame& frame, const std::vector<const std::int16_t*>& planes,
-                       const WriteOptions& options);
+std::string write_jpeg(const Frame& frame, const std::vector<const std::int16_t*>& planes, const WriteOptions& options);
 
 struct Limits {
     std::int64_t pixels;  // height x width, checked before anything of that size is allocated

@@ -53,16 +53,14 @@ Sampling sampling_of(const jpeg_decompress_struct& info) {
                         std::to_string(info.num_components) + " components; only YCbCr and gray are handled");
     }
     const jpeg_component_info* c = info.comp_info;
-    const Sampling sampling{3, c[0].h_samp_factor / c[1].h_samp_factor,
-                            c[0].v_samp_factor / c[1].v_samp_factor};
+    const Sampling sampling{3, c[0].h_samp_factor / c[1].h_samp_factor, c[0].v_samp_factor / c[1].v_samp_factor};
     const bool exact = sampling.horizontal * c[1].h_samp_factor == c[0].h_samp_factor &&
                        sampling.vertical * c[1].v_samp_factor == c[0].v_samp_factor;
     const bool alike = c[1].h_samp_factor == c[2].h_samp_factor && c[1].v_samp_factor == c[2].v_samp_factor;
     if (!exact || !alike || !sampling.legal()) {
         std::string factors;
         for (int i = 0; i < 3; ++i) {
-            factors += (i ? ", " : "") + std::to_string(c[i].h_samp_factor) + "x" +
-                       std::to_string(c[i].v_samp_factor);
+            factors += (i ? ", " : "") + std::to_string(c[i].h_samp_factor) + "x" + std::to_string(c[i].v_samp_factor);
         }
         throw JpegError("sampling factors " + factors + "; only 4:4:4, 4:2:2 and 4:2:0 are handled");
     }
@@ -88,14 +86,13 @@ ReadResult read_jpeg(const std::uint8_t* data, std::size_t size, Limits limits) 
         jpeg_read_header(&jpeg.info, TRUE);
     });
     const jpeg_decompress_struct& info = jpeg.info;
-    ReadResult result{
-        {static_cast<int>(info.image_height), static_cast<int>(info.image_width), sampling_of(info), {}}, {}};
+    ReadResult result{{static_cast<int>(info.image_height), static_cast<int>(info.image_width), sampling_of(info), {}},
+                      {}};
     const Frame& frame = result.frame;
     const std::int64_t pixels = std::int64_t{frame.height} * frame.width;
     if (pixels > limits.pixels) {
-        throw JpegError("the picture has " + std::to_string(frame.width) + " x " +
-                        std::to_string(frame.height) + " pixels, more than the limit of " +
-                        std::to_string(limits.pixels));
+        throw JpegError("the picture has " + std::to_string(frame.width) + " x " + std::to_string(frame.height) +
+                        " pixels, more than the limit of " + std::to_string(limits.pixels));
     }
     jpeg.limit.base.progress_monitor = watch_scans;
     jpeg.limit.scans = limits.scans;

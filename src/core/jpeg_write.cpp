@@ -1,5 +1,4 @@
-// Quantized coefficients to JPEG bytes: jpeg_write_coefficients with optimized Huffman codes and lean
-// headers.
+// Quantized coefficients to JPEG bytes: jpeg_write_coefficients with optimized Huffman codes and lean headers.
 #include <cstdlib>
 #include <cstring>
 
@@ -76,9 +75,10 @@ jvirt_barray_ptr* reserve_arrays(jpeg_compress_struct& info, const Frame& frame)
 
 // libjpeg checks AC magnitudes as it codes them, but a progressive scan codes them shifted right.
 bool ac_within_range(const std::int16_t* row, std::size_t size) {
+    constexpr IndexRange range = index_range(1);
     int beyond = 0;
     for (std::size_t i = 0; i < size; ++i) {
-        beyond |= i % kBlockSize != 0 && (row[i] < -1023 || row[i] > 1023);
+        beyond |= i % kBlockSize != 0 && (row[i] < range.low || row[i] > range.high);
     }
     return beyond == 0;
 }
@@ -101,8 +101,8 @@ int length_at(const unsigned char* segment) {
     return segment[2] << 8 | segment[3];
 }
 
-// libjpeg writes one segment per table. A segment may hold several: joining neighbours of a kind in the
-// header before the first scan saves 4 bytes for each.
+// libjpeg writes one segment per table. A segment may hold several: joining neighbours of a kind in the header before
+// the first scan saves 4 bytes for each.
 std::string join_table_segments(const unsigned char* data, std::size_t size) {
     std::string joined(reinterpret_cast<const char*>(data), 2);
     std::size_t last = 0;  // where the segment before starts in `joined`
@@ -138,8 +138,7 @@ std::string write_jpeg(const Frame& frame, const std::vector<const std::int16_t*
         set_header(jpeg.info, frame, options);
         jvirt_barray_ptr* arrays = reserve_arrays(jpeg.info, frame);
         for (int i = 0; i < frame.sampling.components; ++i) {
-            fill_array(jpeg.info, arrays[i], grid_of(frame.height, frame.width, frame.sampling, i),
-                       planes[i]);
+            fill_array(jpeg.info, arrays[i], grid_of(frame.height, frame.width, frame.sampling, i), planes[i]);
         }
         jpeg_write_coefficients(&jpeg.info, arrays);
         for (const Marker& marker : options.markers) {

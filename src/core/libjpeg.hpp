@@ -1,6 +1,5 @@
-// libjpeg-turbo's error handling turned into C++ exceptions. libjpeg reports an error by a callback that must
-// not return; throwing through its C frames is undefined, so the callback jumps back to `guarded`, which
-// throws.
+// libjpeg-turbo's error handling turned into C++ exceptions. libjpeg reports an error by a callback that must not
+// return; throwing through its C frames is undefined, so the callback jumps back to `guarded`, which throws.
 #pragma once
 
 #include <csetjmp>
@@ -37,9 +36,8 @@ struct ErrorManager {
     }
 };
 
-// Runs `body`, which calls libjpeg. Neither `body` nor what it calls may hold an object with a destructor
-// across a call of libjpeg: the jump back does not run it. State that must outlive the jump belongs to the
-// caller.
+// Runs `body`, which calls libjpeg. Neither `body` nor what it calls may hold an object with a destructor across a
+// call of libjpeg: the jump back does not run it. State that must outlive the jump belongs to the caller.
 template <typename Body>
 void guarded(ErrorManager& error, Body&& body) {
     if (setjmp(error.back) != 0) throw JpegError(error.message);

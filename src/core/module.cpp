@@ -1,6 +1,6 @@
 // The Python face of the native core: four verbs over arrays, without the interpreter's lock while they work.
-// Everything here is called by j4d.codec, which checks the user's values first; what remains to check is what
-// memory safety needs.
+// Everything here is called by j4d.codec, which checks the user's values first; what remains to check is what memory
+// safety needs.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
@@ -48,8 +48,7 @@ nb::capsule owner_of(T* values) {
 NewPlane to_array(std::unique_ptr<std::int16_t[]> values, Grid grid) {
     std::int16_t* data = values.get();
     const nb::capsule owner = owner_of(values.release());
-    return NewPlane(data, {static_cast<std::size_t>(grid.rows), static_cast<std::size_t>(grid.columns), 8, 8},
-                    owner);
+    return NewPlane(data, {static_cast<std::size_t>(grid.rows), static_cast<std::size_t>(grid.columns), 8, 8}, owner);
 }
 
 std::size_t size_of(Grid grid) {
@@ -65,8 +64,7 @@ std::vector<NewPlane> py_forward_dct(Image image, Factors factors) {
     require(legal_size(image.shape(0), image.shape(1)), "image size outside 1..65500");
     const auto channels = static_cast<int>(image.shape(2));
     require(channels == 3 || (channels == 1 && sampling.components == 1), "image needs 3 channels");
-    const ImageView view{image.data(), static_cast<int>(image.shape(0)), static_cast<int>(image.shape(1)),
-                         channels};
+    const ImageView view{image.data(), static_cast<int>(image.shape(0)), static_cast<int>(image.shape(1)), channels};
 
     std::vector<std::unique_ptr<std::int16_t[]>> values;
     std::vector<std::int16_t*> planes;
@@ -85,10 +83,9 @@ std::vector<NewPlane> py_forward_dct(Image image, Factors factors) {
     return arrays;
 }
 
-NewPlane py_quantize(Plane coefficients, Table steps, DeadZones dead_zones, double sharpness,
-                     std::uint64_t seed, std::uint32_t component) {
-    require(coefficients.shape(0) <= kLargestSide && coefficients.shape(1) <= kLargestSide,
-            "plane too large");
+NewPlane py_quantize(Plane coefficients, Table steps, DeadZones dead_zones, double sharpness, std::uint64_t seed,
+                     std::uint32_t component) {
+    require(coefficients.shape(0) <= kLargestSide && coefficients.shape(1) <= kLargestSide, "plane too large");
     require(std::all_of(steps.data(), steps.data() + kBlockSize, [](int step) { return step > 0; }),
             "steps start at 1");
     require(sharpness > 0.0, "sharpness is above 0");
@@ -106,9 +103,8 @@ NewPlane py_quantize(Plane coefficients, Table steps, DeadZones dead_zones, doub
     return to_array(std::move(indices), grid);
 }
 
-nb::bytes py_write(std::vector<Plane> planes, std::vector<Table> tables, Factors factors, int height,
-                   int width, bool progressive, bool jfif, int restart_interval,
-                   std::vector<std::tuple<int, nb::bytes>> markers) {
+nb::bytes py_write(std::vector<Plane> planes, std::vector<Table> tables, Factors factors, int height, int width,
+                   bool progressive, bool jfif, int restart_interval, std::vector<std::tuple<int, nb::bytes>> markers) {
     Frame frame{height, width, to_sampling(factors), {}};
     const auto components = static_cast<std::size_t>(frame.sampling.components);
     require(height > 0 && width > 0 && legal_size(height, width), "image size outside 1..65500");
@@ -139,22 +135,20 @@ nb::tuple py_read(nb::bytes data, std::int64_t max_pixels, int max_scans) {
     ReadResult result;
     {
         nb::gil_scoped_release unlocked;
-        result = read_jpeg(reinterpret_cast<const std::uint8_t*>(data.c_str()), data.size(),
-                           {max_pixels, max_scans});
+        result = read_jpeg(reinterpret_cast<const std::uint8_t*>(data.c_str()), data.size(), {max_pixels, max_scans});
     }
     const Frame& frame = result.frame;
     nb::list planes;
     nb::list tables;
     for (int i = 0; i < frame.sampling.components; ++i) {
-        planes.append(
-            to_array(std::move(result.planes[i]), grid_of(frame.height, frame.width, frame.sampling, i)));
+        planes.append(to_array(std::move(result.planes[i]), grid_of(frame.height, frame.width, frame.sampling, i)));
         auto* steps = new std::int32_t[kBlockSize];
         std::copy(frame.tables[i].begin(), frame.tables[i].end(), steps);
         tables.append(NewTable(steps, {8, 8}, owner_of(steps)));
     }
     const Sampling& s = frame.sampling;
-    return nb::make_tuple(nb::tuple(planes), nb::tuple(tables),
-                          nb::make_tuple(s.components, s.horizontal, s.vertical), frame.height, frame.width);
+    return nb::make_tuple(nb::tuple(planes), nb::tuple(tables), nb::make_tuple(s.components, s.horizontal, s.vertical),
+                          frame.height, frame.width);
 }
 
 double py_uniform(std::uint64_t seed, std::uint32_t component, std::uint32_t block, std::uint32_t frequency) {

@@ -1,5 +1,4 @@
-// The quantizer: which index k a coefficient c gets under step q. With u = c / q, dead zone d and sharpness
-// kappa,
+// The quantizer: which index k a coefficient c gets under step q. With u = c / q, dead zone d and sharpness kappa,
 //
 //     P(k given c) is proportional to exp(-kappa ((u - k)^2 + 2 d |k|))
 //
@@ -21,17 +20,6 @@
 
 namespace j4d {
 
-// What the Huffman codes of baseline JPEG reach (T.81 F.1.2): AC magnitudes of 10 bits, and DC values whose
-// differences have 11 bits.
-struct IndexRange {
-    int low;
-    int high;
-};
-
-constexpr IndexRange index_range(int frequency) {
-    return frequency == 0 ? IndexRange{-1024, 1023} : IndexRange{-1023, 1023};
-}
-
 constexpr int kWindow = 5;
 
 // Indices first .. first + 4 and their probabilities; an index outside the legal range has probability 0.
@@ -40,8 +28,8 @@ struct Pmf {
     std::array<double, kWindow> probability;
 };
 
-// The index for u = c / q in the deterministic limit. Double division is exact enough: c is a multiple of
-// 1/8, so u is a tie or at least 1 / (16 q) away from one.
+// The index for u = c / q in the deterministic limit. Double division is exact enough: c is a multiple of 1/8, so u is
+// a tie or at least 1 / (16 q) away from one.
 inline int nearest_index(double u, double dead_zone, IndexRange range) {
     const int magnitude = std::max(0, static_cast<int>(std::floor(std::abs(u) + (0.5 - dead_zone))));
     return std::clamp(u < 0 ? -magnitude : magnitude, range.low, range.high);
@@ -87,8 +75,7 @@ struct Quantizer {
     std::uint64_t seed;
     std::uint32_t component;
 
-    // `coefficients`: 64 outputs of the integer FDCT, 8 x the coefficient; `block`: row-major number of the
-    // block.
+    // `coefficients`: 64 outputs of the integer FDCT, 8 x the coefficient; `block`: row-major number of the block.
     void operator()(const std::int16_t* coefficients, std::uint32_t block, std::int16_t* indices) const {
         for (int quad = 0; quad < kBlockSize / 4; ++quad) {
             const Words words = std::isinf(sharpness) ? Words{} : random_words(seed, component, block, quad);
@@ -96,10 +83,9 @@ struct Quantizer {
                 const int frequency = 4 * quad + lane;
                 const IndexRange range = index_range(frequency);
                 const double u = coefficients[frequency] / (8.0 * steps[frequency]);
-                const int k = std::isinf(sharpness)
-                                  ? nearest_index(u, dead_zones[frequency], range)
-                                  : draw_index(index_pmf(u, dead_zones[frequency], sharpness, range),
-                                               to_uniform(words[lane]));
+                const int k = std::isinf(sharpness) ? nearest_index(u, dead_zones[frequency], range)
+                                                    : draw_index(index_pmf(u, dead_zones[frequency], sharpness, range),
+                                                                 to_uniform(words[lane]));
                 indices[frequency] = static_cast<std::int16_t>(k);
             }
         }

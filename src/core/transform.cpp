@@ -1,6 +1,6 @@
-// Pixels to DCT coefficients. Every rounding below is libjpeg-turbo's, from jccolor.c (colour), jcsample.c
-// and jcprepct.c (downsampling and edges) and jfdctint.c (the "islow" integer FDCT of Loeffler, Ligtenberg
-// and Moschytz); tests hold the result against that library, coefficient by coefficient.
+// Pixels to DCT coefficients. Every rounding below is libjpeg-turbo's, from jccolor.c (colour), jcsample.c and
+// jcprepct.c (downsampling and edges) and jfdctint.c (the "islow" integer FDCT of Loeffler, Ligtenberg and Moschytz);
+// tests hold the result against that library, coefficient by coefficient.
 #include "transform.hpp"
 
 #include <algorithm>
@@ -16,8 +16,7 @@ struct Plane {
     int width;
     std::vector<std::uint8_t> samples;
 
-    Plane(int rows, int columns)
-        : height(rows), width(columns), samples(static_cast<std::size_t>(rows) * columns) {}
+    Plane(int rows, int columns) : height(rows), width(columns), samples(static_cast<std::size_t>(rows) * columns) {}
 
     std::uint8_t* row(int y) { return samples.data() + static_cast<std::size_t>(y) * width; }
     const std::uint8_t* row(int y) const { return samples.data() + static_cast<std::size_t>(y) * width; }
@@ -48,15 +47,13 @@ constexpr int kChromaOffset = (128 << 16) + 32768 - 1;
 
 struct BlueChroma {
     int operator()(int r, int g, int b) const {
-        return (-colour_fix(0.16874) * r - colour_fix(0.33126) * g + colour_fix(0.5) * b + kChromaOffset) >>
-               16;
+        return (-colour_fix(0.16874) * r - colour_fix(0.33126) * g + colour_fix(0.5) * b + kChromaOffset) >> 16;
     }
 };
 
 struct RedChroma {
     int operator()(int r, int g, int b) const {
-        return (colour_fix(0.5) * r - colour_fix(0.41869) * g - colour_fix(0.08131) * b + kChromaOffset) >>
-               16;
+        return (colour_fix(0.5) * r - colour_fix(0.41869) * g - colour_fix(0.08131) * b + kChromaOffset) >> 16;
     }
 };
 
@@ -80,9 +77,9 @@ Plane full_resolution(ImageView image, int height, int width, Colour colour) {
     return plane;
 }
 
-// Means of 2 x 1 or 2 x 2 samples, rounding up and down in turn along a row so as not to shift the mean. The
-// rows that the picture does not reach repeat the last row of means (which, for 2 x 2, is not the mean of
-// repeated rows: rounding differs).
+// Means of 2 x 1 or 2 x 2 samples, rounding up and down in turn along a row so as not to shift the mean. The rows that
+// the picture does not reach repeat the last row of means (which, for 2 x 2, is not the mean of repeated rows:
+// rounding differs).
 Plane downsample(const Plane& full, int known_rows, Grid grid, int vertical) {
     Plane half(grid.rows * kBlock, grid.columns * kBlock);
     const int rows = ceil_div(known_rows, vertical);
@@ -131,8 +128,8 @@ std::int32_t descale(std::int32_t x) {
     return (x + (1 << (bits - 1))) >> bits;
 }
 
-// One 8-point DCT along the first axis for each of the 8 lanes of the second. The first pass leaves
-// kPass1Bits fractional bits, which the second takes away.
+// One 8-point DCT along the first axis for each of the 8 lanes of the second. The first pass leaves kPass1Bits
+// fractional bits, which the second takes away.
 template <bool first>
 void dct_pass(Workspace& m) {
     constexpr int bits = first ? kConstBits - kPass1Bits : kConstBits + kPass1Bits;
@@ -152,8 +149,7 @@ void dct_pass(Workspace& m) {
         m[6][lane] = descale<bits>(rotation - inner_difference * dct_fix(1.847759065));
 
         // Odd frequencies: figure 8 of the paper.
-        const std::int32_t z5 =
-            (difference0 + difference1 + difference2 + difference3) * dct_fix(1.175875602);
+        const std::int32_t z5 = (difference0 + difference1 + difference2 + difference3) * dct_fix(1.175875602);
         const std::int32_t z1 = (difference3 + difference0) * -dct_fix(0.899976223);
         const std::int32_t z2 = (difference2 + difference1) * -dct_fix(2.562915447);
         const std::int32_t z3 = (difference3 + difference1) * -dct_fix(1.961570560) + z5;

@@ -15,8 +15,8 @@ struct ImageView {
     int channels;  // 1 or 3
 };
 
-// Writes the forward DCT of every component: `planes[i]` holds grid_of(...) blocks of 64 values in natural
-// order, each 8 x the orthonormal coefficient. A gray image serves only sampling.components == 1.
+// Writes the forward DCT of every component: `planes[i]` holds grid_of(...) blocks of 64 values in natural order, each
+// 8 x the orthonormal coefficient. A gray image serves only sampling.components == 1.
 void forward_dct(ImageView image, Sampling sampling, std::int16_t* const* planes);
 
 }  // namespace j4d
