@@ -207,7 +207,7 @@ def decode(data: bytes) -> npt.NDArray[np.uint8]:
                 raise CodecError(f"the picture has {width} x {height} pixels, more than the limit of {MAX_PIXELS}")
             if picture.mode not in ("RGB", "L"):
                 raise CodecError(f"the picture is of mode {picture.mode}; only RGB, YCbCr and gray are handled")
-            return np.asarray(picture.convert("RGB"))
+            return np.array(picture.convert("RGB"))
     except CodecError:
         raise
     # What Pillow raises from damaged headers.
