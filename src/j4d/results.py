@@ -39,7 +39,7 @@ METRICS = {
     "top5": Metric("top-5", 1, ""),
     "agreement": Metric("agreement", 1, ""),
     "cross_entropy": Metric("cross-entropy", -1, "nats"),
-    "kl": Metric("KL to the uncompressed answer", -1, "nats"),
+    "kl": Metric("KL", -1, "nats"),
 }
 
 
@@ -228,3 +228,8 @@ class Evaluation:
         from j4d.results_file import read_evaluation
 
         return read_evaluation(path)
+
+
+def short_name(record: Mapping[str, Any]) -> str:
+    """The model's name for a title: without the folders where its file lies."""
+    return str(record.get("model", "model")).rsplit("/", 1)[-1]

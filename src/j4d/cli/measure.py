@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from j4d.cli.options import ProtocolName, SamplingName
+from j4d.cli.options import ProtocolName, SamplingName, integer, must_be_writable, numbers
 from j4d.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
@@ -89,10 +89,10 @@ def learn(
       j4d learn -m mypackage.models:build -i train --points 6 -o profile.json
       j4d learn -m timm:resnet18 -i photos --checkpoint run.json -o profile.json
     """
-    _must_be_writable(out)
+    must_be_writable(out)
     options: dict[str, Any] = {
         "points": points,
-        "lambdas": None if lambdas is None else _numbers(lambdas, "--lambdas"),
+        "lambdas": None if lambdas is None else numbers(lambdas, "--lambdas"),
         "steps": steps,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -177,7 +177,7 @@ def evaluate(
     if default_jpeg is None:
         qualities = list(DEFAULT_QUALITIES)
     else:
-        qualities = [_integer(value, "--default-jpeg") for value in default_jpeg.split(",")]
+        qualities = [integer(value, "--default-jpeg") for value in default_jpeg.split(",")]
     first = profiles[0].provenance if profiles else None
     chosen = sampling.value if sampling else (first.sampling if first else "4:2:0")
     codecs: list[Codec] = [
@@ -224,7 +224,7 @@ def demo(
       j4d demo
       j4d demo --out /tmp/demo --budget 0.2
     """
-    _must_be_writable(out / "profile.json")
+    must_be_writable(out / "profile.json")
     if threads is not None:
         import torch
 
@@ -264,35 +264,10 @@ def _model(
         spec,
         resize=resize,
         crop=crop,
-        mean=None if mean is None else _numbers(mean, "--mean"),
-        std=None if std is None else _numbers(std, "--std"),
+        mean=None if mean is None else numbers(mean, "--mean"),
+        std=None if std is None else numbers(std, "--std"),
         interpolation=interpolation,
     )
-
-
-def _must_be_writable(out: Path) -> None:
-    """Before hours of work: DataError where the result could not be written in the end."""
-    if out.is_dir():
-        raise DataError(f"{out} is a folder; name a file with -o")
-    for folder in out.absolute().parents:
-        if folder.exists():
-            if not folder.is_dir():
-                raise DataError(f"{folder} is a file, so {out} cannot be written")
-            break
-
-
-def _numbers(text: str, option: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise ParameterError(f"{option} {text!r}: expected numbers with commas between, such as 20,5,1") from None
-
-
-def _integer(text: str, option: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ParameterError(f"{option}: {text!r} is not an integer 1..100") from None
 
 
 def _print_profile(profile: Profile) -> None:

@@ -6,7 +6,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from j4d.errors import ParameterError
+from j4d.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
     from j4d.parameters import EncodingParameters
@@ -60,3 +60,30 @@ def operating_point(
             f"--bpp {low:.3g}..{high:.3g}, --quality 0..100; got {found}"
         )
     return loaded.at(index=index, bpp=bpp, quality=quality)
+
+
+def must_be_writable(out: Path) -> None:
+    """Before hours of work: DataError where the result could not be written in the end."""
+    if out.is_dir():
+        raise DataError(f"{out} is a folder; name a file with -o")
+    for folder in out.absolute().parents:
+        if folder.exists():
+            if not folder.is_dir():
+                raise DataError(f"{folder} is a file, so {out} cannot be written")
+            break
+
+
+def numbers(text: str, option: str) -> list[float]:
+    """Numbers with commas between; ParameterError naming the option."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ParameterError(f"{option} {text!r}: expected numbers with commas between, such as 20,5,1") from None
+
+
+def integer(text: str, option: str) -> int:
+    """One quality of a list; ParameterError naming the option."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ParameterError(f"{option}: {text!r} is not an integer 1..100") from None

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from j4d.parameters import EncodingParameters
-from j4d.results import METRICS, Evaluation
+from j4d.results import METRICS, Evaluation, short_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ def curve_figure(evaluation: Evaluation) -> Figure:
         _curve(axis, evaluation, metric)
     axes[0].legend(loc="lower right", frameon=False)
     record = evaluation.record
-    title = f"{record.get('model', 'model')}, {len(evaluation.pixels)} images"
+    title = f"{short_name(record)}, {len(evaluation.pixels)} images"
     figure.suptitle(f"{title}, {record.get('protocol', '')} protocol", fontsize=11)
     return figure
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -14,40 +15,36 @@ from rich.text import Text
 from j4d import bd
 from j4d.parameters import EncodingParameters, Profile
 from j4d.provenance import Provenance
-from j4d.results import METRICS, Comparison, Evaluation
+from j4d.results import METRICS, Comparison, Evaluation, short_name
 
 
 def points_table(evaluation: Evaluation) -> Table:
-    """A row per codec and setting, ordered by codec, rates small to large."""
-    names = [evaluation.accuracy, evaluation.loss]
-    if evaluation.accuracy == "top1":
-        names.insert(1, "agreement")
-    table = Table(title=_title(evaluation), title_justify="left")
-    for column in ("codec", "setting"):
-        table.add_column(column)
-    for column in ("actual bpp", "estimated bpp", *(METRICS[name].label for name in names)):
-        table.add_column(column, justify="right")
-    clean = [span_text(evaluation.uncompressed_mean(name)) for name in names]
-    table.add_row("uncompressed", "", "", "", *clean, style="dim")
+    """A row per codec and setting, in their order; accuracy and loss with half the width of their intervals."""
+    names = (evaluation.accuracy, evaluation.loss)
+    labels = [METRICS[name].label for name in names]
+    table = Table(title=_title(evaluation), title_justify="left", box=SIMPLE)
+    table.add_column("codec and setting", no_wrap=True)
+    for column in ("actual bpp", "estimated bpp", *labels):
+        table.add_column(column, justify="right", no_wrap=True)
+    clean = [_with_half_width(evaluation.uncompressed_mean(name)) for name in names]
+    table.add_row("uncompressed", "", "", *clean, style="dim")
     for codec in evaluation.codecs:
         table.add_section()
         for point in evaluation.points(codec):
             estimate = "" if point.estimated_bpp is None else f"{point.estimated_bpp:.3f}"
-            figures = [span_text(point.metrics[name]) for name in names]
-            table.add_row(codec.name, str(point.setting), f"{point.bpp.value:.3f}", estimate, *figures)
+            figures = [_with_half_width(point.metrics[name]) for name in names]
+            table.add_row(f"{codec.name} {point.setting}", f"{point.bpp.value:.3f}", estimate, *figures)
     return table
 
 
 def _title(evaluation: Evaluation) -> str:
     record = evaluation.record
-    what = f"{record.get('model', 'model')} on {len(evaluation.pixels)} images"
-    return f"{what}, {record.get('protocol', '?')} protocol, whole-file rates, 95 % intervals"
+    what = f"{short_name(record)} on {len(evaluation.pixels)} images"
+    return f"{what}, {record.get('protocol', '?')}, whole-file rates, 95 % intervals"
 
 
-def span_text(span: bd.Interval, digits: int = 3) -> str:
-    if not math.isfinite(span.low):
-        return f"{span.value:.{digits}f}"
-    return f"{span.value:.{digits}f} [{span.low:.{digits}f}, {span.high:.{digits}f}]".replace("[", "\\[")
+def _with_half_width(span: bd.Interval) -> str:
+    return f"{span.value:.3f} ±{(span.high - span.low) / 2:.3f}"
 
 
 def comparison_lines(evaluation: Evaluation) -> Iterator[str]:
@@ -69,7 +66,8 @@ def _accuracy_lines(comparison: Comparison, label: str) -> Iterator[str]:
     if math.isfinite(gain.value):
         points = bd.Interval(100 * gain.value, 100 * gain.low, 100 * gain.high)
         where = f"at {comparison.gain_bpp:.3g} bpp"
-        yield f"  largest {label} gain at equal rate: {span_text(points, 1)} points {where}"
+        span = f"{points.value:+.1f} \\[{points.low:+.1f}, {points.high:+.1f}]"
+        yield f"  largest {label} gain at equal rate: {span} points {where}"
     for cut in comparison.rate_cuts:
         rates = f"{_rate(cut.reference_bpp)} -> {_rate(cut.bpp)}"
         change = f", {_percent(cut.change)}" if math.isfinite(cut.change.value) else ""
