@@ -201,24 +201,17 @@ def load_model(
     size = preprocess.output_size
     if size is None:
         return VisionModel(net, preprocess, name=spec)
-    try:
-        model = VisionModel(net, preprocess, name=spec, channels_last=True)
-        _try(model, size)
-    except ModelError:
-        raise
-    except Exception:  # such as `view` on feature maps
-        net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        model = VisionModel(net, preprocess, name=spec)
+    failure: Exception | None = None
+    for layout in (torch.channels_last, torch.contiguous_format):
         try:
-            _try(model, size)
+            net.to(memory_format=layout)  # type: ignore[call-overload]
+            model = VisionModel(net, preprocess, name=spec, channels_last=layout is torch.channels_last)
+            with torch.no_grad():
+                model(torch.full((2, 3, *size), 128.0))
+            return model
         except ModelError:
             raise
-        except Exception as error:  # whatever a user's network raises
-            reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
-            raise ModelError(f"{spec} fails on two images of {size[0]}x{size[1]}: {reason[0]}") from error
-    return model
-
-
-def _try(model: VisionModel, size: tuple[int, int]) -> None:
-    with torch.no_grad():
-        model(torch.full((2, 3, *size), 128.0))
+        except Exception as error:  # whatever a user's network raises, such as `view` on channels-last features
+            failure = error
+    reason = str(failure).strip().splitlines()[-1:] or [type(failure).__name__]
+    raise ModelError(f"{spec} fails on two images of {size[0]}x{size[1]}: {reason[0]}") from failure
