@@ -140,10 +140,15 @@ class Curve:
     def rate_at(self, metric: float) -> float:
         """Smallest rate that reaches `metric`, by PCHIP of log rate over the metric.
 
-        NaN where the curve never reaches it, or is already above it at its first point.
+        Infinity where the curve never reaches it; NaN where its first point is above it already, so that the
+        rate is smaller than any measured.
         """
-        if len(self) < 2:
+        if len(self) == 0 or metric < self.metric[0]:
             return float("nan")
+        if metric > self.metric[-1]:
+            return float("inf")
+        if len(self) == 1:
+            return float(np.exp(self.log_rate[0]))
         return float(np.exp(Pchip.through(self.metric, self.log_rate)(metric)))
 
 
@@ -179,6 +184,12 @@ def bd_metric(reference: Curve, test: Curve) -> float:
         return float("nan")
     mean = Pchip.through(test.log_rate, test.metric).mean(low, high)
     return mean - Pchip.through(reference.log_rate, reference.metric).mean(low, high)
+
+
+def rate_change(reference: Curve, test: Curve, metric: float) -> float:
+    """Change in percent of the rate that reaches `metric`; NaN unless both curves reach it inside their range."""
+    rates = reference.rate_at(metric), test.rate_at(metric)
+    return 100 * (rates[1] / rates[0] - 1) if np.isfinite(rates).all() else float("nan")
 
 
 def largest_gain(reference: Curve, test: Curve, *, samples: int = 201) -> tuple[float, float]:

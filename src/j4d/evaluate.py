@@ -244,11 +244,15 @@ def decoder_version() -> str:
     return f"Pillow {metadata.version('pillow')}, {f'libjpeg-turbo {turbo}' if turbo else 'libjpeg'}"
 
 
+def package_versions() -> dict[str, str]:
+    """Versions of everything whose change could change a figure."""
+    versions = {"j4d": __version__, "python": platform.python_version()}
+    return versions | {name: metadata.version(name) for name in ("numpy", "pillow", "torch")}
+
+
 def _record(model: Model, images: ImageSet, protocol: str, seed: int, model_name: str | None) -> dict[str, Any]:
     from j4d.models import fingerprint
 
-    versions = {"j4d": __version__, "python": platform.python_version()}
-    versions |= {name: metadata.version(name) for name in ("numpy", "pillow", "torch")}
     return {
         "model": model_name or str(getattr(model, "name", "")) or type(model).__name__,
         "model_fingerprint": fingerprint(model) if isinstance(model, torch.nn.Module) else "",
@@ -258,6 +262,6 @@ def _record(model: Model, images: ImageSet, protocol: str, seed: int, model_name
         "protocol": protocol,
         "decoder": decoder_version(),
         "seed": seed,
-        "versions": versions,
+        "versions": package_versions(),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }

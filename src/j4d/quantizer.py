@@ -1,12 +1,12 @@
-"""The probabilistic quantizer: pmf over indices, its soft value with a closed-form gradient, its hard limit, its samples.
+"""The probabilistic quantizer: pmf over indices, soft value with a closed-form gradient, hard limit, samples.
 
 With u = c/q the pmf over indices k is
 
     P(k | c)  proportional to  exp(-kappa ((u - k)^2 + 2 d |k|)),      kappa = alpha q^2,
 
 the J4D quantizer (arXiv 2606.16185) for d = 0. The dead zone d, in steps, is the weighting by marginal^tau of a
-rate-distortion-optimal test channel when the marginal is Laplacian; in the hard limit it moves every threshold away from
-zero by d. Beyond the five indices nearest the mode the mass is below exp(-6 kappa) and is left out.
+rate-distortion-optimal test channel when the marginal is Laplacian; in the hard limit it moves every threshold away
+from zero by d. Beyond the five indices nearest the mode the mass is below exp(-6 kappa) and is left out.
 
 Everything here is a function of a handful of exponentials per coefficient. Nothing of window size is kept for the
 backward pass: it recomputes the moments, a cache-sized chunk at a time.
@@ -51,8 +51,8 @@ def nearest(coefficients: Tensor, step: Tensor, dead_zone: Tensor | None = None)
 class Window:
     """The five indices nearest to the mode of each coefficient's pmf and their probabilities.
 
-    Works on magnitudes: `sign` restores the side. base (N, 8, 8) is the (non-negative) index nearest to |u| - d, weights
-    are five tensors (N, 8, 8) for base - 2 .. base + 2 that sum to one; the indices below zero are those across zero.
+    Works on magnitudes; the caller restores the sign. base (N, 8, 8) is the non-negative index nearest to |u| - d,
+    weights are five tensors (N, 8, 8) for base - 2 .. base + 2 that sum to one; those below zero lie across zero.
     """
 
     def __init__(self, coefficients: Tensor, step: Tensor, sharpness: Tensor, dead_zone: Tensor | None) -> None:
@@ -79,17 +79,32 @@ class Window:
             return (w[3] - w[1]) + 2 * (w[4] - w[0])
         return sum((a * b for a, b in zip(w, values, strict=True)), torch.zeros_like(w[0]))
 
-    def offset_variance(self, mean: Tensor) -> Tensor:
-        """Variance of the index."""
+    def variance(self, mean: Tensor) -> Tensor:
+        """Variance of the index; mean: of the offset."""
         w = self.weights
         return (w[3] + w[1]) + 4 * (w[4] + w[0]) - mean * mean
+
+    def covariance(self, a: list[Tensor], b: list[Tensor] | None = None) -> Tensor:
+        """Covariance of two quantities given for each of the five indices; b defaults to the index itself."""
+        if b is None:
+            products = [x * j for x, j in zip(a, _OFFSETS, strict=True)]
+        else:
+            products = [x * y for x, y in zip(a, b, strict=True)]
+        return self.mean(products) - self.mean(a) * self.mean(b)
 
     def indices(self) -> list[Tensor]:
         """The five indices, on the side of zero where the coefficient is positive."""
         return [self.base + j for j in _OFFSETS]
 
+    def energies(self, dead_zone: Tensor | None) -> list[Tensor]:
+        """(u - k)^2 + 2 d |k| for each of the five indices: what sharpness multiplies."""
+        energies = [(self.magnitude - k) ** 2 for k in self.indices()]
+        if dead_zone is None:
+            return energies
+        return [e + 2 * dead_zone * k.abs() for e, k in zip(energies, self.indices(), strict=True)]
 
-def _chunks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+
+def chunks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Slices of (N, 8, 8) tensors that fit in cache; whole tensors on an accelerator or under the compiler."""
     n = tensors[0].shape[0]
     size = n if tensors[0].is_cuda or torch.compiler.is_compiling() else _CHUNK // 64
@@ -104,7 +119,7 @@ def sample(
     flat = coefficients.reshape(-1, 8, 8)
     result = torch.empty_like(flat)
     uniform = torch.rand(flat.shape, generator=generator, device=flat.device, dtype=flat.dtype)
-    for c, draw, out in _chunks(flat, uniform, result):
+    for c, draw, out in chunks(flat, uniform, result):
         window = Window(c, step, sharpness, dead_zone)
         index = window.base - 2
         cumulative = torch.zeros_like(c)
@@ -133,7 +148,7 @@ class _Quantize(torch.autograd.Function):
             return sample(coefficients, step, sharpness, dead_zone, generator) * step
         flat = coefficients.reshape(-1, 8, 8)
         result = torch.empty_like(flat)
-        for c, out in _chunks(flat, result):
+        for c, out in chunks(flat, result):
             if mode == "hard":
                 torch.mul(nearest(c, step, dead_zone), step, out=out)
             else:
@@ -142,7 +157,7 @@ class _Quantize(torch.autograd.Function):
         return result.view(coefficients.shape)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         coefficients, step, sharpness, dead_zone = ctx.saved_tensors
         need_c, need_step, need_sharpness, need_dead_zone = ctx.needs_input_grad[:4]
         d_c = torch.empty_like(coefficients.reshape(-1, 8, 8)) if need_c else None
@@ -150,10 +165,10 @@ class _Quantize(torch.autograd.Function):
         d_sharpness = torch.zeros_like(step) if need_sharpness else None
         d_dead_zone = torch.zeros_like(step) if need_dead_zone else None
         start = 0
-        for c, g in _chunks(coefficients.reshape(-1, 8, 8), gradient.reshape(-1, 8, 8)):
+        for c, g in chunks(coefficients.reshape(-1, 8, 8), gradient.reshape(-1, 8, 8)):
             window = Window(c, step, sharpness, dead_zone)
             mean = window.mean()
-            slope = 2 * sharpness * window.offset_variance(mean)  # dE[k]/du
+            slope = 2 * sharpness * window.variance(mean)  # dE[k]/du
             if d_c is not None:
                 torch.mul(g, slope, out=d_c[start : start + len(c)])
             start += len(c)
@@ -162,18 +177,11 @@ class _Quantize(torch.autograd.Function):
             signed = g.mul(torch.where(c < 0, -1.0, 1.0))
             if d_step is not None:
                 d_step += (signed * (window.base + mean - window.magnitude * slope)).sum(0)
-            if d_sharpness is not None or d_dead_zone is not None:
+            if d_dead_zone is not None:
                 absolute = [k.abs() for k in window.indices()]
-                covariance = window.mean([a * j for a, j in zip(absolute, _OFFSETS, strict=True)])
-                covariance = covariance - window.mean(absolute) * mean  # Cov(k, |k|)
-                if d_dead_zone is not None:
-                    d_dead_zone += (signed * covariance).sum(0).mul(-2 * sharpness * step)
-                if d_sharpness is not None:
-                    energy = [(window.magnitude - k) ** 2 for k in window.indices()]
-                    if dead_zone is not None:
-                        energy = [e + 2 * dead_zone * a for e, a in zip(energy, absolute, strict=True)]
-                    moment = window.mean([e * j for e, j in zip(energy, _OFFSETS, strict=True)])
-                    d_sharpness += (signed * (window.mean(energy) * mean - moment)).sum(0).mul(step)
+                d_dead_zone += (signed * window.covariance(absolute)).sum(0).mul(-2 * sharpness * step)
+            if d_sharpness is not None:
+                d_sharpness -= (signed * window.covariance(window.energies(dead_zone))).sum(0).mul(step)
         if d_sharpness is not None:
             d_sharpness = d_sharpness.sum_to_size(sharpness.shape)
         d_c = None if d_c is None else d_c.view(coefficients.shape)

@@ -74,7 +74,8 @@ class Point:
 class RateCut:
     """Bytes saved at a given accuracy: the rates where both curves come within `loss` of uncompressed.
 
-    Rates in bpp, change in percent (negative: fewer bytes); NaN where a curve does not reach it.
+    Rates in bpp, infinity where a curve never reaches it, NaN where its first point is above it already; change in
+    percent (negative: fewer bytes), NaN unless both rates are finite.
     """
 
     loss: float
@@ -195,7 +196,7 @@ class Evaluation:
             base_curve, curve = curves(weights)
             gained = curve.metric_at(np.log(gain_bpp)) - base_curve.metric_at(np.log(gain_bpp))
             targets = [float(uncompressed @ weights) - loss for loss in losses]
-            cuts = [100 * (curve.rate_at(target) / base_curve.rate_at(target) - 1) for target in targets]
+            cuts = [bd.rate_change(base_curve, curve, target) for target in targets]
             return [bd.bd_rate(base_curve, curve), bd.bd_metric(base_curve, curve), float(gained), *cuts]
 
         values = figures(everyone)

@@ -126,11 +126,11 @@ def evaluation_to_csv(evaluation: Evaluation) -> str:
 
 
 def summary(evaluation: Evaluation) -> dict[str, Any]:
-    """The derived figures as JSON values, NaN as None, for readers without this library."""
+    """The derived figures as JSON values for readers without this library; NaN is null, infinity "not reached"."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, float):
-            return value if math.isfinite(value) else None
+            return value if math.isfinite(value) else ("not reached" if value > 0 else None)
         if isinstance(value, (bd.Interval, RateCut, Comparison, Point)):
             return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
         if isinstance(value, Mapping):

@@ -5,14 +5,15 @@ conversion, box downsampling with alternating bias, the `islow` DCT with its two
 that a hard simulation gives the very samples an ordinary decoder gives. The *smooth* form is the real-valued map behind
 it; it carries every gradient (straight-through where the exact form rounds).
 
-A plane of coefficients has shape (B, By, Bx, 8, 8): block row, block column, vertical frequency, horizontal frequency, on
-the orthonormal scale after the level shift. Colour is JFIF's full-range BT.601.
+A plane of coefficients has shape (B, By, Bx, 8, 8): block row, block column, vertical frequency, horizontal frequency;
+orthonormal scale, after the level shift. Colour is JFIF's full-range BT.601.
 Sources: ITU-T T.81 A.3; libjpeg-turbo jccolor.c, jcsample.c, jfdctint.c, jidctint.c, jdsample.c, jdcolor.c.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -164,7 +165,7 @@ def pixels_to_coefficients(pixels: Tensor, sampling: str, *, exact: bool = True)
 
 
 def _upsample(plane: Tensor, v: int, h: int, exact: bool) -> Tensor:
-    """libjpeg's fancy (triangle) upsampling of chroma samples (B, h, w) by v x h; planes of width 1 or 2 are replicated."""
+    """libjpeg's fancy (triangle) upsampling of chroma (B, h, w) by v x h; planes of width 1 or 2 are replicated."""
     if plane.shape[-1] <= 2:
         return plane.repeat_interleave(v, -2).repeat_interleave(h, -1)
     if not exact:
@@ -176,7 +177,9 @@ def _upsample(plane: Tensor, v: int, h: int, exact: bool) -> Tensor:
     left = torch.cat((plane[..., :1], plane[..., :-1]), -1)
     right = torch.cat((plane[..., 1:], plane[..., -1:]), -1)
     bits, biases = (4, (8, 7)) if v == 2 else (2, (1, 2))
-    return torch.stack(((3 * plane + left + biases[0]) >> bits, (3 * plane + right + biases[1]) >> bits), -1).flatten(-2)
+    return torch.stack(((3 * plane + left + biases[0]) >> bits, (3 * plane + right + biases[1]) >> bits), -1).flatten(
+        -2
+    )
 
 
 def _decode(planes: list[Tensor], sampling: str, height: int, width: int, exact: bool) -> Tensor:
@@ -211,19 +214,17 @@ def _decode(planes: list[Tensor], sampling: str, height: int, width: int, exact:
 
 
 class _ExactDecode(torch.autograd.Function):
-    """Forward: libjpeg-turbo's integers. Backward: the adjoint of the smooth decoder, zero where pixels were clamped."""
+    """Forward: libjpeg-turbo's integers. Backward: the smooth decoder's adjoint, zero where pixels were clamped."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: torch.autograd.function.FunctionCtx, sampling: str, height: int, width: int, *planes: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, sampling: str, height: int, width: int, *planes: Tensor) -> Tensor:
         pixels = _decode(list(planes), sampling, height, width, True)
-        ctx.geometry = (sampling, height, width, [p.shape for p in planes], planes[0].dtype)  # type: ignore[attr-defined]
+        ctx.geometry = (sampling, height, width, [p.shape for p in planes], planes[0].dtype)
         ctx.save_for_backward((pixels < 0) | (pixels > 255))
         return pixels.clamp(0, 255).to(planes[0].dtype)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def,override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         sampling, height, width, shapes, dtype = ctx.geometry
         (clamped,) = ctx.saved_tensors
         with torch.enable_grad():

@@ -56,8 +56,11 @@ def learn(
     ] = None,
     sampling: Annotated[SamplingName, typer.Option(help="Chroma sampling.")] = SamplingName.quarter,
     points: Annotated[int | None, typer.Option(min=1, help="Operating points on the ladder.")] = None,
+    rates: Annotated[
+        str | None, typer.Option(help="Instead of --points: target rates in estimated bpp, such as 0.2,0.4,0.8.")
+    ] = None,
     lambdas: Annotated[
-        str | None, typer.Option(help="Instead of --points: lambdas in nats per bpp, such as 20,5,1,0.2.")
+        str | None, typer.Option(help="Instead of --points: trade-offs in nats per bpp, such as 20,5,1,0.2.")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimisation steps per point.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
@@ -92,6 +95,7 @@ def learn(
     must_be_writable(out)
     options: dict[str, Any] = {
         "points": points,
+        "rates": None if rates is None else numbers(rates, "--rates"),
         "lambdas": None if lambdas is None else numbers(lambdas, "--lambdas"),
         "steps": steps,
         "batch_size": batch_size,

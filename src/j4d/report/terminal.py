@@ -75,7 +75,9 @@ def _accuracy_lines(comparison: Comparison, label: str) -> Iterator[str]:
 
 
 def _rate(value: float) -> str:
-    return f"{value:.3f} bpp" if math.isfinite(value) else "not reached"
+    if math.isfinite(value):
+        return f"{value:.3f} bpp"
+    return "not reached" if value > 0 else "below the rates measured"
 
 
 def _percent(span: bd.Interval) -> str:

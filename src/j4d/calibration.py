@@ -1,0 +1,72 @@
+"""From marginal entropies to whole-file bits: three numbers fitted to real files.
+
+One static ideal code per frequency is not what a JPEG file holds: runs of zeros and end-of-block share a code, Huffman
+spends whole bits, every block costs something, every file has a header. `RateModel` states the file size as
+
+    bits = ac x (entropy of AC indices) + dc x (entropy of DC differences) + block x (blocks) + file x (files)
+
+and is fitted to files written with the very parameters of a ladder, on learning images; elsewhere it predicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from j4d.codec import encode
+from j4d.parameters import EncodingParameters
+from j4d.quantizer import SHARPNESS_RANGE
+from j4d.rate import Spectrum
+
+_PRIOR = np.array([1.0, 1.0, 0.0, 2400.0])  # an ideal coder behind a header of 300 bytes
+_SCALE = np.array([0.3, 0.3, 1.0, 800.0])  # how far from it files are expected to be
+_RIDGE = 1e-4  # weight of the prior against squared relative errors of the file sizes
+
+
+@dataclass(frozen=True)
+class RateModel:
+    """Bits of files: ac and dc (bits per bit of entropy), block (bits per block), file (bits per file)."""
+
+    ac: float = 1.0
+    dc: float = 1.0
+    block: float = 0.0
+    file: float = 0.0
+
+    def bpp(self, spectrum: Spectrum, parameters: EncodingParameters) -> float:
+        """Estimated bits per pixel of the spectrum's images under `parameters`, headers included."""
+        weights = np.array([self.ac, self.dc, self.block, self.file])
+        return float(_features(spectrum, parameters) @ weights) / spectrum.pixels
+
+    @classmethod
+    def fit(
+        cls,
+        spectrum: Spectrum,
+        images: Iterable[NDArray[np.uint8]],
+        ladder: Sequence[EncodingParameters],
+    ) -> RateModel:
+        """Least squares of the relative error over a ladder of parameters; `spectrum` is that of `images`."""
+        actual = np.zeros(len(ladder))
+        for image in images:
+            actual += [8 * len(encode(image, parameters)) for parameters in ladder]
+        rows = np.stack([_features(spectrum, p) for p in ladder]) / actual[:, None]
+        left = np.concatenate((rows * _SCALE, np.sqrt(_RIDGE) * np.eye(4)))
+        right = np.concatenate((1 - rows @ _PRIOR, np.zeros(4)))
+        solution = np.linalg.lstsq(left, right, rcond=None)[0]
+        return cls(*(float(x) for x in _PRIOR + _SCALE * solution))
+
+
+def _features(spectrum: Spectrum, parameters: EncodingParameters) -> NDArray[np.float64]:
+    """(4,): AC entropy and DC entropy in bits, blocks, files."""
+    steps = [torch.from_numpy(t.astype(np.float32)) for t in (parameters.luma, parameters.chroma)]
+    zones = [
+        None if z is None else torch.from_numpy(z.astype(np.float32))
+        for z in (parameters.luma_dead_zone, parameters.chroma_dead_zone)
+    ]
+    kappa = SHARPNESS_RANGE[1] if parameters.sharpness is None else min(parameters.sharpness, SHARPNESS_RANGE[1])
+    tables = spectrum.bits(steps, kappa, zones)
+    ac, dc = (sum(float(x) for x in part) for part in ([t.ac.sum() for t in tables], [t.dc for t in tables]))
+    return np.array([ac, dc, spectrum.blocks, spectrum.images], dtype=np.float64)

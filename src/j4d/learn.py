@@ -1,0 +1,327 @@
+"""`learn`: from a frozen model and some pictures to a `Profile`, a ladder of encoding parameters with its provenance.
+
+A ladder starts from default JPEG at its lowest rate and climbs; each point starts from the one before, moved as default
+JPEG's tables move between the two rates. A part of the pictures is held out: it stops a point whose held-out objective
+gets worse, and gives the figures recorded beside each point, measured on real files.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from j4d.calibration import RateModel
+from j4d.checkpoint import Checkpoint
+from j4d.codecs import LearnedJPEG
+from j4d.errors import DataError, ParameterError
+from j4d.evaluate import evaluate, package_versions
+from j4d.images import ImageSet
+from j4d.models import fingerprint
+from j4d.optimize import Optimizer, Progress, Recipe
+from j4d.parameters import EncodingParameters, OperatingPoint, Profile, Provenance
+from j4d.progress import LadderProgress
+from j4d.rate import Spectrum
+from j4d.simulate import SimulatedJPEG
+from j4d.tasks import Classification, Model, logits_of
+
+LADDER_QUALITIES = (5, 92)  # the default ladder spans the rates of default JPEG between these qualities
+RATE_IMAGES = 512  # pictures behind the spectrum; the rate of more differs by well under a percent
+FIT_IMAGES = 64  # pictures encoded to fit the rate model
+CHECKS = 4  # held-out checks per point
+FIRST_LAMBDA = 2.0  # nats per bpp; steered from there
+
+
+def learn(
+    model: Model,
+    images: ImageSet | Sequence[NDArray[np.uint8]],
+    labels: Sequence[int] | NDArray[np.int64] | None = None,
+    *,
+    sampling: str = "4:2:0",
+    points: int = 8,
+    rates: Sequence[float] | None = None,
+    lambdas: Sequence[float] | None = None,
+    answers: float | None = None,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    protocol: str = "stored-size",
+    checkpoint: str | PathLike[str] | None = None,
+    progress: bool = True,
+    name: str = "learned",
+    model_name: str | None = None,
+    **options: Any,
+) -> Profile:
+    """Learn a ladder of JPEG encoding parameters for a frozen model.
+
+    model: callable from float (B, 3, H, W) RGB 0..255 at stored size to logits (B, K), its own resize and
+    normalisation inside and differentiable; an nn.Module runs in eval mode with its parameters frozen. images: uint8
+    (H, W, 3), any sizes. labels: one class per image, by default the ImageSet's; without any, the model's own answers
+    on the uncompressed pictures are what must survive. answers: weight of those answers beside the labels, 0..1.
+
+    points: operating points, spread evenly in log rate over default JPEG's range. rates: instead, target rates in
+    estimated bits per pixel without headers. lambdas: instead, fixed trade-offs in nats per bpp. options: fields of
+    `Recipe` (steps, batch_size, learning_rate, forward, sharpness, ...). checkpoint: a file that keeps finished points;
+    if it exists and belongs to the same run, learning goes on from it. Ctrl-C ends the run with the points that are
+    done, if there is one. The same seed gives the same profile.
+
+    Raises DataError, ModelError, ParameterError with what to change.
+    """
+    recipe = Recipe(**{**(asdict(recipe) if recipe else {}), **_known(options)})
+    image_set = images if isinstance(images, ImageSet) else ImageSet.from_arrays(list(images))
+    classes = image_set.labels if labels is None else np.asarray(labels)
+    if classes is not None and len(classes) != len(image_set):
+        raise DataError(f"{len(classes)} labels for {len(image_set)} images; give one per image")
+    image_set = ImageSet(image_set.name, image_set.paths, classes, image_set.root, image_set.arrays)
+    held_out, train = image_set.split(round(recipe.holdout * len(image_set)), seed=seed)
+    if not len(train):
+        raise DataError(f"{image_set.name}: no images left to learn from")
+    train = _in_memory(train)
+
+    with _Frozen(model) as device, LadderProgress(progress, recipe.steps) as display:
+        task = Classification(model, None if train.labels is None else train.labels.tolist(), answers)
+        some = train.subset(range(0, len(train), max(1, len(train) // RATE_IMAGES)))
+        spectrum = Spectrum.of(some, sampling)
+        goals = _goals(spectrum, sampling, points, rates, lambdas)
+        run: dict[str, Any] = {
+            "model": model_name or getattr(model, "name", None) or type(model).__name__,
+            "model_fingerprint": fingerprint(model) if isinstance(model, torch.nn.Module) else "",
+            "data_fingerprint": image_set.fingerprint,
+            "image_count": len(image_set),
+            "protocol": protocol,
+            "sampling": sampling,
+            "forward": recipe.forward,
+            "seed": seed,
+            "settings": {**asdict(recipe), "answers": task.answers, "labels": classes is not None, "goals": goals},
+        }
+        kept = Checkpoint.open(checkpoint, run)
+        optimizer = Optimizer(model, train, task, spectrum, recipe, seed=seed, device=device)
+        judge = _Judge(model, held_out, answers, sampling)
+        interrupted = False
+        try:
+            for index in range(len(kept.points), len(goals)):
+                display.start(index, len(goals))
+                kept.add(*_point(optimizer, judge, kept, goals, index, display))
+        except KeyboardInterrupt:
+            if not kept.points:
+                raise
+            interrupted = True
+        display.finish("measuring")
+        settings = {**run.pop("settings"), "interrupted": interrupted}
+        return _profile(name, kept.points, some, spectrum, model, held_out, {**run, "settings": settings})
+
+
+def _known(options: dict[str, Any]) -> dict[str, Any]:
+    unknown = sorted(set(options) - set(asdict(Recipe())))
+    if unknown:
+        raise ParameterError(f"unknown option {unknown[0]!r}; known are {', '.join(asdict(Recipe()))}")
+    return options
+
+
+def _in_memory(images: ImageSet, limit: int = 2 << 30) -> ImageSet:
+    """The set with its pictures decoded once, where they take less than `limit` bytes."""
+    arrays: list[NDArray[np.uint8]] = []
+    size = 0
+    for image in images:
+        arrays.append(image)
+        size += image.nbytes
+        if size > limit:
+            return images
+    return ImageSet(images.name, images.paths, images.labels, images.root, tuple(arrays))
+
+
+def _goals(
+    spectrum: Spectrum,
+    sampling: str,
+    points: int,
+    rates: Sequence[float] | None,
+    lambdas: Sequence[float] | None,
+) -> list[dict[str, float]]:
+    """One entry per point, small to large rate: quality (default JPEG's there), and either bpp or lambda."""
+    if rates is not None and lambdas is not None:
+        raise ParameterError("give rates or lambdas, not both")
+    for kind, values in (("rate", rates), ("lambda", lambdas)):
+        wrong = [v for v in values or () if not 0 < v < math.inf]
+        if wrong or (values is not None and not len(values)):
+            raise ParameterError(f"{kind} {wrong[0] if wrong else 'list'} must be positive and finite, and not empty")
+    if points < 1:
+        raise ParameterError(f"points {points} is below 1")
+    qualities = np.arange(2, 99)
+    entropy = [RateModel().bpp(spectrum, EncodingParameters.from_quality(int(q), sampling)) for q in qualities]
+    curve = np.maximum.accumulate(entropy)
+    low, high = (float(np.interp(q, qualities, curve)) for q in LADDER_QUALITIES)
+    if lambdas is not None:
+        spread = np.geomspace(low, high, len(lambdas))
+        ordered = sorted((float(v) for v in lambdas), reverse=True)
+        return [{"quality": _nearest(qualities, curve, r), "lambda": v} for r, v in zip(spread, ordered, strict=True)]
+    targets = np.geomspace(low, high, points) if rates is None else sorted(float(r) for r in rates)
+    return [{"quality": _nearest(qualities, curve, r), "bpp": float(r)} for r in targets]
+
+
+def _nearest(qualities: NDArray[np.int64], curve: NDArray[np.float64], bpp: float) -> int:
+    return int(qualities[np.abs(np.log(curve) - math.log(bpp)).argmin()])
+
+
+class _Frozen:
+    """Eval mode and no parameter gradients for the time of a run; then everything as it was. Gives the device."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model if isinstance(model, torch.nn.Module) else None
+
+    def __enter__(self) -> torch.device:
+        if self.model is None:
+            return torch.device("cpu")
+        self.parameters = [(p, p.requires_grad) for p in self.model.parameters()]
+        self.modes = [(m, m.training) for m in self.model.modules()]
+        self.model.eval().requires_grad_(False)
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        return tensors[0].device if tensors else torch.device("cpu")
+
+    def __exit__(self, *_: object) -> None:
+        if self.model is not None:
+            for parameter, wanted in self.parameters:
+                parameter.requires_grad_(wanted)
+            for module, training in self.modes:
+                module.training = training
+
+
+class _Judge:
+    """The held-out objective, per picture, on the pixels that real decoders give."""
+
+    def __init__(self, model: Model, images: ImageSet, answers: float | None, sampling: str) -> None:
+        self.model, self.images = model, images
+        if len(images):
+            labels = None if images.labels is None else images.labels.tolist()
+            self.task = Classification(model, labels, answers)
+            self.spectrum = Spectrum.of(images, sampling)
+
+    @torch.no_grad()
+    def losses(self, parameters: EncodingParameters) -> NDArray[np.float64]:
+        """Task loss of each held-out picture (N,), nats."""
+        jpeg = SimulatedJPEG(parameters)
+        losses = []
+        for number, image in enumerate(self.images):
+            pixels = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float()
+            answer = self.task.answer(pixels, [(number, False)])
+            losses.append(float(self.task.loss(logits_of(self.model, jpeg(pixels)[0]), answer, [number])))
+        return np.array(losses)
+
+
+def _point(
+    optimizer: Optimizer,
+    judge: _Judge,
+    kept: Checkpoint,
+    goals: list[dict[str, float]],
+    index: int,
+    display: LadderProgress,
+) -> tuple[EncodingParameters, float]:
+    """Learn one point of the ladder; returns its parameters and lambda."""
+    recipe, goal = optimizer.recipe, goals[index]
+    quality = int(goal["quality"])
+    start = EncodingParameters.from_quality(quality, optimizer.spectrum.sampling)
+    if kept.points:
+        before = EncodingParameters.from_quality(int(goals[index - 1]["quality"]), start.sampling)
+        start = _carry(kept.points[-1][0], before, start)
+    jpeg = SimulatedJPEG(
+        start,
+        forward=recipe.forward,
+        sharpness=recipe.sharpness,
+        learn_sharpness=recipe.learn_sharpness,
+        learn_dead_zone=recipe.dead_zone,
+    ).to(optimizer.device)
+    lagrangian = goal.get("lambda", kept.points[-1][1] if kept.points else FIRST_LAMBDA)
+    last = Progress(0, math.nan, math.nan, lagrangian)
+    stop = _EarlyStop(judge)
+    steps = optimizer.run(jpeg, index, lagrangian, goal.get("bpp"))
+    for last in steps:
+        display.step(last.step, last.loss, last.bpp)
+        if (last.step + 1) % max(1, recipe.steps // CHECKS) == 0 and stop.worse(jpeg, last.lagrangian):
+            steps.close()
+    return jpeg.encoding_parameters(), last.lagrangian
+
+
+class _EarlyStop:
+    """Says when the held-out objective is worse than its best by more than two standard errors of the difference."""
+
+    def __init__(self, judge: _Judge) -> None:
+        self.judge = judge
+        self.best: NDArray[np.float64] | None = None
+
+    def worse(self, jpeg: SimulatedJPEG, lagrangian: float) -> bool:
+        """Judge the parameters as they are now."""
+        if len(self.judge.images) < 2:
+            return False
+        parameters = jpeg.encoding_parameters()
+        objective = self.judge.losses(parameters) + lagrangian * RateModel().bpp(self.judge.spectrum, parameters)
+        if self.best is None or objective.mean() <= self.best.mean():
+            self.best = objective
+            return False
+        difference = objective - self.best
+        return bool(difference.mean() > 2 * difference.std(ddof=1) / math.sqrt(len(difference)))
+
+
+def _carry(learned: EncodingParameters, before: EncodingParameters, now: EncodingParameters) -> EncodingParameters:
+    """The learned point, moved as default JPEG's tables move from `before` to `now`; dead zones stay."""
+
+    def move(a: NDArray[np.int32], b: NDArray[np.int32], c: NDArray[np.int32]) -> NDArray[np.int32]:
+        return np.rint(a * (c / b)).clip(1, 255).astype(np.int32)
+
+    return EncodingParameters(
+        move(learned.luma, before.luma, now.luma),
+        move(learned.chroma, before.chroma, now.chroma),
+        now.sampling,
+        learned.sharpness,
+        learned.luma_dead_zone,
+        learned.chroma_dead_zone,
+    )
+
+
+def _profile(
+    name: str,
+    points: list[tuple[EncodingParameters, float]],
+    some: ImageSet,
+    spectrum: Spectrum,
+    model: Model,
+    held_out: ImageSet,
+    provenance: dict[str, Any],
+) -> Profile:
+    """Fit the rate model, measure the points on the held-out pictures, and put them in order of rate.
+
+    A point that costs no fewer bits than its neighbour above is dropped: a ladder climbs.
+    """
+    ladder = [parameters for parameters, _ in points]
+    few = some.subset(range(0, len(some), max(1, len(some) // FIT_IMAGES)))
+    rate_model = RateModel.fit(Spectrum.of(few, spectrum.sampling), few, ladder)
+    measured: list[dict[str, float]] = [{} for _ in points]
+    if len(held_out):
+        result = evaluate(model, held_out, codecs=[LearnedJPEG(ladder)], bootstrap=1, progress=False)
+        codec = result.codecs[0]
+        bpp = result.bpp(codec).mean(axis=1)
+        measured = [
+            {
+                "actual_bpp": float(bpp[i]),
+                **{metric: float(values[i].mean()) for metric, values in codec.metrics.items()},
+            }
+            for i in range(len(points))
+        ]
+    rungs = [
+        OperatingPoint(parameters, rate_model.bpp(spectrum, parameters), lagrangian, figures)
+        for (parameters, lagrangian), figures in zip(points, measured, strict=True)
+    ]
+    climbing: list[OperatingPoint] = []
+    for rung in sorted(rungs, key=lambda r: r.estimated_bpp):
+        if not climbing or rung.estimated_bpp > climbing[-1].estimated_bpp:
+            climbing.append(rung)
+    settings = {**provenance.pop("settings"), "rate_model": asdict(rate_model), "held_out": len(held_out)}
+    date = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return Profile(
+        name,
+        tuple(climbing),
+        Provenance(**provenance, versions=package_versions(), date=date, settings=settings),
+    )

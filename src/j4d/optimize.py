@@ -1,0 +1,218 @@
+"""The optimisation for one rate: task loss + lambda x rate, minimised over log steps and dead zones.
+
+The task loss comes through `SimulatedJPEG` on batches of pictures; the rate, and its gradient, from the `Spectrum` of
+all learning pictures at once, so it carries no noise. Where a target rate is given, lambda is steered so that the rate
+meets it, whatever the scale of the loss. `docs/recipe.md` tells which alternatives were measured and what they gave.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from j4d.errors import ParameterError
+from j4d.images import ImageSet
+from j4d.quantizer import FORWARDS, Forward
+from j4d.rate import Spectrum
+from j4d.simulate import DEAD_ZONE_LIMIT, SimulatedJPEG
+from j4d.tasks import Classification, Model, logits_of
+from j4d.transform import pixels_to_coefficients
+
+MICRO_BATCH = 8  # pictures a forward pass; bounds memory, does not change the result beyond rounding
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that shapes the optimisation; the defaults are the winners of docs/recipe.md.
+
+    steps: per point of the ladder. batch_size: pictures a step. learning_rate: Adam's, on log steps; dead zones get
+    a third of it. forward: "hard", "soft" or "sampled". sharpness: kappa of the gradient (and of "sampled" files).
+    dead_zone: learn one per frequency too. smoothness: log steps are a Gaussian average over neighbouring frequencies
+    of the numbers that Adam moves, with this standard deviation in frequencies; 0 moves each alone. flip: mirror
+    pictures at random. start: tables of the first point, "annex-k" (default JPEG's at the target rate) or "flat".
+    holdout: share of the pictures kept for early stopping and for the measured figures.
+    """
+
+    steps: int = 60
+    batch_size: int = 32
+    learning_rate: float = 0.07
+    forward: Forward = "hard"
+    sharpness: float = 8.0
+    learn_sharpness: bool = False
+    dead_zone: bool = True
+    smoothness: float = 0.7
+    flip: bool = True
+    start: Literal["annex-k", "flat"] = "annex-k"
+    holdout: float = 0.15
+
+    def __post_init__(self) -> None:
+        limits: dict[str, tuple[float, float]] = {
+            "steps": (1, 1e6),
+            "batch_size": (1, 1e6),
+            "learning_rate": (1e-5, 1.0),
+            "sharpness": (1.0, 80.0),
+            "smoothness": (0.0, 4.0),
+            "holdout": (0.0, 0.5),
+        }
+        for name, (low, high) in limits.items():
+            if not low <= getattr(self, name) <= high:
+                raise ParameterError(f"{name} {getattr(self, name)} is outside {low:g}..{high:g}")
+        if self.forward not in FORWARDS:
+            raise ParameterError(f"forward {self.forward!r} is not one of {', '.join(FORWARDS)}")
+        if self.start not in ("annex-k", "flat"):
+            raise ParameterError(f"start {self.start!r} is neither annex-k nor flat")
+
+
+class Optimizer:
+    """Learns one operating point at a time for one model, on one set of pictures."""
+
+    def __init__(
+        self,
+        model: Model,
+        images: ImageSet,
+        task: Classification,
+        spectrum: Spectrum,
+        recipe: Recipe,
+        *,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.model, self.images, self.task, self.spectrum, self.recipe = model, images, task, spectrum, recipe
+        self.seed, self.device = seed, torch.device(device)
+        self.kernel = _smoothing(recipe.smoothness).to(self.device)
+
+    def batch(self, generator: torch.Generator, order: list[int]) -> list[tuple[int, bool]]:
+        """Picture numbers and flips of one step; every picture once before any comes again."""
+        chosen: list[int] = []
+        while len(chosen) < self.recipe.batch_size:
+            if not order:
+                order.extend(torch.randperm(len(self.images), generator=generator).tolist())
+            chosen.append(order.pop())
+        flips = torch.rand(len(chosen), generator=generator) < (0.5 if self.recipe.flip else 0.0)
+        return list(zip(chosen, flips.tolist(), strict=True))
+
+    def backward_task(self, jpeg: SimulatedJPEG, batch: Sequence[tuple[int, bool]]) -> float:
+        """Add the gradient of the batch's mean loss to the parameters of `jpeg`; returns that loss in nats."""
+        sizes: dict[tuple[int, ...], list[tuple[tuple[int, bool], NDArray[np.uint8]]]] = {}
+        for number, flip in batch:
+            image = self.images[number]
+            sizes.setdefault(image.shape, []).append(((number, flip), image[:, ::-1] if flip else image))
+        total = 0.0
+        for (height, width, _), members in sizes.items():
+            for start in range(0, len(members), MICRO_BATCH):
+                part = members[start : start + MICRO_BATCH]
+                pixels = torch.from_numpy(np.stack([image for _, image in part])).to(self.device)
+                pixels = pixels.permute(0, 3, 1, 2).float()
+                keys = [key for key, _ in part]
+                answer = self.task.answer(pixels, keys)
+                planes = pixels_to_coefficients(pixels, jpeg.sampling)
+                logits = logits_of(self.model, jpeg.decoded(planes, height, width))
+                loss = self.task.loss(logits, answer, [number for number, _ in keys]).sum() / len(batch)
+                loss.backward()  # type: ignore[no-untyped-call]
+                total += loss.item()
+        return total
+
+    def bpp(self, jpeg: SimulatedJPEG) -> Tensor:
+        """Entropy of the marginals over all learning pictures, bits per pixel, differentiable."""
+        tables = self.spectrum.bits(list(jpeg.steps), jpeg.sharpness, jpeg.dead_zones)
+        return torch.stack([t.total for t in tables]).sum() / self.spectrum.pixels
+
+    def run(
+        self, jpeg: SimulatedJPEG, index: int, lagrangian: float, target_bpp: float | None
+    ) -> Generator[Progress, None, None]:
+        """Optimise `jpeg` in place for the point numbered `index`, a step at a time.
+
+        lagrangian: lambda in nats per bpp; with a target_bpp (bits of entropy per pixel) only its start. Yields after
+        every step; when it ends, `jpeg` holds the mean of the last half of the steps. Close it early to stop early.
+        """
+        recipe = self.recipe
+        seed = self.seed * 1_000_003 + index
+        generator = torch.Generator().manual_seed(seed)
+        jpeg.generator = torch.Generator(self.device).manual_seed(seed)
+        order: list[int] = []
+        base = jpeg.log_steps.detach().clone()
+        moved = torch.zeros_like(base, requires_grad=True)
+        groups = [{"params": [moved], "lr": recipe.learning_rate}]
+        if recipe.dead_zone:
+            groups.append({"params": [jpeg.dead_zone], "lr": recipe.learning_rate / 3})
+        if recipe.learn_sharpness:
+            groups.append({"params": [jpeg.log_sharpness], "lr": recipe.learning_rate})
+        adam = torch.optim.Adam(groups, betas=(0.9, 0.99))
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, recipe.steps)
+        mean = _Mean()
+        multiplier = lagrangian
+        try:
+            for step in range(recipe.steps):
+                jpeg.zero_grad()
+                bpp = self.bpp(jpeg)
+                if target_bpp is not None:
+                    lagrangian, multiplier = _steer(lagrangian, bpp.item() / target_bpp)
+                loss = self.backward_task(jpeg, self.batch(generator, order))
+                (multiplier * bpp).backward()  # type: ignore[no-untyped-call]
+                assert jpeg.log_steps.grad is not None
+                moved.grad = (jpeg.log_steps.grad.view(2, 64) @ self.kernel).view(2, 8, 8)
+                adam.step()
+                schedule.step()
+                with torch.no_grad():
+                    smooth = (moved.view(2, 64) @ self.kernel.T).view(2, 8, 8)
+                    jpeg.log_steps.copy_((base + smooth).clamp(0, math.log(255)))
+                    jpeg.dead_zone.clamp_(0, DEAD_ZONE_LIMIT)
+                if step >= recipe.steps // 2:
+                    mean.add(jpeg)
+                yield Progress(step, loss, bpp.item(), lagrangian)
+        finally:
+            mean.store(jpeg)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step: its number, the batch's loss (nats), the entropy rate (bpp) and lambda (nats per bpp)."""
+
+    step: int
+    loss: float
+    bpp: float
+    lagrangian: float
+
+
+class _Mean:
+    """Mean of the learnable tensors over steps: less noise than any one of them."""
+
+    def __init__(self) -> None:
+        self.sums: list[Tensor] = []
+        self.count = 0
+
+    def add(self, jpeg: SimulatedJPEG) -> None:
+        values = [p.detach() for p in jpeg.parameters()]
+        self.sums = (
+            [a + b for a, b in zip(self.sums, values, strict=True)] if self.count else [v.clone() for v in values]
+        )
+        self.count += 1
+
+    @torch.no_grad()
+    def store(self, jpeg: SimulatedJPEG) -> None:
+        for parameter, total in zip(jpeg.parameters(), self.sums, strict=bool(self.sums)):
+            parameter.copy_(total / self.count)
+
+
+def _smoothing(length: float) -> Tensor:
+    """(64, 64) Gaussian average over neighbouring frequencies, standard deviation `length`; rows sum to one."""
+    if length == 0:
+        return torch.eye(64)
+    row, column = torch.arange(64) // 8, torch.arange(64) % 8
+    distance = (row[:, None] - row) ** 2 + (column[:, None] - column) ** 2
+    kernel = torch.exp(-distance / (2 * length**2))
+    return kernel / kernel.sum(1, keepdim=True)
+
+
+def _steer(lagrangian: float, excess: float) -> tuple[float, float]:
+    """(lambda to remember, lambda to use now) when the rate is `excess` times its target: proportional and integral."""
+    excess = min(max(excess, 0.5), 2.0)
+    remembered = lagrangian * math.pow(excess, 0.2)
+    return remembered, remembered * excess

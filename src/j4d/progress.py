@@ -1,0 +1,45 @@
+"""The progress display of a learning run: ladder, rate, loss and time left, on stderr where that is a terminal."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class LadderProgress:
+    """Shows steps over all points; use as a context manager."""
+
+    def __init__(self, shown: bool, steps: int) -> None:
+        self.steps = steps
+        self.console = Console(stderr=True)
+        self.shown = shown and sys.stderr.isatty()
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("left"))
+        self.display = Progress(
+            *columns, TimeRemainingColumn(), console=self.console, transient=True, disable=not self.shown
+        )
+        self.task = self.display.add_task("preparing", total=None)
+        self.loss: float | None = None
+
+    def __enter__(self) -> LadderProgress:
+        self.display.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.display.stop()
+
+    def start(self, index: int, count: int) -> None:
+        """Point `index` of `count` begins."""
+        self.index, self.count, self.loss = index, count, None
+        self.display.update(self.task, total=count * self.steps, completed=index * self.steps)
+
+    def step(self, step: int, loss: float, bpp: float) -> None:
+        """One step is done: batch loss in nats (shown as a running mean), entropy rate in bits per pixel."""
+        self.loss = loss if self.loss is None else 0.8 * self.loss + 0.2 * loss
+        text = f"point {self.index + 1}/{self.count}  estimated {bpp:.3f} bpp  loss {self.loss:.3f}"
+        self.display.update(self.task, completed=self.index * self.steps + step + 1, description=text)
+
+    def finish(self, what: str) -> None:
+        """Everything is learned; `what` comes after."""
+        self.display.update(self.task, description=what)

@@ -1,0 +1,69 @@
+"""What must survive compression: the labels, the model's own answers on the uncompressed picture, or a mix of both.
+
+A task turns logits into one loss per image, in nats. Answers are those of the frozen model on the same (maybe
+flipped) picture before JPEG; they are computed once per picture and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from j4d.errors import DataError, ModelError, ParameterError
+
+Model = Callable[[Tensor], Tensor]
+
+
+def logits_of(model: Model, pixels: Tensor) -> Tensor:
+    """`model(pixels)`, checked: float (B, K) for pixels (B, 3, H, W). Raises ModelError."""
+    logits: Any = model(pixels)
+    if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(pixels):
+        got = f"a tensor of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+        raise ModelError(f"the model returned {got}; expected logits of shape ({len(pixels)}, classes)")
+    return logits.float()
+
+
+class Classification:
+    """Keep the class right: (1 - a) cross-entropy with the label + a KL(uncompressed answer || compressed answer).
+
+    labels: one class per image, or None, which makes a = 1. answers: a in 0..1, by default 1/2 with labels.
+    Raises ParameterError, DataError for a label outside the model's classes.
+    """
+
+    def __init__(self, model: Model, labels: Sequence[int] | None = None, answers: float | None = None) -> None:
+        share = (1.0 if labels is None else 0.5) if answers is None else answers
+        if not 0 <= share <= 1:
+            raise ParameterError(f"answers {share} is outside 0..1, the weight of the model's own answers")
+        if labels is None and share < 1:
+            raise ParameterError(
+                f"answers {share} leaves weight to labels, but there are none; give labels or answers=1"
+            )
+        self.model, self.answers = model, share
+        self.labels = None if labels is None else torch.as_tensor(labels, dtype=torch.long)
+        self._kept: dict[tuple[int, bool], Tensor] = {}
+
+    def answer(self, pixels: Tensor, keys: Sequence[tuple[int, bool]]) -> Tensor:
+        """Log-probabilities (B, K) on uncompressed pixels (B, 3, H, W); keys (image number, flipped) name them."""
+        missing = [i for i, key in enumerate(keys) if key not in self._kept]
+        if missing:
+            with torch.no_grad():
+                log_p = F.log_softmax(logits_of(self.model, pixels[missing]), 1)
+            self._kept.update(
+                (keys[i], row.half() if row.is_cuda else row) for i, row in zip(missing, log_p, strict=True)
+            )
+        return torch.stack([self._kept[key] for key in keys]).float()
+
+    def loss(self, logits: Tensor, answer: Tensor, indices: Sequence[int]) -> Tensor:
+        """Loss of each image (B,) in nats, from logits (B, K), uncompressed log-probabilities (B, K), image numbers."""
+        log_p = F.log_softmax(logits, 1)
+        loss = self.answers * (answer.exp() * (answer - log_p)).sum(1)
+        if self.answers < 1 and self.labels is not None:
+            target = self.labels[list(indices)].to(log_p.device)
+            if int(target.min()) < 0 or int(target.max()) >= log_p.shape[1]:
+                raise DataError(f"label {int(target.max())} is outside the model's {log_p.shape[1]} classes")
+            loss = loss + (1 - self.answers) * F.nll_loss(log_p, target, reduction="none")
+        return loss
