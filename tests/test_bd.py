@@ -89,7 +89,14 @@ def test_rate_at_inverts_the_curve_and_does_not_extrapolate():
     one = curve([0.2, 0.5, 1.1], [0.2, 0.5, 0.7])
     assert one.rate_at(0.5) == pytest.approx(0.5)
     assert 0.5 < one.rate_at(0.6) < 1.1
-    assert np.isnan(one.rate_at(0.71)) and np.isnan(one.rate_at(0.19))
+    assert one.rate_at(0.71) == np.inf, "never reached"
+    assert np.isnan(one.rate_at(0.19)), "below the first point: a smaller rate than any measured"
+
+
+def test_rate_change_needs_both_curves_to_reach_the_metric():
+    one, two = curve([0.2, 0.5, 1.1], [0.2, 0.5, 0.7]), curve([0.1, 0.25, 0.55], [0.2, 0.5, 0.6])
+    assert bd.rate_change(one, two, 0.5) == pytest.approx(-50)
+    assert np.isnan(bd.rate_change(one, two, 0.65)) and np.isnan(bd.rate_change(two, one, 0.65))
 
 
 def test_largest_gain_is_found_where_the_curves_are_furthest_apart():

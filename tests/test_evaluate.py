@@ -189,7 +189,7 @@ def test_rate_cuts_are_read_from_the_curves_and_not_reached_is_not_a_number():
     one_percent, tenth = comparison.rate_cuts
     assert (one_percent.reference_bpp, one_percent.bpp) == pytest.approx((2.0, 1.0))
     assert one_percent.change.value == pytest.approx(-50)
-    assert np.isnan(tenth.reference_bpp) and np.isnan(tenth.change.value)
+    assert tenth.reference_bpp == tenth.bpp == np.inf and np.isnan(tenth.change.value)
     assert comparison.largest_gain.value == pytest.approx(0.2, abs=0.02)
     assert comparison.gain_bpp == pytest.approx(0.5, rel=0.15)
     text = "\n".join(comparison_lines(evaluation))
