@@ -287,6 +287,7 @@ def test_models_and_folders_that_do_not_serve_are_refused(command, model, images
         ("learn --model model.py:Net --images photos -o photos", "is a folder"),
         ("learn --model model.py:Net --images photos -o profile.json/x.json", "is a file"),
         ("learn --model model.py:Net --images photos -o n.json --lambdas 1,two", "--lambdas"),
+        ("learn --model model.py:Net --images photos -o n.json --rates 1,-2 -q", "-2"),
         ("show missing.json", "missing.json"),
         ("export profile.json --index 0 --format tiff", "tiff"),
         ("improve photos", "improve"),
