@@ -131,6 +131,42 @@ def test_export_prints_or_writes_the_points_tables(place, capsys):
     assert "static const" in succeeds(capsys, "export", "profile.json", "--quality", 20, "-f", "c")
 
 
+LEARN = ["learn", "--model", "model.py:Net", "--images", "photos", "--points", 2, "--steps", 2, "--batch-size", 2,
+         "--quiet"]  # fmt: skip
+
+
+def test_learn_writes_a_profile_that_says_where_it_comes_from(place, capsys):
+    text = succeeds(capsys, *LEARN, "-o", "new.json", "--name", "mine", "--protocol", "model-size", "--seed", 7)
+    profile = Profile.load("new.json")
+    assert profile.name == "mine" and len(profile.points) == 2
+    provenance = profile.provenance
+    assert (provenance.model, provenance.protocol) == ("model.py:Net", "model-size")
+    assert (provenance.image_count, provenance.seed, provenance.sampling) == (4, 7, "4:2:0")
+    assert f"{profile.points[1].estimated_bpp:.3f}" in text and "new.json" in text
+
+
+def test_learn_gives_the_same_points_for_the_same_seed(place, capsys):
+    for name in ("a.json", "b.json"):
+        succeeds(capsys, *LEARN, "-o", name)
+    assert Profile.load("a.json").points == Profile.load("b.json").points
+
+
+def test_learn_interrupted_writes_the_points_that_are_done(place, capsys, monkeypatch):
+    from j4d import optimize
+
+    once = optimize.Optimizer.run
+
+    def interrupted_at_the_second_point(self, jpeg, index, *arguments):
+        if index == 1:
+            raise KeyboardInterrupt
+        return once(self, jpeg, index, *arguments)
+
+    monkeypatch.setattr(optimize.Optimizer, "run", interrupted_at_the_second_point)
+    assert run([str(argument) for argument in [*LEARN, "-o", "new.json"]]) == 130
+    assert capsys.readouterr().err == "j4d: interrupted\n"
+    assert len(Profile.load("new.json").points) == 1
+
+
 def test_evaluate_writes_the_report_and_prints_the_curve(place, capsys):
     text = succeeds(
         capsys, "evaluate", "--model", "model.py:Net", "--images", "photos", "--profile", "profile.json",

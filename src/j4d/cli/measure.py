@@ -122,6 +122,9 @@ def learn(
     )
     profile.save(out)
     _print_profile(profile)
+    if profile.provenance.settings.get("interrupted"):
+        typer.echo(f"wrote {out} with the points that were done")
+        raise KeyboardInterrupt
     typer.echo(f"wrote {out}; next: j4d evaluate --model {model} --images HELD_OUT --profile {out} -o report")
 
 
