@@ -26,11 +26,11 @@ from j4d.errors import CodecError, DataError, ModelError, ParameterError
 from j4d.images import ImageSet
 from j4d.provenance import PROTOCOLS
 from j4d.results import METRICS, CodecResult, Evaluation
+from j4d.tasks import Model, logits_of
 
 __all__ = ["Evaluation", "evaluate"]
 
 Image = NDArray[np.uint8]
-Model = Callable[[torch.Tensor], torch.Tensor]
 
 
 def evaluate(
@@ -166,11 +166,7 @@ def _decode(codec: Codec, file: bytes, image: Image) -> Image:
 def _log_probabilities(model: Model, images: Sequence[Image]) -> torch.Tensor:
     """float64 (B, K) on the CPU."""
     batch = torch.from_numpy(np.stack(images)).to(_device(model)).permute(0, 3, 1, 2).float()
-    logits = model(batch)
-    if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or len(logits) != len(images):
-        got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise ModelError(f"the model returned {got}, expected logits ({len(images)}, classes)")
-    logits = logits.detach().to("cpu", torch.float64)
+    logits = logits_of(model, batch).detach().to("cpu", torch.float64)
     if not torch.isfinite(logits).all():
         raise ModelError("the model returned NaN or infinite logits")
     return torch.log_softmax(logits, dim=1)
