@@ -25,7 +25,9 @@ from j4d.rate import batch_bits
 from j4d.transform import coefficients_to_pixels, pixels_to_coefficients
 
 DEAD_ZONE_LIMIT = 0.5
+DEAD_ZONE_GRID = 1024  # learned dead zones are multiples of 1/1024: every threshold is then exact in float32
 HARD_SHARPNESS = 20.0  # stands for a sharpness of None in gradients and marginals
+_ROUNDING = 1e-6  # relative error of exp(log(step)) in float32, with room
 
 
 class SimulatedJPEG(nn.Module):
@@ -36,7 +38,8 @@ class SimulatedJPEG(nn.Module):
     parameters'. learn_sharpness, learn_dead_zone: whether those receive gradients; steps always do.
 
     Learnable tensors: log_steps (2, 8, 8), natural logarithm of the steps of luma and chroma; dead_zone (2, 8, 8), in
-    steps; log_sharpness, a scalar. Raises ParameterError.
+    steps, those of DC without a gradient because DC is coded as differences; log_sharpness, a scalar. Raises
+    ParameterError.
     """
 
     def __init__(
@@ -52,7 +55,8 @@ class SimulatedJPEG(nn.Module):
         super().__init__()
         if forward not in FORWARDS:
             raise ParameterError(f"forward {forward!r} is not one of {', '.join(FORWARDS)}")
-        kappa = sharpness or parameters.sharpness or HARD_SHARPNESS
+        kappa = parameters.sharpness if sharpness is None else sharpness
+        kappa = HARD_SHARPNESS if kappa is None else kappa
         low, high = SHARPNESS_RANGE
         if not low <= kappa <= high:
             raise ParameterError(f"sharpness {kappa} is outside {low:g}..{high:g}")
@@ -68,8 +72,11 @@ class SimulatedJPEG(nn.Module):
 
     @property
     def steps(self) -> Tensor:
-        """(2, 8, 8) real steps of luma and chroma, within 1..255."""
-        return self.log_steps.exp().clamp(1, 255)
+        """(2, 8, 8) real steps of luma and chroma, within 1..255; whole where they are whole but for rounding."""
+        # clamped a rounding error outside the range, so that a step of exactly 1 or 255 keeps its gradient
+        steps = self.log_steps.clamp(-_ROUNDING, math.log(255) + _ROUNDING).exp()
+        excess = (steps - steps.round()).detach()
+        return steps - torch.where(excess.abs() < 2 * _ROUNDING * steps, excess, 0.0)
 
     @property
     def sharpness(self) -> Tensor:
@@ -79,7 +86,10 @@ class SimulatedJPEG(nn.Module):
     @property
     def dead_zones(self) -> list[Tensor | None]:
         """(8, 8) dead zone of luma and of chroma; None where there is none."""
-        return list(self.dead_zone.clamp(0, DEAD_ZONE_LIMIT)) if self.uses_dead_zone else [None, None]
+        if not self.uses_dead_zone:
+            return [None, None]
+        zones = self.dead_zone.clamp(0, DEAD_ZONE_LIMIT)
+        return list(torch.where(_is_dc(zones), zones.detach(), zones))
 
     def decoded(self, planes: list[Tensor], height: int, width: int) -> Tensor:
         """Coefficient planes (B, By, Bx, 8, 8), one per component, to the pixels (B, 3, height, width) decoded."""
@@ -109,19 +119,22 @@ class SimulatedJPEG(nn.Module):
 
     @torch.no_grad()
     def encoding_parameters(self) -> EncodingParameters:
-        """The parameters as they go into a file: steps rounded to integers, DC without a dead zone.
+        """The parameters as they go into a file: steps rounded to integers, dead zones to multiples of 1/1024.
 
         Sharpness is None (the deterministic limit) unless the forward is "sampled".
         """
         luma, chroma = self.steps.round().int().cpu().numpy().astype(np.int32)
         zones: list[np.ndarray | None] = [None, None]
         if self.uses_dead_zone:
-            both = self.dead_zone.clamp(0, DEAD_ZONE_LIMIT).double().cpu().numpy().round(4)
-            both[:, 0, 0] = 0
-            zones = list(both)
+            both = self.dead_zone.clamp(0, DEAD_ZONE_LIMIT).double().cpu().numpy()
+            zones = list((both * DEAD_ZONE_GRID).round() / DEAD_ZONE_GRID)
         sharpness = round(float(self.sharpness), 4) if self.mode == "sampled" else None
         return EncodingParameters(luma, chroma, self.sampling, sharpness, *zones)
 
 
 def _dead_zones(parameters: EncodingParameters) -> tuple[np.ndarray | None, np.ndarray | None]:
     return parameters.luma_dead_zone, parameters.chroma_dead_zone
+
+
+def _is_dc(zones: Tensor) -> Tensor:
+    return torch.arange(64, device=zones.device).view(8, 8) == 0
