@@ -25,6 +25,8 @@ from j4d.errors import DataError
 from j4d.quantizer import Window, chunks
 from j4d.transform import subsampling
 
+_LEVELS = 1028  # |k| to 1024 and the window's reach above; a fixed number asks the accelerator nothing
+
 
 def _code(histogram: Tensor) -> tuple[Tensor, Tensor]:
     """Bits (F,) and ideal code lengths (F, levels) for a histogram of |k|, one sign bit for every |k| > 0 included."""
@@ -45,15 +47,14 @@ class _IndexBits(torch.autograd.Function):
     def forward(
         ctx: Any, samples: Tensor, step: Tensor, sharpness: Tensor, dead_zone: Tensor | None, weights: Tensor | None
     ) -> Tensor:
-        levels = min(int((samples.abs().amax(0) / step).max().item()), 1024) + 4
-        offsets = torch.arange(64, device=samples.device).view(8, 8) * levels
-        histogram = samples.new_zeros(64 * levels)
+        offsets = torch.arange(64, device=samples.device).view(8, 8) * _LEVELS
+        histogram = samples.new_zeros(64 * _LEVELS)
         for c, *weight in chunks(samples, *(() if weights is None else (weights,))):
             window = Window(c, step, sharpness, dead_zone)
             for k, p in zip(window.indices(), window.weights, strict=True):
                 mass = p * weight[0] if weight else p
                 histogram.index_add_(0, (k.abs().long() + offsets).reshape(-1), mass.reshape(-1))
-        bits, lengths = _code(histogram.view(64, levels))
+        bits, lengths = _code(histogram.view(64, _LEVELS))
         ctx.save_for_backward(samples, step, sharpness, dead_zone, weights, lengths)
         return bits.view(8, 8)
 
@@ -61,7 +62,7 @@ class _IndexBits(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         samples, step, sharpness, dead_zone, weights, lengths = ctx.saved_tensors
         flat_lengths = lengths.reshape(-1)
-        offsets = torch.arange(64, device=samples.device).view(8, 8) * lengths.shape[1]
+        offsets = torch.arange(64, device=samples.device).view(8, 8) * _LEVELS
         d_samples = torch.empty_like(samples) if ctx.needs_input_grad[0] else None
         d_step, d_sharpness, d_dead_zone = (torch.zeros_like(step) for _ in range(3))
         start = 0
@@ -114,8 +115,7 @@ def difference_bits(differences: Tensor, dc_step: Tensor, weights: Tensor | None
     if weights is not None:
         high, low = high * weights, low * weights
     level = lower.long()
-    histogram = u.new_zeros(int(level.max().item()) + 2 if len(level) else 1)
-    histogram = histogram.index_add(0, level, low).index_add(0, level + 1, high)
+    histogram = u.new_zeros(2 * _LEVELS).index_add(0, level, low).index_add(0, level + 1, high)
     return _code(histogram[None])[0][0]
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.func import vjp
 
 from j4d.errors import ParameterError
 from j4d.parameters import SAMPLINGS
@@ -214,7 +215,10 @@ def _decode(planes: list[Tensor], sampling: str, height: int, width: int, exact:
 
 
 class _ExactDecode(torch.autograd.Function):
-    """Forward: libjpeg-turbo's integers. Backward: the smooth decoder's adjoint, zero where pixels were clamped."""
+    """Forward: libjpeg-turbo's integers. Backward: the smooth decoder's adjoint, zero where RGB was clamped.
+
+    The clamp of component samples before upsampling lets the gradient pass: its mask would cost as much as the pixels.
+    """
 
     @staticmethod
     def forward(ctx: Any, sampling: str, height: int, width: int, *planes: Tensor) -> Tensor:
@@ -227,10 +231,9 @@ class _ExactDecode(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         sampling, height, width, shapes, dtype = ctx.geometry
         (clamped,) = ctx.saved_tensors
-        with torch.enable_grad():
-            zeros = [torch.zeros(s, dtype=dtype, device=gradient.device, requires_grad=True) for s in shapes]
-            pixels = _decode(zeros, sampling, height, width, False)
-        return (None, None, None, *torch.autograd.grad(pixels, zeros, gradient.to(dtype).masked_fill(clamped, 0)))
+        zeros = [torch.zeros(s, dtype=dtype, device=gradient.device) for s in shapes]
+        adjoint = vjp(lambda *planes: _decode(list(planes), sampling, height, width, False), *zeros)[1]
+        return None, None, None, *adjoint(gradient.to(dtype).masked_fill(clamped, 0))
 
 
 def coefficients_to_pixels(
