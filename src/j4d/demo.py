@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from j4d.codecs import DefaultJPEG, LearnedJPEG
+from j4d.codecs import Codec, DefaultJPEG, LearnedJPEG
 from j4d.errors import DataError
 from j4d.evaluate import evaluate
 from j4d.files import write_atomic
@@ -171,7 +171,10 @@ def _write_samples(evaluation: Evaluation, images: ImageSet, folder: Path, count
     nearest = int(np.argmin(np.abs(np.log(rates / evaluation.bpp(learned)[middle].mean()))))
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    codecs = {"learned": LearnedJPEG.from_config(learned.config), "default": DefaultJPEG.from_config(default.config)}
+    codecs: dict[str, Codec] = {
+        "learned": LearnedJPEG.from_config(learned.config),
+        "default": DefaultJPEG.from_config(default.config),
+    }
     settings = {"learned": learned.settings[middle], "default": default.settings[nearest]}
     for i in range(min(count, len(images))):
         for kind, codec in codecs.items():

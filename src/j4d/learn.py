@@ -231,6 +231,7 @@ def _point(
     jpeg = SimulatedJPEG(
         start,
         forward=recipe.forward,
+        gradient=recipe.gradient,
         sharpness=recipe.sharpness,
         learn_sharpness=recipe.learn_sharpness,
         learn_dead_zone=recipe.dead_zone,

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from j4d.errors import ParameterError
 from j4d.images import ImageSet
-from j4d.quantizer import FORWARDS, Forward
+from j4d.quantizer import FORWARDS, GRADIENTS, Forward, Gradient
 from j4d.rate import Spectrum
 from j4d.simulate import DEAD_ZONE_LIMIT, SimulatedJPEG
 from j4d.tasks import Classification, Model, logits_of
@@ -32,18 +32,20 @@ MICRO_BATCH = 8  # pictures a forward pass; bounds memory, does not change the r
 class Recipe:
     """Everything that shapes the optimisation; the defaults are the winners of docs/recipe.md.
 
-    steps: per point of the ladder. batch_size: pictures a step. learning_rate: Adam's, on log steps; dead zones get
-    a third of it. forward: "hard", "soft" or "sampled". sharpness: kappa of the gradient (and of "sampled" files).
-    dead_zone: learn one per frequency too. smoothness: log steps are a Gaussian average over neighbouring frequencies
-    of the numbers that Adam moves, with this standard deviation in frequencies; 0 moves each alone. flip: mirror
-    pictures at random. start: tables of the first point, "annex-k" (default JPEG's at the target rate) or "flat".
-    holdout: share of the pictures kept for early stopping and for the measured figures.
+    steps: per point of the ladder. batch_size: pictures a step. learning_rate: Adam's, on log steps; dead zones get a
+    third of it. forward: "hard", "soft" or "sampled". gradient: "phase" or "exact", see `j4d.quantizer`. sharpness:
+    kappa of the gradient (and of files, where the forward is "sampled"). dead_zone: learn one per frequency too.
+    smoothness: log steps are a Gaussian average over neighbouring frequencies of the numbers that Adam moves, with this
+    standard deviation in frequencies; 0 moves each alone. flip: mirror pictures at random. start: tables of the first
+    point, "annex-k" (default JPEG's at the target rate) or "flat". holdout: share of the pictures kept for early
+    stopping and for the measured figures.
     """
 
     steps: int = 60
     batch_size: int = 32
     learning_rate: float = 0.07
     forward: Forward = "hard"
+    gradient: Gradient = "phase"
     sharpness: float = 8.0
     learn_sharpness: bool = False
     dead_zone: bool = True
@@ -66,6 +68,8 @@ class Recipe:
                 raise ParameterError(f"{name} {getattr(self, name)} is outside {low:g}..{high:g}")
         if self.forward not in FORWARDS:
             raise ParameterError(f"forward {self.forward!r} is not one of {', '.join(FORWARDS)}")
+        if self.gradient not in GRADIENTS:
+            raise ParameterError(f"gradient {self.gradient!r} is not one of {', '.join(GRADIENTS)}")
         if self.start not in ("annex-k", "flat"):
             raise ParameterError(f"start {self.start!r} is neither annex-k nor flat")
 

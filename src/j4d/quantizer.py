@@ -8,6 +8,12 @@ the J4D quantizer (arXiv 2606.16185) for d = 0. The dead zone d, in steps, is th
 rate-distortion-optimal test channel when the marginal is Laplacian; in the hard limit it moves every threshold away
 from zero by d. Beyond the five indices nearest the mode the mass is below exp(-6 kappa) and is left out.
 
+The gradient with respect to a step q comes in two forms. "exact" is the derivative of the soft value, q E[k]. It holds
+a term that grows with |u|: all thresholds and values of a coefficient move together when its step does. For |k| >= 2 the
+phase of u in its bin is as good as uniform, the term averages out, and what remains of it is noise, so much of it that
+over a hundred photographs even the sign of the DC step's gradient is lost (docs/recipe.md). "phase" leaves it out: where
+|k| >= 2, the error of a coefficient scales with its step, d(value)/dq = (value - c)/q.
+
 Everything here is a function of a handful of exponentials per coefficient. Nothing of window size is kept for the
 backward pass: it recomputes the moments, a cache-sized chunk at a time.
 """
@@ -23,7 +29,9 @@ from torch import Tensor
 from j4d.errors import ParameterError
 
 Forward = Literal["soft", "hard", "sampled"]
+Gradient = Literal["exact", "phase"]
 FORWARDS: tuple[Forward, ...] = ("soft", "hard", "sampled")
+GRADIENTS: tuple[Gradient, ...] = ("exact", "phase")
 SHARPNESS_RANGE = (1.0, 80.0)  # below, five indices are too few; above, float32 cannot hold exp(-kappa)
 _OFFSETS = (-2, -1, 0, 1, 2)
 _CHUNK = 1 << 16  # coefficients a chunk: the dozen temporaries of one stay in a core's L2 cache
@@ -141,8 +149,10 @@ class _Quantize(torch.autograd.Function):
         sharpness: Tensor,
         dead_zone: Tensor | None,
         mode: Forward,
+        gradient: Gradient,
         generator: torch.Generator | None,
     ) -> Tensor:
+        ctx.forms = (mode, gradient)
         ctx.save_for_backward(coefficients, step, sharpness, dead_zone)
         if mode == "sampled":
             return sample(coefficients, step, sharpness, dead_zone, generator) * step
@@ -159,6 +169,7 @@ class _Quantize(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         coefficients, step, sharpness, dead_zone = ctx.saved_tensors
+        mode, form = ctx.forms
         need_c, need_step, need_sharpness, need_dead_zone = ctx.needs_input_grad[:4]
         d_c = torch.empty_like(coefficients.reshape(-1, 8, 8)) if need_c else None
         d_step = torch.zeros_like(step) if need_step else None
@@ -176,7 +187,11 @@ class _Quantize(torch.autograd.Function):
                 continue
             signed = g.mul(torch.where(c < 0, -1.0, 1.0))
             if d_step is not None:
-                d_step += (signed * (window.base + mean - window.magnitude * slope)).sum(0)
+                per_step = window.base + mean - window.magnitude * slope
+                if form == "phase":
+                    value = window.base if mode == "hard" else window.base + mean
+                    per_step = torch.where(window.base < 2, per_step, value - window.magnitude)
+                d_step += (signed * per_step).sum(0)
             if d_dead_zone is not None:
                 absolute = [k.abs() for k in window.indices()]
                 d_dead_zone += (signed * window.covariance(absolute)).sum(0).mul(-2 * sharpness * step)
@@ -185,7 +200,7 @@ class _Quantize(torch.autograd.Function):
         if d_sharpness is not None:
             d_sharpness = d_sharpness.sum_to_size(sharpness.shape)
         d_c = None if d_c is None else d_c.view(coefficients.shape)
-        return d_c, d_step, d_sharpness, d_dead_zone, None, None
+        return d_c, d_step, d_sharpness, d_dead_zone, None, None, None
 
 
 def quantize(
@@ -195,6 +210,7 @@ def quantize(
     dead_zone: Tensor | None = None,
     *,
     forward: Forward = "soft",
+    gradient: Gradient = "exact",
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Quantize and dequantize, differentiably: (..., 8, 8) coefficients to (..., 8, 8) dequantized coefficients.
@@ -204,9 +220,10 @@ def quantize(
 
         d(q E[k])/dq = E[k] - 2 kappa u Var[k],      dE[k]/dc = 2 kappa Var[k] / q,
 
-    and in the same way for kappa and d. Raises ParameterError for an unknown forward.
+    and in the same way for kappa and d; gradient="phase" takes the first for |k| < 2 only, see the module's text.
+    Raises ParameterError for an unknown forward.
     """
     if forward not in FORWARDS:
         raise ParameterError(f"forward {forward!r} is not one of {', '.join(FORWARDS)}")
     kappa = torch.as_tensor(sharpness, dtype=coefficients.dtype, device=coefficients.device)
-    return _Quantize.apply(coefficients, step, kappa, dead_zone, forward, generator)  # type: ignore[no-any-return,no-untyped-call]
+    return _Quantize.apply(coefficients, step, kappa, dead_zone, forward, gradient, generator)  # type: ignore[no-any-return,no-untyped-call]

@@ -13,6 +13,7 @@ With `forward="hard"` the decoded pixels are, to the last bit, those that libjpe
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from j4d.errors import ImageError, ParameterError
 from j4d.parameters import EncodingParameters
-from j4d.quantizer import FORWARDS, SHARPNESS_RANGE, Forward, quantize
+from j4d.quantizer import FORWARDS, SHARPNESS_RANGE, Forward, Gradient, quantize
 from j4d.rate import batch_bits
 from j4d.transform import coefficients_to_pixels, pixels_to_coefficients
 
@@ -34,8 +35,8 @@ class SimulatedJPEG(nn.Module):
     """A differentiable JPEG codec with learnable encoding parameters.
 
     parameters: where to start. forward: "hard" (nearest index), "soft" (mean of the pmf) or "sampled" (an index drawn
-    from the pmf); every one has the gradient of "soft", see `j4d.quantizer`. sharpness: kappa, overrides the
-    parameters'. learn_sharpness, learn_dead_zone: whether those receive gradients; steps always do.
+    from the pmf). gradient: "phase" or "exact", both of the soft value, see `j4d.quantizer`. sharpness: kappa,
+    overrides the parameters'. learn_sharpness, learn_dead_zone: whether those receive gradients; steps always do.
 
     Learnable tensors: log_steps (2, 8, 8), natural logarithm of the steps of luma and chroma; dead_zone (2, 8, 8), in
     steps, those of DC without a gradient because DC is coded as differences; log_sharpness, a scalar. Raises
@@ -47,6 +48,7 @@ class SimulatedJPEG(nn.Module):
         parameters: EncodingParameters,
         *,
         forward: Forward = "hard",
+        gradient: Gradient = "phase",
         sharpness: float | None = None,
         learn_sharpness: bool = False,
         learn_dead_zone: bool = False,
@@ -62,6 +64,7 @@ class SimulatedJPEG(nn.Module):
             raise ParameterError(f"sharpness {kappa} is outside {low:g}..{high:g}")
         self.sampling = parameters.sampling
         self.mode: Forward = forward
+        self.gradient: Gradient = gradient
         self.generator = generator
         steps = np.stack((parameters.luma, parameters.chroma)).astype(np.float32)
         zones = [z if z is not None else np.zeros((8, 8)) for z in _dead_zones(parameters)]
@@ -98,7 +101,8 @@ class SimulatedJPEG(nn.Module):
         for component, plane in enumerate(planes):
             table = min(component, 1)
             step, zone = steps[table].to(plane.dtype), zones[table]
-            values.append(quantize(plane, step, kappa, zone, forward=self.mode, generator=self.generator))
+            forms: dict[str, Any] = {"forward": self.mode, "gradient": self.gradient, "generator": self.generator}
+            values.append(quantize(plane, step, kappa, zone, **forms))
         return coefficients_to_pixels(values, self.sampling, height, width, exact=self.mode != "soft")
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:

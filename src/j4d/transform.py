@@ -13,20 +13,20 @@ Sources: ITU-T T.81 A.3; libjpeg-turbo jccolor.c, jcsample.c, jfdctint.c, jidcti
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.func import vjp
 
 from j4d.errors import ParameterError
 from j4d.parameters import SAMPLINGS
 
-_RGB_TO_YCC = ((19595, 38470, 7471), (-11059, -21709, 32768), (32768, -27439, -5329))  # x 2^16
-_YCC_BIAS = (1 << 15, (128 << 16) + (1 << 15) - 1, (128 << 16) + (1 << 15) - 1)
-_CR_TO_R, _CB_TO_G, _CR_TO_G, _CB_TO_B = 91881, -22554, -46802, 116130  # x 2^16
-_ISLOW_BITS = 13
+# Fixed-point colour weights, x 2^16. Floats do libjpeg's integer sums: no sum leaves float32's 24 bits.
+_RGB_TO_YCC = ((19595, 38470, 7471), (-11059, -21709, 32768), (32768, -27439, -5329))
+_CHROMA_TO_RGB = ((0, 91881), (-22554, -46802), (116130, 0))  # weights of Cb and Cr in R, G, B
+_FIXED = 2.0**-16
 
 
 def subsampling(sampling: str) -> tuple[int, int]:
@@ -90,7 +90,7 @@ def _both_ways(plane: Tensor, rows: Tensor, columns: Tensor, shifts: tuple[int, 
 
 def _to_blocks(plane: Tensor) -> Tensor:
     b, h, w = plane.shape
-    return plane.view(b, h // 8, 8, w // 8, 8).transpose(2, 3)
+    return plane.view(b, h // 8, 8, w // 8, 8).transpose(2, 3).contiguous()
 
 
 def _from_blocks(blocks: Tensor) -> Tensor:
@@ -110,43 +110,45 @@ def _pad_to(plane: Tensor, height: int, width: int) -> Tensor:
 
 def _downsample(plane: Tensor, v: int, h: int, exact: bool) -> Tensor:
     """Box average over v x h samples of an even-sized plane; exact: integers, libjpeg's bias 0,1,0,1 or 1,2,1,2."""
-    b, rows, columns = plane.shape
-    total = plane.view(b, rows // v, v, columns // h, h).sum((2, 4))
+    total = plane[:, ::v, ::h] + plane[:, ::v, 1::h]
+    if v == 2:
+        total = total + plane[:, 1::2, ::2] + plane[:, 1::2, 1::2]
     if not exact:
         return total / (v * h)
-    bias = torch.arange(columns // h, device=plane.device) % 2 + (1 if v == 2 else 0)
-    return (total + bias) // (v * h)
+    bias = torch.arange(total.shape[-1], device=plane.device) % 2 + (1 if v == 2 else 0)
+    return total.add_(bias).div_(v * h).floor_()
 
 
 def _encode_plane(samples: Tensor, v: int, h: int, exact: bool) -> Tensor:
-    """One component's full-size samples (B, H, W) to coefficients (B, By, Bx, 8, 8)."""
+    """One component's full-size, level-shifted samples (B, H, W) to coefficients (B, By, Bx, 8, 8)."""
     height, width = samples.shape[-2:]
     block_columns = -(-width // (8 * h))
     samples = _pad_to(samples, -(-height // v) * v, block_columns * 8 * h)
     if (v, h) != (1, 1):
         samples = _downsample(samples, v, h, exact)
-    samples = _pad_to(samples, -(-samples.shape[-2] // 8) * 8, block_columns * 8) - 128
+    samples = _pad_to(samples, -(-samples.shape[-2] // 8) * 8, block_columns * 8)
     if exact:
         matrix = _islow_matrix().to(samples.device)
-        return _to_blocks(_both_ways(samples.double(), matrix, matrix, (11, 15))).mul(0.125)
+        return _to_blocks(_both_ways(samples.double(), matrix, matrix, (11, 15)).mul_(0.125).to(samples.dtype))
     matrix = _dct_matrix(samples)
     return _to_blocks(_both_ways(samples, matrix, matrix, None))
 
 
 def _encode(pixels: Tensor, sampling: str, exact: bool) -> list[Tensor]:
     v, h = subsampling(sampling)
-    if exact:
-        # libjpeg's gray from RGB is the same luma
-        r, g, b = pixels.round().clamp(0, 255).to(torch.int32).unbind(1)
-        planes = [(m[0] * r + m[1] * g + m[2] * b + c) >> 16 for m, c in zip(_RGB_TO_YCC, _YCC_BIAS, strict=True)]
-    else:
-        matrix = torch.tensor(_RGB_TO_YCC, dtype=pixels.dtype, device=pixels.device) / 65536
-        offset = torch.tensor([0, 128, 128], dtype=pixels.dtype, device=pixels.device).view(3, 1, 1)
-        planes = list((torch.einsum("ij,bjhw->bihw", matrix, pixels) + offset).unbind(1))
-    if sampling == "gray":
-        return [_encode_plane(planes[0], 1, 1, exact)]
-    factors = ((1, 1), (v, h), (v, h))
-    return [_encode_plane(p, *f, exact) for p, f in zip(planes, factors, strict=True)]
+    r, g, b = (pixels.round().clamp_(0, 255) if exact else pixels).unbind(1)
+    planes = []
+    for component, weights in enumerate(_RGB_TO_YCC[:1] if sampling == "gray" else _RGB_TO_YCC):
+        # chroma's offset and the level shift cancel
+        wr, wg, wb = (w * _FIXED for w in weights)
+        samples = (r * wr).add_(g, alpha=wg).add_(b, alpha=wb)
+        if exact:  # round to nearest; chroma's halves down
+            samples = samples.add_(0.5 - _FIXED if component else 0.5).floor_()
+        if component == 0:
+            samples = samples.sub_(128)
+        factors = (v, h) if component else (1, 1)
+        planes.append(_encode_plane(samples, *factors, exact))
+    return planes
 
 
 def pixels_to_coefficients(pixels: Tensor, sampling: str, *, exact: bool = True) -> list[Tensor]:
@@ -158,82 +160,125 @@ def pixels_to_coefficients(pixels: Tensor, sampling: str, *, exact: bool = True)
     if not exact:
         return _encode(pixels, sampling, False)
     with torch.no_grad():
-        planes = [p.to(pixels.dtype) for p in _encode(pixels, sampling, True)]
+        whole = pixels if pixels.dtype == torch.float64 else pixels.float()
+        planes = [p.to(pixels.dtype) for p in _encode(whole, sampling, True)]
     if pixels.requires_grad and torch.is_grad_enabled():
         smooth = _encode(pixels, sampling, False)
         planes = [s + (p - s).detach() for p, s in zip(planes, smooth, strict=True)]
     return planes
 
 
+def _triangle(plane: Tensor, axis: int) -> Tensor:
+    """Twice as many samples along an axis: 3 x the nearer + the farther neighbour, four times too large."""
+    n = plane.shape[axis]
+    first, last = plane.narrow(axis, 0, 1), plane.narrow(axis, n - 1, 1)
+    before = torch.cat((first, plane.narrow(axis, 0, n - 1)), axis).add_(plane, alpha=3)
+    after = torch.cat((plane.narrow(axis, 1, n - 1), last), axis).add_(plane, alpha=3)
+    return torch.stack((before, after), axis + 1).flatten(axis, axis + 1)
+
+
+def _triangle_adjoint(gradient: Tensor, axis: int) -> Tensor:
+    """The transpose of `_triangle`."""
+    before, after = gradient.unflatten(axis, (-1, 2)).unbind(axis + 1)
+    n = before.shape[axis]
+    result = (before + after).mul_(3)
+    result.narrow(axis, 0, n - 1).add_(before.narrow(axis, 1, n - 1))
+    result.narrow(axis, 1, n - 1).add_(after.narrow(axis, 0, n - 1))
+    result.narrow(axis, 0, 1).add_(before.narrow(axis, 0, 1))
+    result.narrow(axis, n - 1, 1).add_(after.narrow(axis, n - 1, 1))
+    return result
+
+
 def _upsample(plane: Tensor, v: int, h: int, exact: bool) -> Tensor:
     """libjpeg's fancy (triangle) upsampling of chroma (B, h, w) by v x h; planes of width 1 or 2 are replicated."""
     if plane.shape[-1] <= 2:
-        return plane.repeat_interleave(v, -2).repeat_interleave(h, -1)
+        return plane.repeat_interleave(v, 1).repeat_interleave(h, 2)
+    total = _triangle(_triangle(plane, 1) if v == 2 else plane, 2)
+    if exact:
+        bias = torch.tensor((8.0, 7.0) if v == 2 else (1.0, 2.0), dtype=plane.dtype, device=plane.device)
+        total.view(*total.shape[:2], -1, 2).add_(bias)
+    total.div_(4**v)
+    return total.floor_() if exact else total
+
+
+def _upsample_adjoint(gradient: Tensor, v: int, h: int) -> Tensor:
+    """The transpose of the smooth `_upsample`."""
+    if gradient.shape[-1] <= 2 * h:
+        b, rows, columns = gradient.shape
+        return gradient.reshape(b, rows // v, v, columns // h, h).sum((2, 4))
+    result = _triangle_adjoint(gradient, 2)
+    return (_triangle_adjoint(result, 1) if v == 2 else result).div_(4**v)
+
+
+def _decode_plane(plane: Tensor, exact: bool) -> Tensor:
+    """Coefficients (B, By, Bx, 8, 8) to samples (B, 8 By, 8 Bx), level shift undone."""
     if not exact:
-        return F.interpolate(plane[:, None], scale_factor=(v, h), mode="bilinear", align_corners=False)[:, 0]
-    if v == 2:
-        above = torch.cat((plane[:, :1], plane[:, :-1]), 1)
-        below = torch.cat((plane[:, 1:], plane[:, -1:]), 1)
-        plane = torch.stack((3 * plane + above, 3 * plane + below), 2).flatten(1, 2)
-    left = torch.cat((plane[..., :1], plane[..., :-1]), -1)
-    right = torch.cat((plane[..., 1:], plane[..., -1:]), -1)
-    bits, biases = (4, (8, 7)) if v == 2 else (2, (1, 2))
-    return torch.stack(((3 * plane + left + biases[0]) >> bits, (3 * plane + right + biases[1]) >> bits), -1).flatten(
-        -2
-    )
+        matrix = _dct_matrix(plane).T
+        return _both_ways(_from_blocks(plane), matrix, matrix, None).add_(128)
+    matrix = _islow_matrix().to(plane.device).T
+    # jidctint.c works on columns first: transpose, so that `_both_ways` does too
+    tiles = _from_blocks(plane.transpose(-1, -2).transpose(1, 2).double())
+    samples = _both_ways(tiles, matrix, matrix, (11, 18)).add_(128).clamp_(0, 255)
+    return samples.to(plane.dtype).transpose(1, 2)
 
 
-def _decode(planes: list[Tensor], sampling: str, height: int, width: int, exact: bool) -> Tensor:
+def _decode(planes: Sequence[Tensor], sampling: str, height: int, width: int, exact: bool) -> Tensor:
     """Coefficients to pixels before the last clamp (smooth: a linear map plus 128; exact: integers)."""
     v, h = subsampling(sampling)
-    matrix = _islow_matrix().to(planes[0].device) if exact else _dct_matrix(planes[0])
-    samples = []
-    for i, plane in enumerate(planes):
-        tiles = _from_blocks(plane.double() if exact else plane)
-        if exact:  # jidctint.c works on columns first: transpose, so that `_both_ways` does too
-            x = _both_ways(tiles.transpose(1, 2), matrix.T, matrix.T, (11, 18)).transpose(1, 2)
-            x = x.add(128).clamp_(0, 255).to(torch.int32)
+    y = _decode_plane(planes[0], exact)[:, None, :height, :width]
+    if len(planes) == 1:
+        return y.repeat(1, 3, 1, 1)
+    chroma = []
+    for plane in planes[1:]:
+        samples = _decode_plane(plane, exact).sub_(128)[:, : -(-height // v), : -(-width // h)]
+        if (v, h) != (1, 1):
+            samples = _upsample(samples, v, h, exact)
+        chroma.append(samples[:, :height, :width])
+    pixels = y.repeat(1, 3, 1, 1)
+    for channel, (of_cb, of_cr) in zip(pixels.unbind(1), _CHROMA_TO_RGB, strict=True):
+        difference = (chroma[0] * (of_cb * _FIXED)).add_(chroma[1], alpha=of_cr * _FIXED)
+        channel.add_(difference.add_(0.5).floor_() if exact else difference)
+    return pixels
+
+
+def _decode_adjoint(gradient: Tensor, sampling: str, shapes: Sequence[torch.Size]) -> list[Tensor]:
+    """The transpose of the smooth `_decode`: a gradient (B, 3, H, W) to one of each plane's shape."""
+    v, h = subsampling(sampling)
+    height, width = gradient.shape[-2:]
+    matrix = _dct_matrix(gradient)
+    r, g, b = gradient.unbind(1)
+    result = []
+    for component, (_, by, bx, _, _) in enumerate(shapes):
+        if component == 0:
+            x = (r + g).add_(b)
         else:
-            x = _both_ways(tiles, matrix.T, matrix.T, None) + 128
-        if i and (v, h) != (1, 1):
-            x = _upsample(x[:, : -(-height // v), : -(-width // h)], v, h, exact)
-        samples.append(x[:, :height, :width])
-    if len(samples) == 1:
-        return samples[0][:, None].expand(-1, 3, -1, -1)
-    y, cb, cr = samples[0], samples[1] - 128, samples[2] - 128
-    if exact:
-        half = 1 << 15
-        rgb = (
-            y + ((_CR_TO_R * cr + half) >> 16),
-            y + ((_CB_TO_G * cb + _CR_TO_G * cr + half) >> 16),
-            y + ((_CB_TO_B * cb + half) >> 16),
-        )
-    else:
-        s = 1 / 65536
-        rgb = (y + _CR_TO_R * s * cr, y + _CB_TO_G * s * cb + _CR_TO_G * s * cr, y + _CB_TO_B * s * cb)
-    return torch.stack(rgb, 1)
+            wr, wg, wb = (weights[component - 1] * _FIXED for weights in _CHROMA_TO_RGB)
+            x = (r * wr).add_(g, alpha=wg).add_(b, alpha=wb)
+            if (v, h) != (1, 1):
+                x = _upsample_adjoint(F.pad(x, (0, -width % h, 0, -height % v)), v, h)
+        x = F.pad(x, (0, bx * 8 - x.shape[-1], 0, by * 8 - x.shape[-2]))
+        result.append(_to_blocks(_both_ways(x, matrix, matrix, None)))
+    return result
 
 
-class _ExactDecode(torch.autograd.Function):
-    """Forward: libjpeg-turbo's integers. Backward: the smooth decoder's adjoint, zero where RGB was clamped.
+class _Decode(torch.autograd.Function):
+    """Forward: libjpeg-turbo's integers or real values. Backward: the smooth adjoint, zero where RGB was clamped.
 
     The clamp of component samples before upsampling lets the gradient pass: its mask would cost as much as the pixels.
     """
 
     @staticmethod
-    def forward(ctx: Any, sampling: str, height: int, width: int, *planes: Tensor) -> Tensor:
-        pixels = _decode(list(planes), sampling, height, width, True)
-        ctx.geometry = (sampling, height, width, [p.shape for p in planes], planes[0].dtype)
-        ctx.save_for_backward((pixels < 0) | (pixels > 255))
-        return pixels.clamp(0, 255).to(planes[0].dtype)
+    def forward(ctx: Any, exact: bool, sampling: str, height: int, width: int, *planes: Tensor) -> Tensor:
+        pixels = _decode(planes, sampling, height, width, exact)
+        ctx.sampling, ctx.shapes = sampling, [p.shape for p in planes]
+        ctx.save_for_backward((pixels < 0).logical_or_(pixels > 255))
+        return pixels.clamp_(0, 255)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        sampling, height, width, shapes, dtype = ctx.geometry
         (clamped,) = ctx.saved_tensors
-        zeros = [torch.zeros(s, dtype=dtype, device=gradient.device) for s in shapes]
-        adjoint = vjp(lambda *planes: _decode(list(planes), sampling, height, width, False), *zeros)[1]
-        return None, None, None, *adjoint(gradient.to(dtype).masked_fill(clamped, 0))
+        gradients = _decode_adjoint(gradient.masked_fill(clamped, 0), ctx.sampling, ctx.shapes)
+        return None, None, None, None, *gradients
 
 
 def coefficients_to_pixels(
@@ -244,6 +289,4 @@ def coefficients_to_pixels(
     exact: the integers that libjpeg-turbo decodes (islow, fancy upsampling), with the gradient of the smooth form;
     otherwise real values, clamped to 0..255.
     """
-    if exact:
-        return _ExactDecode.apply(sampling, height, width, *planes)  # type: ignore[no-any-return,no-untyped-call]
-    return _decode(planes, sampling, height, width, False).clamp(0, 255)
+    return _Decode.apply(exact, sampling, height, width, *planes)  # type: ignore[no-any-return,no-untyped-call]
