@@ -38,11 +38,11 @@ class Budget:
     photographs; side: of every square crop, in pixels. qualities: of the default JPEG measured beside it.
     """
 
-    points: int = 5
-    steps: int = 24
-    batch_size: int = 32
-    learning_crops: int = 160
-    held_out_crops: int = 96
+    points: int = 4
+    steps: int = 16
+    batch_size: int = 24
+    learning_crops: int = 153
+    held_out_crops: int = 90
     side: int = 400
     qualities: tuple[int, ...] = (5, 10, 15, 20, 30, 45, 65, 85)
 
