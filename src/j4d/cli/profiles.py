@@ -40,7 +40,7 @@ def show(profile: ProfileFile, index: Index = None, bpp: Bpp = None, quality: Qu
     from rich.console import Console
 
     from j4d.parameters import Profile
-    from j4d.report.terminal import parameters_tables, profile_table, provenance_table
+    from j4d.report.terminal import parameters_tables, profile_table, provenance_table, quantizer_text
 
     console = Console(highlight=False)
     loaded = Profile.load(profile)
@@ -55,8 +55,7 @@ def show(profile: ProfileFile, index: Index = None, bpp: Bpp = None, quality: Qu
         return
     parameters = operating_point(profile, index, bpp, quality)
     console.print(parameters_tables(parameters))
-    sharpness = parameters.sharpness
-    console.print("quantizer: nearest index" if sharpness is None else f"sharpness: {sharpness:.4g}")
+    console.print(f"sampling {parameters.sampling}, {quantizer_text(parameters)}")
 
 
 def export(

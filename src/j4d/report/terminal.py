@@ -88,26 +88,36 @@ def _percent(span: bd.Interval) -> str:
     return f"{span.value:+.1f} %{interval}{partial}"
 
 
+MEASURED = {"actual_bpp": "actual bpp", "top1": "top-1", "agreement": "agreement", "cross_entropy": "CE", "kl": "KL"}
+
+
 def profile_table(profile: Profile) -> Table:
-    """A row per operating point: rates, lambda, quality along the ladder, measured figures."""
-    measured = sorted({name for point in profile.points for name in point.measured})
-    table = Table(title=f"{profile.name}: {len(profile.points)} operating points", title_justify="left")
-    for column in ("index", "quality", "estimated bpp", "lambda", "sharpness", "dead zone", *measured):
-        table.add_column(column.replace("_", " "), justify="right")
+    """A row per operating point: place on the ladder, rates, lambda, and what was measured while learning."""
+    shown = [name for name in MEASURED if any(name in point.measured for point in profile.points)]
+    quantizers = sorted({quantizer_text(point.parameters) for point in profile.points})
+    title = f"{profile.name}: {len(profile.points)} operating points, {' or '.join(quantizers)}"
+    table = Table(title=title, title_justify="left", box=SIMPLE)
+    for column in ("index", "quality", "estimated bpp", "lambda", *(MEASURED[name] for name in shown)):
+        table.add_column(column, justify="right", no_wrap=True)
     low, high = (math.log(profile.points[i].estimated_bpp) for i in (0, -1))
     for index, point in enumerate(profile.points):
         where = (math.log(point.estimated_bpp) - low) / (high - low) if high > low else 0.0
-        parameters = point.parameters
         table.add_row(
             str(index),
             f"{100 * where:.0f}",
             f"{point.estimated_bpp:.3f}",
-            "" if point.lagrangian is None else f"{point.lagrangian:g}",
-            "nearest" if parameters.sharpness is None else f"{parameters.sharpness:.3g}",
-            "no" if parameters.luma_dead_zone is None and parameters.chroma_dead_zone is None else "yes",
-            *(f"{point.measured[name]:.4g}" if name in point.measured else "" for name in measured),
+            "" if point.lagrangian is None else f"{point.lagrangian:.3g}",
+            *(f"{point.measured[name]:.3f}" if name in point.measured else "" for name in shown),
         )
     return table
+
+
+def quantizer_text(parameters: EncodingParameters) -> str:
+    """How indices are chosen, in words."""
+    sharpness = parameters.sharpness
+    how = "nearest index" if sharpness is None else f"random index of sharpness {sharpness:.3g}"
+    zones = (parameters.luma_dead_zone, parameters.chroma_dead_zone)
+    return how if all(zone is None for zone in zones) else f"{how} with dead zones"
 
 
 def steps_table(title: str, steps: NDArray[np.int32]) -> Table:
@@ -130,14 +140,19 @@ def parameters_tables(parameters: EncodingParameters) -> Table:
 def provenance_table(provenance: Provenance) -> Table:
     """Two columns: what, and its value."""
     table = Table(show_header=False, box=None, title="provenance", title_justify="left")
-    table.add_column(style="dim")
+    table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name in provenance.__dataclass_fields__:
-        value = getattr(provenance, name)
-        if isinstance(value, Mapping):
-            value = ", ".join(f"{key} {item}" for key, item in value.items())
-        table.add_row(name.replace("_", " "), Text(str(value)))
+        table.add_row(name.replace("_", " "), Text(_plain(getattr(provenance, name))))
     return table
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+    if isinstance(value, (tuple, list)):
+        return "; ".join(_plain(item) for item in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
