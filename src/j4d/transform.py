@@ -179,7 +179,7 @@ def _triangle(plane: Tensor, axis: int) -> Tensor:
 
 def _triangle_adjoint(gradient: Tensor, axis: int) -> Tensor:
     """The transpose of `_triangle`."""
-    before, after = gradient.unflatten(axis, (-1, 2)).unbind(axis + 1)
+    before, after = torch.unflatten(gradient, axis, (-1, 2)).unbind(axis + 1)
     n = before.shape[axis]
     result = (before + after).mul_(3)
     result.narrow(axis, 0, n - 1).add_(before.narrow(axis, 1, n - 1))
