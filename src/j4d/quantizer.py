@@ -9,10 +9,10 @@ rate-distortion-optimal test channel when the marginal is Laplacian; in the hard
 from zero by d. Beyond the five indices nearest the mode the mass is below exp(-6 kappa) and is left out.
 
 The gradient with respect to a step q comes in two forms. "exact" is the derivative of the soft value, q E[k]. It holds
-a term that grows with |u|: all thresholds and values of a coefficient move together when its step does. For |k| >= 2 the
-phase of u in its bin is as good as uniform, the term averages out, and what remains of it is noise, so much of it that
-over a hundred photographs even the sign of the DC step's gradient is lost (docs/recipe.md). "phase" leaves it out: where
-|k| >= 2, the error of a coefficient scales with its step, d(value)/dq = (value - c)/q.
+a term that grows with |u|: all thresholds and values of a coefficient move together when its step does. For |k| >= 2
+the phase of u in its bin is as good as uniform, the term averages out, and what remains of it is noise, so much that
+over a hundred photographs even the sign of the DC step's gradient is lost (docs/recipe.md). "phase" leaves it out:
+where |k| >= 2, the error of a coefficient scales with its step, d(value)/dq = (value - c)/q.
 
 Everything here is a function of a handful of exponentials per coefficient. Nothing of window size is kept for the
 backward pass: it recomputes the moments, a cache-sized chunk at a time.
@@ -67,30 +67,33 @@ class Window:
         self.magnitude = torch.minimum(coefficients.abs() / step, index_limit(step))
         shifted = self.magnitude if dead_zone is None else self.magnitude - dead_zone
         self.base = shifted.round().clamp_(min=0)
-        fraction = shifted.sub(self.base) if dead_zone is None else shifted.sub_(self.base)
-        # weight of offset j relative to offset 0: exp(kappa (2 f j - j^2))
-        up = torch.exp(sharpness * (2 * fraction - 1))
-        down = torch.exp(sharpness * (-2 * fraction - 1))
+        # weight of offset j relative to offset 0: exp(kappa (2 f j - j^2)), f the fraction in -1/2..1/2
+        ratio = (shifted - self.base).mul_(2 * sharpness).exp_()
+        down = torch.exp(-sharpness) / ratio
+        up = ratio.mul_(torch.exp(-sharpness))
         tail = torch.exp(-2 * sharpness)
-        w = [down * down * tail, down, torch.ones_like(up), up, up * up * tail]
+        w = [(down * down).mul_(tail), down, (up * up).mul_(tail), up]
         if dead_zone is not None:  # across zero |k| grows again: 4 kappa d for each index below zero
             below = torch.exp(-4 * sharpness * dead_zone)
             w[1] = torch.where(self.base < 1, w[1] * below, w[1])
             w[0] = torch.where(self.base < 1, w[0] * below * below, torch.where(self.base < 2, w[0] * below, w[0]))
-        total = w[0] + w[1] + w[2] + w[3] + w[4]
-        self.weights = [x / total for x in w]
+        middle = (w[0] + w[1]).add_(w[2]).add_(w[3]).add_(1).reciprocal_()
+        self.weights = [w[0].mul_(middle), w[1].mul_(middle), middle, w[3].mul_(middle), w[2].mul_(middle)]
 
     def mean(self, values: list[Tensor] | None = None) -> Tensor:
         """Mean of the offset j, or of `values` given for each of the five."""
         w = self.weights
         if values is None:
-            return (w[3] - w[1]) + 2 * (w[4] - w[0])
-        return sum((a * b for a, b in zip(w, values, strict=True)), torch.zeros_like(w[0]))
+            return (w[3] - w[1]).add_(w[4], alpha=2).sub_(w[0], alpha=2)
+        total = w[0] * values[0]
+        for weight, value in zip(w[1:], values[1:], strict=True):
+            total.addcmul_(weight, value)
+        return total
 
     def variance(self, mean: Tensor) -> Tensor:
         """Variance of the index; mean: of the offset."""
         w = self.weights
-        return (w[3] + w[1]) + 4 * (w[4] + w[0]) - mean * mean
+        return (w[3] + w[1]).add_(w[4], alpha=4).add_(w[0], alpha=4).addcmul_(mean, mean, value=-1)
 
     def covariance(self, a: list[Tensor], b: list[Tensor] | None = None) -> Tensor:
         """Covariance of two quantities given for each of the five indices; b defaults to the index itself."""
@@ -185,13 +188,13 @@ class _Quantize(torch.autograd.Function):
             start += len(c)
             if d_step is None and d_sharpness is None and d_dead_zone is None:
                 continue
-            signed = g.mul(torch.where(c < 0, -1.0, 1.0))
+            signed = c.sgn().mul_(g)  # where c = 0 all that follows is 0, by symmetry
             if d_step is not None:
-                per_step = window.base + mean - window.magnitude * slope
+                per_step = (window.base + mean).addcmul_(window.magnitude, slope, value=-1)
                 if form == "phase":
                     value = window.base if mode == "hard" else window.base + mean
                     per_step = torch.where(window.base < 2, per_step, value - window.magnitude)
-                d_step += (signed * per_step).sum(0)
+                d_step += per_step.mul_(signed).sum(0)
             if d_dead_zone is not None:
                 absolute = [k.abs() for k in window.indices()]
                 d_dead_zone += (signed * window.covariance(absolute)).sum(0).mul(-2 * sharpness * step)
