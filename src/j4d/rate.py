@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -122,8 +123,8 @@ def difference_bits(differences: Tensor, dc_step: Tensor, weights: Tensor | None
 def dc_differences(plane: Tensor, sampling: str, component: int) -> Tensor:
     """Differences of neighbouring DC coefficients in scan order, (N,); plane (B, By, Bx, 8, 8), each image from zero.
 
-    Luma blocks of a subsampled picture are visited MCU by MCU; the blocks that fill up the last MCU repeat their
-    neighbour, as encoders fill them.
+    Luma blocks of a subsampled picture are visited MCU by MCU; a block that only fills up the last MCU repeats the
+    block coded before it, as libjpeg has it.
     """
     dc = plane[..., 0, 0]
     v, h = subsampling(sampling) if component == 0 else (1, 1)
@@ -132,6 +133,9 @@ def dc_differences(plane: Tensor, sampling: str, component: int) -> Tensor:
         at = [torch.arange(-(-n // m) * m, device=dc.device).clamp_(max=n - 1) for n, m in ((rows, v), (columns, h))]
         dc = dc[:, at[0]][:, :, at[1]]
         dc = dc.view(len(dc), len(at[0]) // v, v, len(at[1]) // h, h).transpose(2, 3)
+        if rows % v:  # the lower half of the last MCUs repeats the last block of the upper half
+            dc = torch.cat((dc[:, :-1], dc[:, -1:, :, :1, :].expand(-1, -1, -1, v, -1).clone()), 1)
+            dc[:, -1, :, 1:] = dc[:, -1, :, :1, -1:]
     return dc.reshape(len(dc), -1).diff(dim=1, prepend=dc.new_zeros(len(dc), 1)).reshape(-1)
 
 
@@ -186,54 +190,71 @@ def batch_bits(
 
 _MAGNITUDES = (  # (bin width, up to this magnitude): islow's own grid of 1/8 first, coarser for the few large ones
     (0.125, 64.0),
-    (0.5, 256.0),
-    (2.0, 2080.0),
+    (0.25, 256.0),
+    (0.5, 2080.0),
 )
+
+
+class _Histogram:
+    """Counts of magnitudes in the bins of _MAGNITUDES, and their sums, for each of `frequencies` columns."""
+
+    def __init__(self, frequencies: int) -> None:
+        lower = torch.cat([torch.arange(*ends, width) for width, ends in _bin_ranges()])
+        self.edges = lower[1:] - 0.0625  # values on islow's grid of 1/8 fall clear of them
+        self.counts, self.sums = torch.zeros(2, len(lower) * frequencies, dtype=torch.float64)
+        self.frequencies = frequencies
+
+    def add(self, values: Tensor) -> None:
+        """values (N, frequencies)."""
+        magnitudes = values.abs()
+        place = torch.bucketize(magnitudes, self.edges, right=True) * self.frequencies + torch.arange(self.frequencies)
+        self.counts += torch.bincount(place.view(-1), minlength=len(self.counts))
+        self.sums += torch.bincount(place.view(-1), magnitudes.double().view(-1), len(self.sums))
+
+    def samples(self) -> tuple[Tensor, Tensor]:
+        """(magnitudes, counts), both (bins, frequencies) float32: bins by their mean, without those nowhere used."""
+        counts, sums = (x.view(-1, self.frequencies) for x in (self.counts, self.sums))
+        used = counts.sum(1) > 0
+        return (sums / counts.clamp_min(1))[used].float(), counts[used].float()
+
+
+def _bin_ranges() -> list[tuple[float, tuple[float, float]]]:
+    starts = (0.0, *(stop for _, stop in _MAGNITUDES))
+    return [(width, (start, stop)) for start, (width, stop) in zip(starts, _MAGNITUDES, strict=False)]
 
 
 class Spectrum:
     """How often each coefficient magnitude occurs in a set of images: all that the rate needs of them.
 
     The marginals over the *whole* set, and their gradient with respect to the encoding parameters, follow from it
-    exactly and without noise, for the price of a few hundred thousand weighted samples however many images there are.
-    Magnitudes up to 64 are kept as they are (islow's output lies on a grid of 1/8), larger ones to 1/2 or 2.
+    without noise, for the price of a few hundred thousand weighted samples however many images there are. Magnitudes
+    up to 64 are kept as they are (islow's output lies on a grid of 1/8), larger ones to 1/4 or 1/2, as their mean.
     """
 
     def __init__(
-        self, sampling: str, images: int, pixels: int, counts: Sequence[Tensor], differences: Sequence[Tensor]
+        self, sampling: str, images: int, pixels: int, blocks: int, ac: Sequence[_Histogram], dc: Sequence[_Histogram]
     ) -> None:
-        """counts: per table (bins, 8, 8) float; differences: per table (bins,) float. See `Spectrum.of`."""
-        self.sampling, self.images, self.pixels = sampling, images, pixels
-        self.blocks = int(sum(c[:, 0, 0].sum().item() for c in counts))
-        self._ac = [_compact(c) for c in counts]
-        self._dc = [_compact(d[:, None]) for d in differences]
+        """ac: per table the 63 AC frequencies; dc: per table the differences. See `Spectrum.of`."""
+        self.sampling, self.images, self.pixels, self.blocks = sampling, images, pixels, blocks
+        self._ac = [[F.pad(x, (1, 0)).view(-1, 8, 8) for x in histogram.samples()] for histogram in ac]
+        self._dc = [histogram.samples() for histogram in dc]
 
     @classmethod
     def of(cls, images: Iterable[NDArray[np.uint8]], sampling: str) -> Spectrum:
         """From uint8 images (H, W, 3) of any sizes. Raises DataError where there is none."""
-        edges = _bin_edges()
-        bins = len(edges) + 1
-        counts: list[Tensor] = []
-        differences: list[Tensor] = []
-        seen = pixels = 0
+        tables = 1 if sampling == "gray" else 2
+        ac, dc = ([_Histogram(frequencies) for _ in range(tables)] for frequencies in (63, 1))
+        seen = pixels = blocks = 0
         for image in images:
             seen, pixels = seen + 1, pixels + image.shape[0] * image.shape[1]
-            planes = [torch.from_numpy(plane).float()[None] / 8 for plane in forward_dct(image, sampling)]
-            while len(counts) < min(len(planes), 2):
-                counts.append(torch.zeros(bins * 64, dtype=torch.float64))
-                differences.append(torch.zeros(bins, dtype=torch.float64))
-            for component, plane in enumerate(planes):
-                table = min(component, 1)
-                place = torch.bucketize(plane.reshape(-1, 64).abs(), edges, right=True)
-                place = place * 64 + torch.arange(64)
-                counts[table] += torch.bincount(place.view(-1), minlength=bins * 64)
-                place = torch.bucketize(
-                    dc_differences(plane.detach().cpu(), sampling, component).abs(), edges, right=True
-                )
-                differences[table] += torch.bincount(place, minlength=bins)
-        if not counts:
+            for component, plane in enumerate(forward_dct(image, sampling)):
+                table, coefficients = min(component, 1), torch.from_numpy(plane).float()[None] / 8
+                blocks += plane.shape[0] * plane.shape[1]
+                ac[table].add(coefficients.reshape(-1, 64)[:, 1:])
+                dc[table].add(dc_differences(coefficients, sampling, component)[:, None])
+        if not seen:
             raise DataError("a spectrum needs at least one image; got none")
-        return cls(sampling, seen, pixels, [c.view(bins, 8, 8) for c in counts], differences)
+        return cls(sampling, seen, pixels, blocks, ac, dc)
 
     def bits(
         self,
@@ -248,24 +269,3 @@ class Spectrum:
             samples, weights, dc, dc_weights = (x.to(like) for x in (samples, weights, dc, dc_weights))
             result.append(_table_bits(samples, weights, dc[:, 0], dc_weights[:, 0], like, sharpness, dead_zones[table]))
         return result
-
-
-def _bin_edges() -> Tensor:
-    """Upper edges of the magnitude bins; values on islow's grid of 1/8 fall clear of them."""
-    parts, start = [], 0.0
-    for width, stop in _MAGNITUDES:
-        parts.append(torch.arange(start, stop, width))
-        start = stop
-    lower = torch.cat(parts)
-    return lower[1:] - 0.0625
-
-
-def _compact(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """(samples, weights), both (bins, ...) float32, without the bins that no frequency uses."""
-    edges = _bin_edges()
-    lower = torch.cat((edges.new_zeros(1), edges + 0.0625))
-    upper = torch.cat((lower[1:], lower[-1:] + 2))
-    middle = torch.where(upper - lower > 0.125, (lower + upper) / 2 - 0.0625, lower)
-    used = counts.flatten(1).sum(1) > 0
-    shape = (-1,) + (1,) * (counts.dim() - 1)
-    return middle[used].view(shape).expand_as(counts[used]).contiguous(), counts[used].float()
