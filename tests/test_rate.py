@@ -174,7 +174,7 @@ def test_a_spectrum_has_the_bits_and_gradients_of_the_images_it_was_made_of(
         torch.testing.assert_close(a.dc, b.dc, rtol=1e-4, atol=0.1)
     for a, b in zip(gradients, expected, strict=True):
         if b is not None:
-            torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-2 * float(b.abs().max()))
+            torch.testing.assert_close(a, b, rtol=1e-3, atol=3e-2 * float(b.abs().max()))
 
 
 def test_a_spectrum_pools_images_of_any_sizes(photographs: dict[str, np.ndarray]) -> None:
