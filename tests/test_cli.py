@@ -178,6 +178,17 @@ def test_evaluate_writes_the_report_and_prints_the_curve(place, capsys):
     assert "actual bpp" in text and "BD-rate" in text
 
 
+def test_profiles_of_one_name_are_told_apart_by_their_files(place, capsys):
+    save(default_profile((20, 70)), "other.json")
+    succeeds(
+        capsys, "evaluate", "-m", "model.py:Net", "-i", "photos", "-p", "profile.json", "-p", "other.json",
+        "--default-jpeg", "10,80", "-o", "report", "--bootstrap", 5, "--quiet",
+    )  # fmt: skip
+    codecs = json.loads((place / "report/evaluation.json").read_text())["codecs"]
+    names = [codec["name"] for codec in codecs]
+    assert names == ["default JPEG", "default (profile.json)", "default (other.json)"]
+
+
 def test_labels_and_split_reach_the_measurement(place, capsys):
     (place / "photos/labels.csv").write_text("file,label,split\n0.png,1,a\n1.png,2,b\n2.png,3,b\n3.png,0,b\n")
     base = ["evaluate", "--model", "model.py:Net", "--images", "photos", "--default-jpeg", "20,60",

@@ -146,6 +146,13 @@ def test_the_model_runs_in_eval_mode_and_keeps_its_own_mode():
     np.testing.assert_array_equal(run(model=Net()).codecs[0].metrics["kl"], evaluation.codecs[0].metrics["kl"])
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TorchScript is deprecated but in use
+def test_a_torchscript_model_measures_the_same():
+    frozen = torch.jit.freeze(torch.jit.trace(Net().eval(), torch.zeros(2, 3, 24, 32)))
+    ours, theirs = run().codecs[0].metrics["kl"], run(model=frozen).codecs[0].metrics["kl"]
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
 def test_a_shared_cache_encodes_once_for_several_models():
     calls = []
 

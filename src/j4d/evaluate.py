@@ -210,14 +210,14 @@ def _device(model: Model) -> torch.device:
 def _evaluating(model: Model) -> Iterator[None]:
     """Eval mode for the time of the measurement, then every submodule's own mode again."""
     modules = list(model.modules()) if isinstance(model, torch.nn.Module) else []
-    modes = [module.training for module in modules]
-    for module in modules:
+    training = [module for module in modules if getattr(module, "training", False)]  # frozen scripts have no mode
+    for module in training:
         module.training = False
     try:
         yield
     finally:
-        for module, mode in zip(modules, modes, strict=True):
-            module.training = mode
+        for module in training:
+            module.training = True
 
 
 @contextlib.contextmanager

@@ -189,7 +189,10 @@ def evaluate(
     chosen = sampling.value if sampling else (first.sampling if first else "4:2:0")
     codecs: list[Codec] = [
         DefaultJPEG(qualities, sampling=chosen),
-        *(LearnedJPEG(p, seed=seed, deterministic=deterministic) for p in profiles),
+        *(
+            LearnedJPEG(p, name=name, seed=seed, deterministic=deterministic)
+            for p, name in zip(profiles, _distinct_names(profiles, profile or []), strict=True)
+        ),
     ]
     image_set = _images(images, labels, no_labels, split, limit)
     vision_model = _model(model, threads, resize, crop, mean, std, interpolation)
@@ -239,6 +242,12 @@ def demo(
     from j4d.demo import run
 
     run(out, budget=budget, seed=seed, progress=not quiet)
+
+
+def _distinct_names(profiles: list[Profile], paths: list[Path]) -> list[str]:
+    """The profiles' own names, with the file's path where two are called the same."""
+    names = [profile.name for profile in profiles]
+    return [name if names.count(name) == 1 else f"{name} ({path})" for name, path in zip(names, paths, strict=True)]
 
 
 def _images(folder: Path, labels: Path | None, no_labels: bool, split: str | None, limit: int | None) -> ImageSet:
