@@ -63,8 +63,16 @@ class Window:
     weights are five tensors (N, 8, 8) for base - 2 .. base + 2 that sum to one; those below zero lie across zero.
     """
 
-    def __init__(self, coefficients: Tensor, step: Tensor, sharpness: Tensor, dead_zone: Tensor | None) -> None:
-        self.magnitude = torch.minimum(coefficients.abs() / step, index_limit(step))
+    def __init__(
+        self,
+        coefficients: Tensor,
+        step: Tensor,
+        sharpness: Tensor,
+        dead_zone: Tensor | None,
+        limit: Tensor | None = None,
+    ) -> None:
+        """limit: largest index, where coefficients do not end in (8, 8)."""
+        self.magnitude = torch.minimum(coefficients.abs() / step, index_limit(step) if limit is None else limit)
         shifted = self.magnitude if dead_zone is None else self.magnitude - dead_zone
         self.base = shifted.round().clamp_(min=0)
         # weight of offset j relative to offset 0: exp(kappa (2 f j - j^2)), f the fraction in -1/2..1/2
@@ -115,12 +123,14 @@ class Window:
         return [e + 2 * dead_zone * k.abs() for e, k in zip(energies, self.indices(), strict=True)]
 
 
-def chunks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Slices of (N, 8, 8) tensors that fit in cache; whole tensors on an accelerator or under the compiler."""
-    n = tensors[0].shape[0]
-    size = n if tensors[0].is_cuda or torch.compiler.is_compiling() else _CHUNK // 64
+def chunks(*tensors: Tensor | None) -> Iterator[tuple[Any, ...]]:
+    """Slices of tensors of one shape that fit in cache; whole tensors on an accelerator or under the compiler."""
+    first = tensors[0]
+    assert first is not None
+    n = len(first)
+    size = n if first.is_cuda or torch.compiler.is_compiling() else _CHUNK // first[:1].numel() if n else 0
     for start in range(0, n, max(size, 1)):
-        yield tuple(t[start : start + size] for t in tensors)
+        yield tuple(t if t is None else t[start : start + size] for t in tensors)
 
 
 def sample(

@@ -115,9 +115,12 @@ class SimulatedJPEG(nn.Module):
         height, width = pixels.shape[-2:]
         with torch.autocast(pixels.device.type, enabled=False):
             pixels = pixels if pixels.dtype == torch.float64 else pixels.float()
-            planes = pixels_to_coefficients(pixels, self.sampling, exact=self.mode != "soft")
+            exact = self.mode != "soft"
+            planes = pixels_to_coefficients(pixels, self.sampling, exact=exact)
             decoded = self.decoded(planes, height, width)
-            tables = batch_bits(planes, self.sampling, list(self.steps), self.sharpness, self.dead_zones)
+            on_grid = exact and not (pixels.requires_grad or torch.compiler.is_compiling())
+            parameters = (list(self.steps), self.sharpness, self.dead_zones)
+            tables = batch_bits(planes, self.sampling, *parameters, on_grid=on_grid)
             bits = torch.stack([t.total for t in tables]).sum()
             return decoded, bits / (len(pixels) * height * width)
 
