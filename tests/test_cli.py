@@ -175,7 +175,7 @@ def test_evaluate_writes_the_report_and_prints_the_curve(place, capsys):
     assert tree(place / "report") == ["curve.csv", "curve.png", "evaluation.json", "tables.png"]
     record = json.loads((place / "report/evaluation.json").read_text())["record"]
     assert record["protocol"] == "stored-size" and record["model"] == "model.py:Net"
-    assert "actual bpp" in text and "BD-rate" in text
+    assert "actual" in text and "BD-rate" in text
 
 
 def test_profiles_of_one_name_are_told_apart_by_their_files(place, capsys):

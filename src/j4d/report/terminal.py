@@ -22,9 +22,9 @@ def points_table(evaluation: Evaluation) -> Table:
     """A row per codec and setting, in their order; accuracy and loss with half the width of their intervals."""
     names = (evaluation.accuracy, evaluation.loss)
     labels = [METRICS[name].label for name in names]
-    table = Table(title=_title(evaluation), title_justify="left", box=SIMPLE)
+    table = Table(title=_title(evaluation), title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("codec and setting", no_wrap=True)
-    for column in ("actual bpp", "estimated bpp", *labels):
+    for column in ("actual\nbpp", "estimated\nbpp", *labels):
         table.add_column(column, justify="right", no_wrap=True)
     clean = [_with_half_width(evaluation.uncompressed_mean(name)) for name in names]
     table.add_row("uncompressed", "", "", *clean, style="dim")
@@ -88,7 +88,7 @@ def _percent(span: bd.Interval) -> str:
     return f"{span.value:+.1f} %{interval}{partial}"
 
 
-MEASURED = {"actual_bpp": "actual bpp", "top1": "top-1", "agreement": "agreement", "cross_entropy": "CE", "kl": "KL"}
+MEASURED = {"actual_bpp": "actual\nbpp", "top1": "top-1", "agreement": "agreement", "cross_entropy": "CE", "kl": "KL"}
 
 
 def profile_table(profile: Profile) -> Table:
@@ -96,8 +96,8 @@ def profile_table(profile: Profile) -> Table:
     shown = [name for name in MEASURED if any(name in point.measured for point in profile.points)]
     quantizers = sorted({quantizer_text(point.parameters) for point in profile.points})
     title = f"{profile.name}: {len(profile.points)} operating points, {' or '.join(quantizers)}"
-    table = Table(title=title, title_justify="left", box=SIMPLE)
-    for column in ("index", "quality", "estimated bpp", "lambda", *(MEASURED[name] for name in shown)):
+    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+    for column in ("index", "quality", "estimated\nbpp", "lambda", *(MEASURED[name] for name in shown)):
         table.add_column(column, justify="right", no_wrap=True)
     low, high = (math.log(profile.points[i].estimated_bpp) for i in (0, -1))
     for index, point in enumerate(profile.points):
