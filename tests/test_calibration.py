@@ -1,0 +1,94 @@
+"""The rate model: three numbers fitted to files say how large other files will be."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import crops
+
+from j4d import calibration, codec
+from j4d.calibration import RateModel
+from j4d.images import read_image
+from j4d.parameters import SAMPLINGS, EncodingParameters
+from j4d.rate import Spectrum
+
+QUALITIES = (5, 8, 13, 20, 32, 45, 60, 75, 85, 92)
+
+
+def annex_k(sampling: str, qualities: tuple[int, ...] = QUALITIES) -> list[EncodingParameters]:
+    return [EncodingParameters.from_quality(quality, sampling) for quality in qualities]
+
+
+def whole_file_bpp(images: list[np.ndarray], parameters: EncodingParameters) -> float:
+    sizes = [8 * len(codec.encode(image, parameters)) for image in images]
+    return sum(sizes) / sum(image.shape[0] * image.shape[1] for image in images)
+
+
+def relative_errors(model: RateModel, images: list[np.ndarray], ladder: list[EncodingParameters]) -> np.ndarray:
+    spectrum = Spectrum.of(images, ladder[0].sampling)
+    return np.array([model.bpp(spectrum, p) / whole_file_bpp(images, p) - 1 for p in ladder])
+
+
+@pytest.mark.parametrize("law", [RateModel(1.0, 1.0, 0.0, 2400.0), RateModel(1.12, 0.83, 1.7, 2800.0)])
+def test_a_law_that_files_obey_is_recovered(
+    law: RateModel, photographs: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = crops(list(photographs.values()), 96, 128, 6)
+    spectrum = Spectrum.of(images, "4:2:0")
+
+    def lawful(image: np.ndarray, parameters: EncodingParameters) -> bytes:
+        return bytes(round(law.bpp(spectrum, parameters) * spectrum.pixels / len(images) / 8))
+
+    monkeypatch.setattr(calibration, "encode", lawful)
+    fitted = RateModel.fit(spectrum, images, annex_k("4:2:0"))
+    for parameters in annex_k("4:2:0", (6, 27, 52, 88)):
+        assert fitted.bpp(spectrum, parameters) == pytest.approx(law.bpp(spectrum, parameters), rel=2e-3)
+    assert fitted.ac == pytest.approx(law.ac, rel=0.01)
+
+
+def test_terms_are_what_they_are_called(photographs: dict[str, np.ndarray]) -> None:
+    image = photographs["coffee"]
+    spectrum, parameters = Spectrum.of([image, image], "4:2:0"), EncodingParameters.from_quality(30)
+    pixels, blocks = 2 * image.shape[0] * image.shape[1], 2 * (50 * 75 + 2 * 25 * 38)
+    assert RateModel(0, 0, 1, 0).bpp(spectrum, parameters) * pixels == pytest.approx(blocks)
+    assert RateModel(0, 0, 0, 1).bpp(spectrum, parameters) * pixels == pytest.approx(2)
+    ac, dc = (RateModel(*weights, 0, 0).bpp(spectrum, parameters) for weights in ((1, 0), (0, 1)))
+    assert RateModel().bpp(spectrum, parameters) == pytest.approx(ac + dc)
+    assert 0 < dc < ac < whole_file_bpp([image], parameters)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_the_files_it_was_fitted_to_are_predicted(sampling: str, photographs: dict[str, np.ndarray]) -> None:
+    images = crops(list(photographs.values()), 200, 256, 8)
+    ladder = annex_k(sampling)
+    model = RateModel.fit(Spectrum.of(images, sampling), images, ladder)
+    assert np.abs(relative_errors(model, images, ladder)).max() < 0.03
+    assert np.abs(relative_errors(RateModel(), images, ladder)).max() > 0.06, "entropy alone is not the file"
+
+
+def test_dead_zones_and_sharpness_count(photographs: dict[str, np.ndarray]) -> None:
+    images = crops(list(photographs.values()), 200, 256, 8)
+    tables, zone = EncodingParameters.from_quality(30), np.full((8, 8), 0.25)
+    zoned = EncodingParameters(tables.luma, tables.chroma, "4:2:0", None, zone, zone)
+    sampled = EncodingParameters(tables.luma, tables.chroma, "4:2:0", 6.0)
+    spectrum, ladder = Spectrum.of(images, "4:2:0"), [zoned, tables, sampled]
+    model = RateModel.fit(spectrum, images, ladder)
+    assert np.abs(relative_errors(model, images, ladder)).max() < 0.03
+    small, middle, large = (model.bpp(spectrum, parameters) for parameters in ladder)
+    assert small < 0.9 * middle and large > 1.1 * middle
+
+
+def test_files_of_other_photographs_are_predicted_within_3_percent(data_root: Path) -> None:
+    """Full-size photographs, whole files over each set of 100, qualities 5 to 85; at 92, within 4 percent."""
+    images: dict[str, list[np.ndarray]] = {"learn": [], "test": []}
+    with open(data_root / "originals" / "labels.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            if len(images.get(row["split"], range(100))) < 100:
+                images[row["split"]].append(read_image(data_root / "originals" / row["file"]))
+    ladder = annex_k("4:2:0")
+    model = RateModel.fit(Spectrum.of(images["learn"], "4:2:0"), images["learn"], ladder)
+    errors = relative_errors(model, images["test"], ladder)
+    assert np.abs(errors[:-1]).max() < 0.03 and abs(errors[-1]) < 0.04, errors.round(4)
