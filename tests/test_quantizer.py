@@ -83,6 +83,33 @@ def test_every_forward_has_the_soft_gradient(forward: Any, with_zone: bool) -> N
     assert all(torch.equal(a, b) and b.abs().max() > 0 for a, b in zip(*gradients, strict=True))
 
 
+def test_the_phase_gradient_is_the_exact_one_with_less_noise() -> None:
+    """Of a squared error over coefficients spread far beyond a step; at each of 64 frequencies alike."""
+    c = torch.from_numpy(np.random.default_rng(11).normal(0, 25, (40_000, 8, 8)))
+    results = []
+    for gradient in ("exact", "phase"):
+        step = torch.ones(8, 8, dtype=torch.float64).requires_grad_()
+        (quantize(c, step, 20.0, gradient=gradient) - c).square().mean(0).sum().backward()
+        results.append(step.grad.flatten())
+    exact, phase = results
+    assert phase.std() < exact.std() / 10
+    assert abs(exact.mean() - phase.mean()) < 4 * exact.std() / 8
+    mean_square = (quantize(c, torch.ones(8, 8).double(), 20.0) - c).square().mean()
+    assert float(phase.mean()) == pytest.approx(2 * float(mean_square), rel=0.02), "error grows as the step squared"
+
+
+def test_the_phase_gradient_is_exact_near_zero() -> None:
+    rng = np.random.default_rng(12)
+    step = torch.from_numpy(rng.uniform(5, 50, (8, 8)))
+    c = torch.from_numpy(rng.uniform(-1.49, 1.49, (300, 8, 8))) * step
+    results = []
+    for gradient in ("exact", "phase"):
+        q = step.clone().requires_grad_()
+        (quantize(c, q, 5.0, gradient=gradient) * c.cos()).sum().backward()
+        results.append(q.grad)
+    assert torch.equal(*results)
+
+
 @given(SEEDS, st.floats(0, 0.5), st.integers(1, 255))
 def test_hard_is_the_native_quantizer_but_for_rounding_at_ties(seed: int, zone: float, step: int) -> None:
     plane = np.random.default_rng(seed).integers(-8192, 8192, (1, 3, 8, 8)).astype(np.int16)
@@ -214,6 +241,8 @@ def test_single_precision_holds_at_both_ends_of_the_range_of_sharpness(kappa: fl
     assert ((slope - double_slope).abs() <= kappa * near + 1e-4).all()
 
 
-def test_an_unknown_forward_is_refused() -> None:
+def test_an_unknown_form_is_refused() -> None:
     with pytest.raises(ParameterError, match="'round' is not one of soft, hard, sampled"):
         quantize(torch.zeros(1, 8, 8), torch.ones(8, 8), 8.0, forward="round")  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="'soft' is not one of"):
+        quantize(torch.zeros(1, 8, 8), torch.ones(8, 8), 8.0, gradient="soft")  # type: ignore[arg-type]

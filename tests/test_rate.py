@@ -177,6 +177,22 @@ def test_a_spectrum_has_the_bits_and_gradients_of_the_images_it_was_made_of(
             torch.testing.assert_close(a, b, rtol=1e-3, atol=3e-2 * float(b.abs().max()))
 
 
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_counting_each_magnitude_once_changes_nothing(sampling: str, photographs: dict[str, np.ndarray]) -> None:
+    planes = pixels_to_coefficients(batch(*crops(list(photographs.values()), 45, 61, 3)), sampling)
+    results = []
+    for on_grid in (False, True):
+        parameters = [torch.full((8, 8), x, requires_grad=True) for x in (7.0, 12.0, 0.1, 0.2)]
+        kappa = torch.tensor(6.0, requires_grad=True)
+        tables = batch_bits(planes, sampling, parameters[:2], kappa, parameters[2:], on_grid=on_grid)
+        sum(t.total for t in tables).backward()
+        results.append([*(t.ac for t in tables), *(t.dc for t in tables), kappa.grad, *(p.grad for p in parameters)])
+    for a, b in zip(*results, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4 * float(b.detach().abs().max()))
+
+
 def test_a_spectrum_pools_images_of_any_sizes(photographs: dict[str, np.ndarray]) -> None:
     images = [photographs["coffee"][:1, :1], photographs["rocket"][:40, :9], photographs["chelsea"][:64, :64]]
     spectrum = Spectrum.of(iter(images), "4:2:0")

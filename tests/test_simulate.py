@@ -84,7 +84,8 @@ def test_gradcheck_of_the_whole_soft_loss(sampling: str, rng: np.random.Generato
     pixels = batch(*rng.integers(60, 200, (2, 9, 17, 3), dtype=np.uint8)).double()
     weights = torch.from_numpy(rng.normal(size=pixels.shape))
     start = random_parameters(rng, sampling, dead_zones=True)
-    jpeg = SimulatedJPEG(start, forward="soft", sharpness=3.3, learn_dead_zone=True, learn_sharpness=True).double()
+    learnt = {"learn_dead_zone": True, "learn_sharpness": True}
+    jpeg = SimulatedJPEG(start, forward="soft", gradient="exact", sharpness=3.3, **learnt).double()
     log_steps = torch.from_numpy(rng.uniform(math.log(2), math.log(250), (2, 8, 8)))
     zones = torch.from_numpy(rng.uniform(0.01, 0.49, (2, 63)))  # those of DC are constants
 
@@ -100,12 +101,13 @@ def test_gradcheck_of_the_whole_soft_loss(sampling: str, rng: np.random.Generato
 
 @pytest.mark.parametrize("forward", ["hard", "sampled"])
 def test_every_forward_has_the_soft_gradient(forward: Any, rng: np.random.Generator) -> None:
-    """On pictures that are clamped nowhere, and whose coefficients hardly depend on the exact form's roundings."""
+    """On pictures that are clamped nowhere."""
     pixels = batch(rng.integers(90, 166, (40, 40, 3), dtype=np.uint8))
     weights = torch.from_numpy(rng.normal(size=pixels.shape)).float()
     gradients = []
     for mode in (forward, "soft"):
-        jpeg = SimulatedJPEG(EncodingParameters.from_quality(60), forward=mode, sharpness=4.0, learn_dead_zone=True)
+        options = {"gradient": "exact", "sharpness": 4.0, "learn_dead_zone": True}
+        jpeg = SimulatedJPEG(EncodingParameters.from_quality(60), forward=mode, **options)
         planes = pixels_to_coefficients(pixels, "4:2:0")
         (jpeg.decoded(planes, 40, 40) * weights).sum().backward()
         gradients.append((jpeg.log_steps.grad, jpeg.dead_zone.grad))
@@ -270,7 +272,9 @@ def test_what_is_not_a_batch_of_rgb_pictures_is_refused(pixels: torch.Tensor) ->
         SimulatedJPEG(EncodingParameters.from_quality(50))(pixels)
 
 
-@pytest.mark.parametrize("options", [{"sharpness": 0.0}, {"sharpness": 0.5}, {"sharpness": 1e3}, {"forward": "Hard"}])
+@pytest.mark.parametrize(
+    "options", [{"sharpness": 0.0}, {"sharpness": 0.5}, {"sharpness": 1e3}, {"forward": "Hard"}, {"gradient": "soft"}]
+)
 def test_parameters_out_of_range_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ParameterError, match=r"^(sharpness|forward) "):
+    with pytest.raises(ParameterError, match=r"^(sharpness|forward|gradient) "):
         SimulatedJPEG(EncodingParameters.from_quality(50), **options)

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from j4d.codec import encode
 from j4d.parameters import EncodingParameters
 from j4d.quantizer import SHARPNESS_RANGE
-from j4d.rate import Spectrum
+from j4d.rate import Spectrum, TableBits
 
 _PRIOR = np.array([1.0, 1.0, 0.0, 2400.0])  # an ideal coder behind a header of 300 bytes
 _SCALE = np.array([0.3, 0.3, 1.0, 800.0])  # how far from it files are expected to be
@@ -36,10 +37,15 @@ class RateModel:
     block: float = 0.0
     file: float = 0.0
 
+    def whole(self, spectrum: Spectrum, tables: Sequence[TableBits]) -> Tensor:
+        """Estimated bits per pixel, headers included, from `spectrum.bits(...)`; a differentiable scalar."""
+        ac, dc = (torch.stack(part).sum() for part in ([t.ac.sum() for t in tables], [t.dc for t in tables]))
+        fixed = self.block * spectrum.blocks + self.file * spectrum.images
+        return (self.ac * ac + self.dc * dc + fixed) / spectrum.pixels
+
     def bpp(self, spectrum: Spectrum, parameters: EncodingParameters) -> float:
         """Estimated bits per pixel of the spectrum's images under `parameters`, headers included."""
-        weights = np.array([self.ac, self.dc, self.block, self.file])
-        return float(_features(spectrum, parameters) @ weights) / spectrum.pixels
+        return float(self.whole(spectrum, _table_bits(spectrum, parameters)))
 
     @classmethod
     def fit(
@@ -52,21 +58,22 @@ class RateModel:
         actual = np.zeros(len(ladder))
         for image in images:
             actual += [8 * len(encode(image, parameters)) for parameters in ladder]
-        rows = np.stack([_features(spectrum, p) for p in ladder]) / actual[:, None]
+        units = [cls(1, 0, 0, 0), cls(0, 1, 0, 0), cls(0, 0, 1, 0), cls(0, 0, 0, 1)]
+        tables = [_table_bits(spectrum, parameters) for parameters in ladder]
+        bits = np.array([[float(unit.whole(spectrum, t)) for unit in units] for t in tables]) * spectrum.pixels
+        rows = bits / actual[:, None]
         left = np.concatenate((rows * _SCALE, np.sqrt(_RIDGE) * np.eye(4)))
         right = np.concatenate((1 - rows @ _PRIOR, np.zeros(4)))
         solution = np.linalg.lstsq(left, right, rcond=None)[0]
         return cls(*(float(x) for x in _PRIOR + _SCALE * solution))
 
 
-def _features(spectrum: Spectrum, parameters: EncodingParameters) -> NDArray[np.float64]:
-    """(4,): AC entropy and DC entropy in bits, blocks, files."""
+def _table_bits(spectrum: Spectrum, parameters: EncodingParameters) -> list[TableBits]:
+    """Entropies of the indices that `parameters` give."""
     steps = [torch.from_numpy(t.astype(np.float32)) for t in (parameters.luma, parameters.chroma)]
     zones = [
         None if z is None else torch.from_numpy(z.astype(np.float32))
         for z in (parameters.luma_dead_zone, parameters.chroma_dead_zone)
     ]
     kappa = SHARPNESS_RANGE[1] if parameters.sharpness is None else min(parameters.sharpness, SHARPNESS_RANGE[1])
-    tables = spectrum.bits(steps, kappa, zones)
-    ac, dc = (sum(float(x) for x in part) for part in ([t.ac.sum() for t in tables], [t.dc for t in tables]))
-    return np.array([ac, dc, spectrum.blocks, spectrum.images], dtype=np.float64)
+    return spectrum.bits(steps, kappa, zones)

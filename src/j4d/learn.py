@@ -35,6 +35,7 @@ from j4d.tasks import Classification, Model, logits_of
 LADDER_QUALITIES = (5, 92)  # the default ladder spans the rates of default JPEG between these qualities
 RATE_IMAGES = 512  # pictures behind the spectrum; the rate of more differs by well under a percent
 FIT_IMAGES = 64  # pictures encoded to fit the rate model
+FIT_QUALITIES = (5, 8, 12, 18, 27, 40, 60, 80, 92)  # of default JPEG, for the rate model that steers the learning
 CHECKS = 4  # held-out checks per point
 FIRST_LAMBDA = 2.0  # nats per bpp; steered from there
 
@@ -66,7 +67,7 @@ def learn(
     on the uncompressed pictures are what must survive. answers: weight of those answers beside the labels, 0..1.
 
     points: operating points, spread evenly in log rate over default JPEG's range. rates: instead, target rates in
-    estimated bits per pixel without headers. lambdas: instead, fixed trade-offs in nats per bpp. options: fields of
+    estimated bits per pixel. lambdas: instead, fixed trade-offs in nats per bpp. options: fields of
     `Recipe` (steps, batch_size, learning_rate, forward, sharpness, ...). checkpoint: a file that keeps finished points;
     if it exists and belongs to the same run, learning goes on from it. Ctrl-C ends the run with the points that are
     done, if there is one. The same seed gives the same profile.
@@ -88,7 +89,11 @@ def learn(
         task = Classification(model, None if train.labels is None else train.labels.tolist(), answers)
         some = train.subset(range(0, len(train), max(1, len(train) // RATE_IMAGES)))
         spectrum = Spectrum.of(some, sampling)
-        goals = _goals(spectrum, sampling, points, rates, lambdas)
+        few = some.subset(range(0, len(some), max(1, len(some) // FIT_IMAGES)))
+        few_spectrum = Spectrum.of(few, sampling)
+        default = [EncodingParameters.from_quality(q, sampling) for q in FIT_QUALITIES]
+        rate_model = RateModel.fit(few_spectrum, few, default) if recipe.calibrate else RateModel()
+        goals = _goals(spectrum, rate_model, points, rates, lambdas)
         run: dict[str, Any] = {
             "model": model_name or getattr(model, "name", None) or type(model).__name__,
             "model_fingerprint": fingerprint(model) if isinstance(model, torch.nn.Module) else "",
@@ -101,8 +106,8 @@ def learn(
             "settings": {**asdict(recipe), "answers": task.answers, "labels": classes is not None, "goals": goals},
         }
         kept = Checkpoint.open(checkpoint, run)
-        optimizer = Optimizer(model, train, task, spectrum, recipe, seed=seed, device=device)
-        judge = _Judge(model, held_out, answers, sampling)
+        optimizer = Optimizer(model, train, task, spectrum, rate_model, recipe, seed=seed, device=device)
+        judge = _Judge(model, held_out, answers, rate_model, sampling)
         interrupted = False
         try:
             for index in range(len(kept.points), len(goals)):
@@ -114,7 +119,7 @@ def learn(
             interrupted = True
         display.finish("measuring")
         settings = {**run.pop("settings"), "interrupted": interrupted}
-        return _profile(name, kept.points, some, spectrum, model, held_out, {**run, "settings": settings})
+        return _profile(name, kept.points, few, few_spectrum, spectrum, model, held_out, {**run, "settings": settings})
 
 
 def _known(options: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +143,7 @@ def _in_memory(images: ImageSet, limit: int = 2 << 30) -> ImageSet:
 
 def _goals(
     spectrum: Spectrum,
-    sampling: str,
+    rate_model: RateModel,
     points: int,
     rates: Sequence[float] | None,
     lambdas: Sequence[float] | None,
@@ -153,8 +158,8 @@ def _goals(
     if points < 1:
         raise ParameterError(f"points {points} is below 1")
     qualities = np.arange(2, 99)
-    entropy = [RateModel().bpp(spectrum, EncodingParameters.from_quality(int(q), sampling)) for q in qualities]
-    curve = np.maximum.accumulate(entropy)
+    default = [EncodingParameters.from_quality(int(q), spectrum.sampling) for q in qualities]
+    curve = np.maximum.accumulate([rate_model.bpp(spectrum, parameters) for parameters in default])
     low, high = (float(np.interp(q, qualities, curve)) for q in LADDER_QUALITIES)
     if lambdas is not None:
         spread = np.geomspace(low, high, len(lambdas))
@@ -194,8 +199,10 @@ class _Frozen:
 class _Judge:
     """The held-out objective, per picture, on the pixels that real decoders give."""
 
-    def __init__(self, model: Model, images: ImageSet, answers: float | None, sampling: str) -> None:
-        self.model, self.images = model, images
+    def __init__(
+        self, model: Model, images: ImageSet, answers: float | None, rate_model: RateModel, sampling: str
+    ) -> None:
+        self.model, self.images, self.rate_model = model, images, rate_model
         if len(images):
             labels = None if images.labels is None else images.labels.tolist()
             self.task = Classification(model, labels, answers)
@@ -259,7 +266,9 @@ class _EarlyStop:
         if len(self.judge.images) < 2:
             return False
         parameters = jpeg.encoding_parameters()
-        objective = self.judge.losses(parameters) + lagrangian * RateModel().bpp(self.judge.spectrum, parameters)
+        objective = self.judge.losses(parameters) + lagrangian * self.judge.rate_model.bpp(
+            self.judge.spectrum, parameters
+        )
         if self.best is None or objective.mean() <= self.best.mean():
             self.best = objective
             return False
@@ -286,7 +295,8 @@ def _carry(learned: EncodingParameters, before: EncodingParameters, now: Encodin
 def _profile(
     name: str,
     points: list[tuple[EncodingParameters, float]],
-    some: ImageSet,
+    few: ImageSet,
+    few_spectrum: Spectrum,
     spectrum: Spectrum,
     model: Model,
     held_out: ImageSet,
@@ -297,8 +307,7 @@ def _profile(
     A point that costs no fewer bits than its neighbour above is dropped: a ladder climbs.
     """
     ladder = [parameters for parameters, _ in points]
-    few = some.subset(range(0, len(some), max(1, len(some) // FIT_IMAGES)))
-    rate_model = RateModel.fit(Spectrum.of(few, spectrum.sampling), few, ladder)
+    rate_model = RateModel.fit(few_spectrum, few, ladder)
     measured: list[dict[str, float]] = [{} for _ in points]
     if len(held_out):
         result = evaluate(model, held_out, codecs=[LearnedJPEG(ladder)], bootstrap=1, progress=False)

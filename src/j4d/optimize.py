@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from j4d.calibration import RateModel
 from j4d.errors import ParameterError
 from j4d.images import ImageSet
 from j4d.quantizer import FORWARDS, GRADIENTS, Forward, Gradient
@@ -36,7 +37,8 @@ class Recipe:
     third of it. forward: "hard", "soft" or "sampled". gradient: "phase" or "exact", see `j4d.quantizer`. sharpness:
     kappa of the gradient (and of files, where the forward is "sampled"). dead_zone: learn one per frequency too.
     smoothness: log steps are a Gaussian average over neighbouring frequencies of the numbers that Adam moves, with this
-    standard deviation in frequencies; 0 moves each alone. flip: mirror pictures at random. start: tables of the first
+    standard deviation in frequencies; 0 moves each alone. calibrate: weigh entropies as real files do
+    (`j4d.calibration`). flip: mirror pictures at random. start: tables of the first
     point, "annex-k" (default JPEG's at the target rate) or "flat". holdout: share of the pictures kept for early
     stopping and for the measured figures.
     """
@@ -50,6 +52,7 @@ class Recipe:
     learn_sharpness: bool = False
     dead_zone: bool = True
     smoothness: float = 0.7
+    calibrate: bool = True
     flip: bool = True
     start: Literal["annex-k", "flat"] = "annex-k"
     holdout: float = 0.15
@@ -83,12 +86,14 @@ class Optimizer:
         images: ImageSet,
         task: Classification,
         spectrum: Spectrum,
+        rate_model: RateModel,
         recipe: Recipe,
         *,
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.model, self.images, self.task, self.spectrum, self.recipe = model, images, task, spectrum, recipe
+        self.model, self.images, self.task, self.spectrum = model, images, task, spectrum
+        self.rate_model, self.recipe = rate_model, recipe
         self.seed, self.device = seed, torch.device(device)
         self.kernel = _smoothing(recipe.smoothness).to(self.device)
 
@@ -124,16 +129,16 @@ class Optimizer:
         return total
 
     def bpp(self, jpeg: SimulatedJPEG) -> Tensor:
-        """Entropy of the marginals over all learning pictures, bits per pixel, differentiable."""
+        """Estimated bits per pixel of the learning pictures, differentiable."""
         tables = self.spectrum.bits(list(jpeg.steps), jpeg.sharpness, jpeg.dead_zones)
-        return torch.stack([t.total for t in tables]).sum() / self.spectrum.pixels
+        return self.rate_model.whole(self.spectrum, tables)
 
     def run(
         self, jpeg: SimulatedJPEG, index: int, lagrangian: float, target_bpp: float | None
     ) -> Generator[Progress, None, None]:
         """Optimise `jpeg` in place for the point numbered `index`, a step at a time.
 
-        lagrangian: lambda in nats per bpp; with a target_bpp (bits of entropy per pixel) only its start. Yields after
+        lagrangian: lambda in nats per bpp; with a target_bpp (estimated) only its start. Yields after
         every step; when it ends, `jpeg` holds the mean of the last half of the steps. Close it early to stop early.
         """
         recipe = self.recipe
@@ -177,7 +182,7 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Progress:
-    """One step: its number, the batch's loss (nats), the entropy rate (bpp) and lambda (nats per bpp)."""
+    """One step: its number, the batch's loss (nats), the estimated rate (bpp) and lambda (nats per bpp)."""
 
     step: int
     loss: float

@@ -9,10 +9,10 @@ rate-distortion-optimal test channel when the marginal is Laplacian; in the hard
 from zero by d. Beyond the five indices nearest the mode the mass is below exp(-6 kappa) and is left out.
 
 The gradient with respect to a step q comes in two forms. "exact" is the derivative of the soft value, q E[k]. It holds
-a term that grows with |u|: all thresholds and values of a coefficient move together when its step does. For |k| >= 2
-the phase of u in its bin is as good as uniform, the term averages out, and what remains of it is noise, so much that
-over a hundred photographs even the sign of the DC step's gradient is lost (docs/recipe.md). "phase" leaves it out:
-where |k| >= 2, the error of a coefficient scales with its step, d(value)/dq = (value - c)/q.
+a term that grows with |u|: all thresholds and values of a coefficient move together when its step does. For k != 0 the
+phase of u in its bin is close to uniform, the term averages out, and what remains of it is noise, so much that over a
+hundred photographs even the sign of the DC step's gradient is lost (docs/recipe.md). "phase" leaves it out: where
+k != 0, the error of a coefficient scales with its step, d(value)/dq = (value - c)/q.
 
 Everything here is a function of a handful of exponentials per coefficient. Nothing of window size is kept for the
 backward pass: it recomputes the moments, a cache-sized chunk at a time.
@@ -203,7 +203,7 @@ class _Quantize(torch.autograd.Function):
                 per_step = (window.base + mean).addcmul_(window.magnitude, slope, value=-1)
                 if form == "phase":
                     value = window.base if mode == "hard" else window.base + mean
-                    per_step = torch.where(window.base < 2, per_step, value - window.magnitude)
+                    per_step = torch.where(window.base < 1, per_step, value - window.magnitude)
                 d_step += per_step.mul_(signed).sum(0)
             if d_dead_zone is not None:
                 absolute = [k.abs() for k in window.indices()]
@@ -233,10 +233,12 @@ def quantize(
 
         d(q E[k])/dq = E[k] - 2 kappa u Var[k],      dE[k]/dc = 2 kappa Var[k] / q,
 
-    and in the same way for kappa and d; gradient="phase" takes the first for |k| < 2 only, see the module's text.
-    Raises ParameterError for an unknown forward.
+    and in the same way for kappa and d; gradient="phase" takes the first for k = 0 only, see the module's text.
+    Raises ParameterError for an unknown forward or gradient.
     """
     if forward not in FORWARDS:
         raise ParameterError(f"forward {forward!r} is not one of {', '.join(FORWARDS)}")
+    if gradient not in GRADIENTS:
+        raise ParameterError(f"gradient {gradient!r} is not one of {', '.join(GRADIENTS)}")
     kappa = torch.as_tensor(sharpness, dtype=coefficients.dtype, device=coefficients.device)
     return _Quantize.apply(coefficients, step, kappa, dead_zone, forward, gradient, generator)  # type: ignore[no-any-return,no-untyped-call]

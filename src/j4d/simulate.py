@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from j4d.errors import ImageError, ParameterError
 from j4d.parameters import EncodingParameters
-from j4d.quantizer import FORWARDS, SHARPNESS_RANGE, Forward, Gradient, quantize
+from j4d.quantizer import FORWARDS, GRADIENTS, SHARPNESS_RANGE, Forward, Gradient, quantize
 from j4d.rate import batch_bits
 from j4d.transform import coefficients_to_pixels, pixels_to_coefficients
 
@@ -57,6 +57,8 @@ class SimulatedJPEG(nn.Module):
         super().__init__()
         if forward not in FORWARDS:
             raise ParameterError(f"forward {forward!r} is not one of {', '.join(FORWARDS)}")
+        if gradient not in GRADIENTS:
+            raise ParameterError(f"gradient {gradient!r} is not one of {', '.join(GRADIENTS)}")
         kappa = parameters.sharpness if sharpness is None else sharpness
         kappa = HARD_SHARPNESS if kappa is None else kappa
         low, high = SHARPNESS_RANGE
