@@ -71,41 +71,38 @@ def _dct_matrix(like: Tensor) -> Tensor:
     return matrix.to(device=like.device, dtype=like.dtype)
 
 
-def _shift(x: Tensor, bits: int) -> Tensor:
-    """Rounding right shift of integer-valued floats: floor((x + 2^(bits-1)) / 2^bits), as libjpeg's DESCALE."""
-    return x.add(2.0 ** (bits - 1)).mul_(2.0**-bits).floor_()
+def _shift_(x: Tensor, bits: int) -> Tensor:
+    """In place, rounding right shift of whole numbers: floor((x + 2^(bits-1)) / 2^bits), as libjpeg's DESCALE."""
+    return x.add_(2.0 ** (bits - 1)).mul_(2.0**-bits).floor_()
 
 
-def _both_ways(plane: Tensor, rows: Tensor, columns: Tensor, shifts: tuple[int, int] | None) -> Tensor:
-    """Apply an 8x8 matrix to the rows, then one to the columns, of every 8x8 tile of (B, 8 By, 8 Bx)."""
+def _dct(plane: Tensor, exact: bool) -> Tensor:
+    """Level-shifted samples (B, 8 By, 8 Bx) to coefficients (B, By, Bx, 8, 8): rows, then columns, as jfdctint.c."""
     b, h, w = plane.shape
-    y = plane.reshape(-1, 8) @ rows.T
-    if shifts:
-        y = _shift(y, shifts[0])
-    y = torch.matmul(columns, y.view(b * h // 8, 8, w))
-    if shifts:
-        y = _shift(y, shifts[1])
-    return y.view(b, h, w)
+    matrix = _islow_matrix().to(plane.device) if exact else _dct_matrix(plane)
+    y = matrix @ plane.to(matrix.dtype).reshape(-1, 8).T  # frequencies in front: many times faster than at the back
+    y = _shift_(y, 11) if exact else y
+    y = torch.matmul(matrix, y.view(-1, 8, w // 8))
+    y = _shift_(y, 15).mul_(0.125) if exact else y
+    return y.to(plane.dtype).view(8, b, h // 8, 8, w // 8).permute(1, 2, 4, 3, 0).contiguous()
 
 
-def _to_blocks(plane: Tensor) -> Tensor:
-    b, h, w = plane.shape
-    return plane.view(b, h // 8, 8, w // 8, 8).transpose(2, 3).contiguous()
-
-
-def _from_blocks(blocks: Tensor) -> Tensor:
-    b, by, bx = blocks.shape[:3]
-    return blocks.transpose(2, 3).reshape(b, by * 8, bx * 8)
+def _inverse_dct(blocks: Tensor, exact: bool) -> Tensor:
+    """The way back, columns first as jidctint.c. Smooth, it is the transpose of `_dct`."""
+    b, rows, columns = blocks.shape[:3]
+    matrix = (_islow_matrix().to(blocks.device) if exact else _dct_matrix(blocks)).T
+    tiles = blocks.to(matrix.dtype).transpose(2, 3).reshape(-1, 8, 8 * columns)
+    y = torch.matmul(matrix, tiles)
+    y = _shift_(y, 11) if exact else y
+    y = matrix @ y.view(-1, 8).T
+    y = _shift_(y, 18) if exact else y
+    return y.to(blocks.dtype).view(8, b, 8 * rows, columns).permute(1, 2, 3, 0).reshape(b, 8 * rows, 8 * columns)
 
 
 def _pad_to(plane: Tensor, height: int, width: int) -> Tensor:
     """Edge replication below and to the right of (B, h, w)."""
     h, w = plane.shape[-2:]
-    if (h, w) == (height, width):
-        return plane
-    rows = torch.arange(height, device=plane.device).clamp_(max=h - 1)
-    columns = torch.arange(width, device=plane.device).clamp_(max=w - 1)
-    return plane.index_select(-2, rows).index_select(-1, columns)
+    return plane if (h, w) == (height, width) else F.pad(plane, (0, width - w, 0, height - h), "replicate")
 
 
 def _downsample(plane: Tensor, v: int, h: int, exact: bool) -> Tensor:
@@ -126,12 +123,7 @@ def _encode_plane(samples: Tensor, v: int, h: int, exact: bool) -> Tensor:
     samples = _pad_to(samples, -(-height // v) * v, block_columns * 8 * h)
     if (v, h) != (1, 1):
         samples = _downsample(samples, v, h, exact)
-    samples = _pad_to(samples, -(-samples.shape[-2] // 8) * 8, block_columns * 8)
-    if exact:
-        matrix = _islow_matrix().to(samples.device)
-        return _to_blocks(_both_ways(samples.double(), matrix, matrix, (11, 15)).mul_(0.125).to(samples.dtype))
-    matrix = _dct_matrix(samples)
-    return _to_blocks(_both_ways(samples, matrix, matrix, None))
+    return _dct(_pad_to(samples, -(-samples.shape[-2] // 8) * 8, block_columns * 8), exact)
 
 
 def _encode(pixels: Tensor, sampling: str, exact: bool) -> list[Tensor]:
@@ -212,14 +204,8 @@ def _upsample_adjoint(gradient: Tensor, v: int, h: int) -> Tensor:
 
 def _decode_plane(plane: Tensor, exact: bool) -> Tensor:
     """Coefficients (B, By, Bx, 8, 8) to samples (B, 8 By, 8 Bx), level shift undone."""
-    if not exact:
-        matrix = _dct_matrix(plane).T
-        return _both_ways(_from_blocks(plane), matrix, matrix, None).add_(128)
-    matrix = _islow_matrix().to(plane.device).T
-    # jidctint.c works on columns first: transpose, so that `_both_ways` does too
-    tiles = _from_blocks(plane.transpose(-1, -2).transpose(1, 2).double())
-    samples = _both_ways(tiles, matrix, matrix, (11, 18)).add_(128).clamp_(0, 255)
-    return samples.to(plane.dtype).transpose(1, 2)
+    samples = _inverse_dct(plane, exact).add_(128)
+    return samples.clamp_(0, 255) if exact else samples
 
 
 def _decode(planes: Sequence[Tensor], sampling: str, height: int, width: int, exact: bool) -> Tensor:
@@ -245,7 +231,6 @@ def _decode_adjoint(gradient: Tensor, sampling: str, shapes: Sequence[torch.Size
     """The transpose of the smooth `_decode`: a gradient (B, 3, H, W) to one of each plane's shape."""
     v, h = subsampling(sampling)
     height, width = gradient.shape[-2:]
-    matrix = _dct_matrix(gradient)
     r, g, b = gradient.unbind(1)
     result = []
     for component, (_, by, bx, _, _) in enumerate(shapes):
@@ -256,8 +241,7 @@ def _decode_adjoint(gradient: Tensor, sampling: str, shapes: Sequence[torch.Size
             x = (r * wr).add_(g, alpha=wg).add_(b, alpha=wb)
             if (v, h) != (1, 1):
                 x = _upsample_adjoint(F.pad(x, (0, -width % h, 0, -height % v)), v, h)
-        x = F.pad(x, (0, bx * 8 - x.shape[-1], 0, by * 8 - x.shape[-2]))
-        result.append(_to_blocks(_both_ways(x, matrix, matrix, None)))
+        result.append(_dct(F.pad(x, (0, bx * 8 - x.shape[-1], 0, by * 8 - x.shape[-2])), exact=False))
     return result
 
 
