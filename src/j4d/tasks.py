@@ -47,14 +47,18 @@ class Classification:
         self._kept: dict[tuple[int, bool], Tensor] = {}
 
     def answer(self, pixels: Tensor, keys: Sequence[tuple[int, bool]]) -> Tensor:
-        """Log-probabilities (B, K) on uncompressed pixels (B, 3, H, W); keys (image number, flipped) name them."""
-        missing = [i for i, key in enumerate(keys) if key not in self._kept]
-        if missing:
-            with torch.no_grad():
-                log_p = F.log_softmax(logits_of(self.model, pixels[missing]), 1)
-            self._kept.update(
-                (keys[i], row.half() if row.is_cuda else row) for i, row in zip(missing, log_p, strict=True)
-            )
+        """Log-probabilities (B, K) on uncompressed pixels (B, 3, H, W); keys (image number, flipped) name them.
+
+        Raises ModelError where they are not finite.
+        """
+        for i, key in enumerate(keys):
+            if key not in self._kept:
+                # one by one: in a batch the last bits depend on its size, and a resumed run has other batches
+                with torch.no_grad():
+                    row = F.log_softmax(logits_of(self.model, pixels[i : i + 1]), 1)[0]
+                if not row.isfinite().all():
+                    raise ModelError("the model returned NaN or infinite logits on an uncompressed picture")
+                self._kept[key] = row.half() if row.is_cuda else row
         return torch.stack([self._kept[key] for key in keys]).float()
 
     def loss(self, logits: Tensor, answer: Tensor, indices: Sequence[int]) -> Tensor:
@@ -63,7 +67,8 @@ class Classification:
         loss = self.answers * (answer.exp() * (answer - log_p)).sum(1)
         if self.answers < 1 and self.labels is not None:
             target = self.labels[list(indices)].to(log_p.device)
-            if int(target.min()) < 0 or int(target.max()) >= log_p.shape[1]:
-                raise DataError(f"label {int(target.max())} is outside the model's {log_p.shape[1]} classes")
+            for label in (int(target.min()), int(target.max())):
+                if not 0 <= label < log_p.shape[1]:
+                    raise DataError(f"label {label} is outside the model's {log_p.shape[1]} classes, which start at 0")
             loss = loss + (1 - self.answers) * F.nll_loss(log_p, target, reduction="none")
         return loss
