@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -35,16 +36,19 @@ class Checkpoint:
                 raise DataError(f"{where}: larger than {SIZE_LIMIT} bytes, not a checkpoint")
             content = json.loads(data)
             if content["format"] != FORMAT or content["version"] != VERSION:
-                raise DataError(f"{where}: {content['format']} {content['version']}, this j4d reads {FORMAT} {VERSION}")
+                found = f"{content['format']} {content['version']}"[:60]
+                raise DataError(f"{where}: {found}, this j4d reads {FORMAT} {VERSION}")
             kept.points = [
-                (EncodingParameters.from_json(p["parameters"]), float(p["lambda"])) for p in content["points"]
+                (EncodingParameters.from_json(p["parameters"]), _lambda(p["lambda"])) for p in content["points"]
             ]
-            run_there = content["run"]
+            run_there = dict(content["run"].items())
         except OSError as error:
             raise DataError(f"{where}: cannot be read: {error.strerror}") from None
+        except DataError:
+            raise
         except J4DError as error:
             raise DataError(f"{where}: not a usable checkpoint: {error}") from None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise DataError(f"{where}: not a checkpoint of a learning run; name another file or remove it") from None
         different = sorted(k for k in kept.run.keys() | run_there.keys() if kept.run.get(k) != run_there.get(k))
         if different:
@@ -63,3 +67,9 @@ class Checkpoint:
                 write_atomic(self.path, json.dumps(content).encode())
             except OSError as error:
                 raise DataError(f"{self.path}: cannot be written: {error.strerror}") from None
+
+
+def _lambda(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise ValueError(value)
+    return float(value)
