@@ -1,8 +1,9 @@
 """The optimisation for one rate: task loss + lambda x rate, minimised over log steps and dead zones.
 
 The task loss comes through `SimulatedJPEG` on batches of pictures; the rate, and its gradient, from the `Spectrum` of
-all learning pictures at once, so it carries no noise. Where a target rate is given, lambda is steered so that the rate
-meets it, whatever the scale of the loss. `docs/recipe.md` tells which alternatives were measured and what they gave.
+all learning pictures at once, so it carries no noise. Where a target rate is given, the steps are scaled to it after
+every move, and lambda follows from the balance of the two gradients, whatever the scale of the loss.
+`docs/recipe.md` tells which alternatives were measured and what they gave.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ MICRO_BATCH = 8  # pictures a forward pass; bounds memory, does not change the r
 class Recipe:
     """Everything that shapes the optimisation; the defaults are the winners of docs/recipe.md.
 
-    steps: per point of the ladder. batch_size: pictures a step. learning_rate: Adam's, on log steps; dead zones get a
-    third of it. forward: "hard", "soft" or "sampled". gradient: "phase" or "exact", see `j4d.quantizer`. sharpness:
+    steps: per point of the ladder. batch_size: pictures a step. learning_rate: Adam's, on log steps; dead zones get
+    dead_zone_pace times it, in steps. forward: "hard", "soft" or "sampled". gradient: "phase" or "exact", see `j4d.quantizer`. sharpness:
     kappa of the gradient (and of files, where the forward is "sampled"). dead_zone: learn one per frequency too.
     smoothness: log steps are a Gaussian average over neighbouring frequencies of the numbers that Adam moves, with this
     standard deviation in frequencies; 0 moves each alone. calibrate: weigh entropies as real files do
@@ -51,6 +52,7 @@ class Recipe:
     sharpness: float = 8.0
     learn_sharpness: bool = False
     dead_zone: bool = True
+    dead_zone_pace: float = 0.1
     smoothness: float = 0.7
     calibrate: bool = True
     flip: bool = True
@@ -64,6 +66,7 @@ class Recipe:
             "learning_rate": (1e-5, 1.0),
             "sharpness": (1.0, 80.0),
             "smoothness": (0.0, 4.0),
+            "dead_zone_pace": (0.0, 1.0),
             "holdout": (0.0, 0.5),
         }
         for name, (low, high) in limits.items():
@@ -150,34 +153,74 @@ class Optimizer:
         moved = torch.zeros_like(base, requires_grad=True)
         groups = [{"params": [moved], "lr": recipe.learning_rate}]
         if recipe.dead_zone:
-            groups.append({"params": [jpeg.dead_zone], "lr": recipe.learning_rate / 3})
+            groups.append({"params": [jpeg.dead_zone], "lr": recipe.learning_rate * recipe.dead_zone_pace})
         if recipe.learn_sharpness:
             groups.append({"params": [jpeg.log_sharpness], "lr": recipe.learning_rate})
         adam = torch.optim.Adam(groups, betas=(0.9, 0.99))
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, recipe.steps)
+        learnable = [p for p in jpeg.parameters() if p.requires_grad]
+        balance = _Balance(lagrangian)
         mean = _Mean()
-        multiplier = lagrangian
         try:
             for step in range(recipe.steps):
                 jpeg.zero_grad()
                 bpp = self.bpp(jpeg)
-                if target_bpp is not None:
-                    lagrangian, multiplier = _steer(lagrangian, bpp.item() / target_bpp)
+                rate_gradients = torch.autograd.grad(bpp, learnable)
                 loss = self.backward_task(jpeg, self.batch(generator, order))
-                (multiplier * bpp).backward()  # type: ignore[no-untyped-call]
-                assert jpeg.log_steps.grad is not None
-                moved.grad = (jpeg.log_steps.grad.view(2, 64) @ self.kernel).view(2, 8, 8)
+                task, rate = jpeg.log_steps.grad, rate_gradients[0]
+                assert task is not None
+                if target_bpp is not None:
+                    lagrangian = balance(float(task.sum()), float(rate.sum()))
+                for parameter, gradient in zip(learnable, rate_gradients, strict=True):
+                    assert parameter.grad is not None
+                    parameter.grad.add_(gradient, alpha=lagrangian)
+                moved.grad = (task.view(2, 64) @ self.kernel).view(2, 8, 8)
                 adam.step()
                 schedule.step()
                 with torch.no_grad():
                     smooth = (moved.view(2, 64) @ self.kernel.T).view(2, 8, 8)
                     jpeg.log_steps.copy_((base + smooth).clamp(0, math.log(255)))
                     jpeg.dead_zone.clamp_(0, DEAD_ZONE_LIMIT)
+                    if target_bpp is not None:
+                        base += self.meet(jpeg, target_bpp)
                 if step >= recipe.steps // 2:
                     mean.add(jpeg)
                 yield Progress(step, loss, bpp.item(), lagrangian)
         finally:
             mean.store(jpeg)
+
+    @torch.no_grad()
+    def meet(self, jpeg: SimulatedJPEG, target_bpp: float) -> float:
+        """Scale all steps of `jpeg` by one factor so that the estimated rate is the target; returns its logarithm."""
+        start = jpeg.log_steps.clone()
+        moved, slope = 0.0, -0.7  # d log(rate) / d log(step), refined by the secant
+        error = math.log(float(self.bpp(jpeg)) / target_bpp)
+        for _ in range(3):
+            if abs(error) < 1e-3:
+                break
+            change = min(max(-error / slope, -0.5), 0.5)
+            jpeg.log_steps.copy_((start + moved + change).clamp(0, math.log(255)))
+            after = math.log(float(self.bpp(jpeg)) / target_bpp)
+            slope = min((after - error) / change, -0.1)
+            moved, error = moved + change, after
+        return moved
+
+
+class _Balance:
+    """Lambda on the ladder: where scaling all steps at once neither gains nor loses, d loss = -lambda d rate.
+
+    Ratio of running means over the last ten steps or so; it at most doubles or halves from step to step.
+    """
+
+    def __init__(self, start: float) -> None:
+        self.value, self.task, self.rate = start, 0.0, 0.0
+
+    def __call__(self, task: float, rate: float) -> float:
+        """Lambda after a step with these derivatives of loss and rate with respect to the common log step."""
+        self.task, self.rate = 0.9 * self.task + 0.1 * task, 0.9 * self.rate + 0.1 * rate
+        wanted = self.task / max(-self.rate, 1e-9)
+        self.value = min(max(wanted, self.value / 2), self.value * 2)
+        return self.value
 
 
 @dataclass(frozen=True)
@@ -218,10 +261,3 @@ def _smoothing(length: float) -> Tensor:
     distance = (row[:, None] - row) ** 2 + (column[:, None] - column) ** 2
     kernel = torch.exp(-distance / (2 * length**2))
     return kernel / kernel.sum(1, keepdim=True)
-
-
-def _steer(lagrangian: float, excess: float) -> tuple[float, float]:
-    """(lambda to remember, lambda to use now) when the rate is `excess` times its target: proportional and integral."""
-    excess = min(max(excess, 0.5), 2.0)
-    remembered = lagrangian * math.pow(excess, 0.2)
-    return remembered, remembered * excess
