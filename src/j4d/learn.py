@@ -30,6 +30,7 @@ from j4d.parameters import EncodingParameters, OperatingPoint, Profile, Provenan
 from j4d.progress import LadderProgress
 from j4d.rate import Spectrum
 from j4d.simulate import SimulatedJPEG
+from j4d.start import first_steps
 from j4d.tasks import Classification, Model, logits_of
 
 LADDER_QUALITIES = (5, 92)  # the default ladder spans the rates of default JPEG between these qualities
@@ -232,7 +233,9 @@ def _point(
     recipe, goal = optimizer.recipe, goals[index]
     quality = int(goal["quality"])
     start = EncodingParameters.from_quality(quality, optimizer.spectrum.sampling)
-    if kept.points:
+    if not kept.points:
+        start = first_steps(optimizer, recipe.start, start)
+    else:
         before = EncodingParameters.from_quality(int(goals[index - 1]["quality"]), start.sampling)
         start = _carry(kept.points[-1][0], before, start)
     jpeg = SimulatedJPEG(

@@ -34,14 +34,14 @@ MICRO_BATCH = 8  # pictures a forward pass; bounds memory, does not change the r
 class Recipe:
     """Everything that shapes the optimisation; the defaults are the winners of docs/recipe.md.
 
-    steps: per point of the ladder. batch_size: pictures a step. learning_rate: Adam's, on log steps; dead zones get
-    dead_zone_pace times it, in steps. forward: "hard", "soft" or "sampled". gradient: "phase" or "exact", see `j4d.quantizer`. sharpness:
-    kappa of the gradient (and of files, where the forward is "sampled"). dead_zone: learn one per frequency too.
-    smoothness: log steps are a Gaussian average over neighbouring frequencies of the numbers that Adam moves, with this
-    standard deviation in frequencies; 0 moves each alone. calibrate: weigh entropies as real files do
-    (`j4d.calibration`). flip: mirror pictures at random. start: tables of the first
-    point, "annex-k" (default JPEG's at the target rate) or "flat". holdout: share of the pictures kept for early
-    stopping and for the measured figures.
+    steps: per point of the ladder. batch_size: pictures a step. learning_rate: Adam's, on log steps. forward: "hard",
+    "soft" or "sampled". gradient: "phase" or "exact", see `j4d.quantizer`. sharpness: kappa of the gradient (and of
+    files, where the forward is "sampled"); learn_sharpness lets it move. dead_zone: learn one per frequency too, at
+    dead_zone_pace times the learning rate. smoothness: log steps are a Gaussian average over neighbouring frequencies
+    of the numbers that Adam moves, with this standard deviation in frequencies; 0 moves each alone. calibrate: weigh
+    entropies as real files do (`j4d.calibration`). flip: mirror pictures at random. start: tables of the first point,
+    "annex-k" (default JPEG's at the target rate), "flat" or "sensitivity" (`j4d.start`). holdout: share of the pictures
+    kept for early stopping and for the measured figures.
     """
 
     steps: int = 60
@@ -56,7 +56,7 @@ class Recipe:
     smoothness: float = 0.7
     calibrate: bool = True
     flip: bool = True
-    start: Literal["annex-k", "flat"] = "annex-k"
+    start: Literal["annex-k", "flat", "sensitivity"] = "annex-k"
     holdout: float = 0.15
 
     def __post_init__(self) -> None:
@@ -76,8 +76,8 @@ class Recipe:
             raise ParameterError(f"forward {self.forward!r} is not one of {', '.join(FORWARDS)}")
         if self.gradient not in GRADIENTS:
             raise ParameterError(f"gradient {self.gradient!r} is not one of {', '.join(GRADIENTS)}")
-        if self.start not in ("annex-k", "flat"):
-            raise ParameterError(f"start {self.start!r} is neither annex-k nor flat")
+        if self.start not in ("annex-k", "flat", "sensitivity"):
+            raise ParameterError(f"start {self.start!r} is not one of annex-k, flat, sensitivity")
 
 
 class Optimizer:

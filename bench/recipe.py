@@ -1,0 +1,113 @@
+"""Which way of learning gives the best tables? One change at a time from the defaults, two seeds each.
+
+Learns at two rates on half of the learning photographs and judges real files on the validation photographs and the
+other half: bytes saved against default JPEG at equal task loss, equal KL, and equal agreement. Needs J4D_DATA.
+
+    python bench/recipe.py --model mobilenet_v1_0.5_160 --json recipe.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import j4d
+from j4d.codecs import DefaultJPEG, LearnedJPEG
+from j4d.images import ImageSet, load_images
+from j4d.results import CodecResult, Evaluation
+
+QUALITIES = (4, 6, 8, 10, 14, 18, 25, 35, 50, 65, 80, 90)
+VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("defaults", {}),
+    ("forward soft", {"forward": "soft"}),
+    ("forward sampled", {"forward": "sampled"}),
+    ("kappa 5", {"sharpness": 5.0}),
+    ("kappa 12", {"sharpness": 12.0}),
+    ("kappa 20", {"sharpness": 20.0}),
+    ("kappa learned", {"learn_sharpness": True}),
+    ("gradient exact", {"gradient": "exact"}),
+    ("no dead zone", {"dead_zone": False}),
+    ("dead zone, fast", {"dead_zone_pace": 0.3}),
+    ("each frequency alone", {"smoothness": 0.0}),
+    ("smoothness 1.2", {"smoothness": 1.2}),
+    ("entropies not calibrated", {"calibrate": False}),
+    ("start flat", {"start": "flat"}),
+    ("start inverse sensitivity", {"start": "sensitivity"}),
+    ("batch 8, four times the steps", {"batch_size": 8, "steps": 160}),
+    ("batch 128, a quarter of the steps", {"batch_size": 128, "steps": 10, "learning_rate": 0.2}),
+    ("learning rate 0.03", {"learning_rate": 0.03}),
+    ("learning rate 0.15", {"learning_rate": 0.15}),
+    ("labels only", {"answers": 0.0}),
+    ("answers only", {"answers": 1.0}),
+)
+
+
+def judged_sets(data: Path) -> tuple[ImageSet, ImageSet]:
+    """(learning, judging): no photograph in both."""
+    learn, val = load_images(data / "learn"), load_images(data / "val")
+    half, rest = learn.subset(range(0, len(learn), 2)), learn.subset(range(1, len(learn), 2))
+    labels = np.concatenate([rest.labels, val.labels])
+    return half, ImageSet.from_arrays([*rest, *val], labels, name="judging")
+
+
+def saved(evaluation: Evaluation, default: CodecResult, learned: CodecResult, metric: str) -> list[float]:
+    """Per point, percent of the bytes that default JPEG needs more for the same mean `metric` (log-linear between)."""
+    sign = 1 if metric == "agreement" else -1
+    quality = np.maximum.accumulate(sign * default.metrics[metric].mean(axis=1))
+    rate = np.log(evaluation.bpp(default).mean(axis=1))
+    wanted = np.interp(sign * learned.metrics[metric].mean(axis=1), quality, rate)
+    return [float(x) for x in 100 * (1 - np.exp(np.log(evaluation.bpp(learned).mean(axis=1)) - wanted))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--model", default="mobilenet_v1_0.5_160")
+    parser.add_argument("--sampling", default="4:4:4")
+    parser.add_argument("--rates", type=float, nargs="+", default=[0.5, 1.1])
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--only", default="", help="variants whose name holds this")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if "J4D_DATA" not in os.environ:
+        sys.exit("bench/recipe.py needs the photographs and models that J4D_DATA points to")
+    torch.set_num_threads(1)
+    data = Path(os.environ["J4D_DATA"])
+    model = j4d.load_model(f"{data}/zoo.py:load?name={options.model}")
+    learning, judging = judged_sets(data)
+    default = DefaultJPEG(QUALITIES, sampling=options.sampling)
+    base = j4d.evaluate(model, judging, codecs=[default], bootstrap=1, progress=False)
+    rows = []
+    for name, change in VARIANTS:
+        if options.only not in name:
+            continue
+        for seed in range(options.seeds):
+            start = time.perf_counter()
+            change = {"steps": options.steps, "holdout": 0.0, **change}
+            fixed = {"rates": options.rates, "sampling": options.sampling, "seed": seed, "progress": False}
+            profile = j4d.learn(model, learning, **fixed, **change)
+            seconds = time.perf_counter() - start
+            result = j4d.evaluate(model, judging, codecs=[LearnedJPEG(profile)], bootstrap=1, progress=False)
+            learned = result.codecs[0]
+            row: dict[str, Any] = {"name": name, "seed": seed, "seconds": round(seconds)}
+            row["bpp"] = [round(float(b), 3) for b in result.bpp(learned).mean(axis=1)]
+            for metric in ("kl", "cross_entropy", "agreement", "top1"):
+                row[metric] = [round(float(v), 4) for v in learned.metrics[metric].mean(axis=1)]
+            for metric in ("kl", "cross_entropy", "agreement"):
+                row[f"saved at equal {metric}"] = [round(s, 1) for s in saved(base, base.codecs[0], learned, metric)]
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+            if options.json:
+                options.json.write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()
