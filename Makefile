@@ -30,7 +30,7 @@ format: $(VENV)/.test
 	$(BIN)/clang-format -i $(CORE)
 
 # The benchmark at its smallest size: does it still run, and are its outputs correct?
-bench-smoke: $(VENV)/.test
+bench-smoke: $(VENV)/.bench
 	$(BIN)/python bench/simulator.py --smoke
 
 clean:
@@ -44,6 +44,11 @@ $(VENV)/.demo: $(BUILD_INPUTS) | $(BIN)/pip
 $(VENV)/.test: $(BUILD_INPUTS) | $(BIN)/pip
 	$(PIP) install --quiet -c constraints.txt -e '.[demo,test]'
 	touch $@ $(VENV)/.demo
+
+# The rivals that run beside j4d.
+$(VENV)/.bench: $(VENV)/.test
+	$(PIP) install --quiet -c constraints.txt -e '.[demo,test,bench]'
+	touch $@
 
 $(BIN)/pip:
 	@sh tools/system-packages.sh "$(PYTHON)"

@@ -23,20 +23,19 @@ through `windows` in float64. Soft values differ from a decoder's by design; a h
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import io
 import multiprocessing
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by PyTorch when it is first imported
-os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # its profiler talks about itself
-os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
 import numpy as np
 import torch
@@ -183,9 +182,23 @@ class Row:
     gradient_error: float
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without standard error, on which PyTorch's profiler talks about itself."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def tensor_peak(call: Callable[[], object]) -> float:
     """MiB that tensors held at once during the call, from the CPU allocator's events."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    with quiet(), torch.profiler.profile(activities=activities, profile_memory=True) as profile:
         call()
     events = [e for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"]
     sizes = [e.nbytes() for e in sorted(events, key=lambda e: e.start_ns())]
