@@ -209,3 +209,24 @@ def test_a_spectrum_pools_images_of_any_sizes(photographs: dict[str, np.ndarray]
 def test_a_spectrum_of_nothing_is_refused() -> None:
     with pytest.raises(DataError, match="at least one image"):
         Spectrum.of([], "4:2:0")
+
+
+@pytest.mark.parametrize("with_zone", [False, True])
+def test_counting_distinct_magnitudes_changes_neither_bits_nor_gradients(
+    with_zone: bool, photographs: dict[str, np.ndarray]
+) -> None:
+    planes = pixels_to_coefficients(batch(*crops(list(photographs.values()), 61, 85, 4)), "4:2:0")
+    results = []
+    for on_grid in (False, True):
+        inputs = [
+            torch.linspace(3, 40, 128).view(2, 8, 8),
+            torch.tensor(5.0),
+            torch.linspace(0.02, 0.45, 64).view(8, 8),
+        ]
+        steps, kappa, zone = (x.requires_grad_() for x in inputs)
+        zones = (zone, zone) if with_zone else (None, None)
+        tables = batch_bits(planes, "4:2:0", list(steps), kappa, zones, on_grid=on_grid)
+        torch.stack([t.total for t in tables]).sum().backward()
+        results.append([*(t.ac.detach() for t in tables), steps.grad, kappa.grad, *([zone.grad] if with_zone else [])])
+    for dense_form, counted in zip(*results, strict=True):
+        torch.testing.assert_close(counted, dense_form, rtol=1e-4, atol=1e-4 * float(dense_form.abs().max()))
