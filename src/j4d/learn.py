@@ -7,6 +7,7 @@ gets worse, and gives the figures recorded beside each point, measured on real f
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,9 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from j4d.calibration import RateModel
 from j4d.checkpoint import Checkpoint
+from j4d.codec import decode, encode
 from j4d.codecs import LearnedJPEG
 from j4d.errors import DataError, ParameterError
 from j4d.evaluate import evaluate, package_versions
@@ -28,6 +31,7 @@ from j4d.models import fingerprint
 from j4d.optimize import Optimizer, Progress, Recipe
 from j4d.parameters import EncodingParameters, OperatingPoint, Profile, Provenance
 from j4d.progress import LadderProgress
+from j4d.provenance import PROTOCOLS
 from j4d.rate import Spectrum
 from j4d.simulate import SimulatedJPEG
 from j4d.start import first_steps
@@ -38,6 +42,7 @@ RATE_IMAGES = 512  # pictures behind the spectrum; the rate of more differs by w
 FIT_IMAGES = 64  # pictures encoded to fit the rate model
 FIT_QUALITIES = (5, 8, 12, 18, 27, 40, 60, 80, 92)  # of default JPEG, for the rate model that steers the learning
 CHECKS = 4  # held-out checks per point
+FEWEST_JUDGES = 8  # held-out pictures; of fewer the standard error is too often small by chance
 FIRST_LAMBDA = 2.0  # nats per bpp; steered from there
 
 
@@ -80,6 +85,8 @@ def learn(
     classes = image_set.labels if labels is None else np.asarray(labels)
     if classes is not None and len(classes) != len(image_set):
         raise DataError(f"{len(classes)} labels for {len(image_set)} images; give one per image")
+    if protocol not in PROTOCOLS:
+        raise ParameterError(f"protocol {protocol!r} is not one of {', '.join(PROTOCOLS)}")
     image_set = ImageSet(image_set.name, image_set.paths, classes, image_set.root, image_set.arrays)
     held_out, train = image_set.split(round(recipe.holdout * len(image_set)), seed=seed)
     if not len(train):
@@ -104,11 +111,11 @@ def learn(
             "sampling": sampling,
             "forward": recipe.forward,
             "seed": seed,
-            "settings": {**asdict(recipe), "answers": task.answers, "labels": classes is not None, "goals": goals},
+            "settings": {**asdict(recipe), "answers": task.answers, "labels": _digest(classes), "goals": goals},
         }
         kept = Checkpoint.open(checkpoint, run)
         optimizer = Optimizer(model, train, task, spectrum, rate_model, recipe, seed=seed, device=device)
-        judge = _Judge(model, held_out, answers, rate_model, sampling)
+        judge = _Judge(model, held_out, answers, rate_model, sampling, device)
         interrupted = False
         try:
             for index in range(len(kept.points), len(goals)):
@@ -121,6 +128,11 @@ def learn(
         display.finish("measuring")
         settings = {**run.pop("settings"), "interrupted": interrupted}
         return _profile(name, kept.points, few, few_spectrum, spectrum, model, held_out, {**run, "settings": settings})
+
+
+def _digest(labels: NDArray[np.int64] | None) -> str | None:
+    """Hexadecimal sha256 of the labels, so that a run with other labels is another run."""
+    return None if labels is None else hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest()
 
 
 def _known(options: dict[str, Any]) -> dict[str, Any]:
@@ -201,9 +213,15 @@ class _Judge:
     """The held-out objective, per picture, on the pixels that real decoders give."""
 
     def __init__(
-        self, model: Model, images: ImageSet, answers: float | None, rate_model: RateModel, sampling: str
+        self,
+        model: Model,
+        images: ImageSet,
+        answers: float | None,
+        rate_model: RateModel,
+        sampling: str,
+        device: torch.device,
     ) -> None:
-        self.model, self.images, self.rate_model = model, images, rate_model
+        self.model, self.images, self.rate_model, self.device = model, images, rate_model, device
         if len(images):
             labels = None if images.labels is None else images.labels.tolist()
             self.task = Classification(model, labels, answers)
@@ -212,13 +230,15 @@ class _Judge:
     @torch.no_grad()
     def losses(self, parameters: EncodingParameters) -> NDArray[np.float64]:
         """Task loss of each held-out picture (N,), nats."""
-        jpeg = SimulatedJPEG(parameters)
         losses = []
         for number, image in enumerate(self.images):
-            pixels = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float()
+            pixels, decoded = (self._pixels(x) for x in (image, decode(encode(image, parameters))))
             answer = self.task.answer(pixels, [(number, False)])
-            losses.append(float(self.task.loss(logits_of(self.model, jpeg(pixels)[0]), answer, [number])))
+            losses.append(float(self.task.loss(logits_of(self.model, decoded), answer, [number])))
         return np.array(losses)
+
+    def _pixels(self, image: NDArray[np.uint8]) -> Tensor:
+        return torch.from_numpy(image.copy()).to(self.device).permute(2, 0, 1)[None].float()
 
 
 def _point(
@@ -254,29 +274,35 @@ def _point(
         display.step(last.step, last.loss, last.bpp)
         if (last.step + 1) % max(1, recipe.steps // CHECKS) == 0 and stop.worse(jpeg, last.lagrangian):
             steps.close()
+            return stop.best, last.lagrangian
     return jpeg.encoding_parameters(), last.lagrangian
 
 
 class _EarlyStop:
-    """Says when the held-out objective is worse than its best by more than two standard errors of the difference."""
+    """Says when the held-out objective is worse than its best by more than two standard errors of the difference.
+
+    Both are judged at the same lambda, which moves while a target rate is met.
+    """
+
+    best: EncodingParameters
 
     def __init__(self, judge: _Judge) -> None:
         self.judge = judge
-        self.best: NDArray[np.float64] | None = None
+        self.losses: NDArray[np.float64] | None = None
+        self.bpp = math.nan
 
     def worse(self, jpeg: SimulatedJPEG, lagrangian: float) -> bool:
         """Judge the parameters as they are now."""
-        if len(self.judge.images) < 2:
+        if len(self.judge.images) < FEWEST_JUDGES:
             return False
         parameters = jpeg.encoding_parameters()
-        objective = self.judge.losses(parameters) + lagrangian * self.judge.rate_model.bpp(
-            self.judge.spectrum, parameters
-        )
-        if self.best is None or objective.mean() <= self.best.mean():
-            self.best = objective
-            return False
-        difference = objective - self.best
-        return bool(difference.mean() > 2 * difference.std(ddof=1) / math.sqrt(len(difference)))
+        losses, bpp = self.judge.losses(parameters), self.judge.rate_model.bpp(self.judge.spectrum, parameters)
+        if self.losses is not None:
+            difference = losses - self.losses + lagrangian * (bpp - self.bpp)
+            if difference.mean() > 0:
+                return bool(difference.mean() > 2 * difference.std(ddof=1) / math.sqrt(len(difference)))
+        self.best, self.losses, self.bpp = parameters, losses, bpp
+        return False
 
 
 def _carry(learned: EncodingParameters, before: EncodingParameters, now: EncodingParameters) -> EncodingParameters:

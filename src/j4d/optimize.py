@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from j4d.calibration import RateModel
-from j4d.errors import ParameterError
+from j4d.errors import ModelError, ParameterError
 from j4d.images import ImageSet
 from j4d.quantizer import FORWARDS, GRADIENTS, Forward, Gradient
 from j4d.rate import Spectrum
@@ -126,6 +126,8 @@ class Optimizer:
                 answer = self.task.answer(pixels, keys)
                 planes = pixels_to_coefficients(pixels, jpeg.sampling)
                 logits = logits_of(self.model, jpeg.decoded(planes, height, width))
+                if not logits.requires_grad:
+                    raise ModelError("the model's logits carry no gradient to its pixels; it must be differentiable")
                 loss = self.task.loss(logits, answer, [number for number, _ in keys]).sum() / len(batch)
                 loss.backward()  # type: ignore[no-untyped-call]
                 total += loss.item()
