@@ -44,14 +44,14 @@ class Recipe:
     kept for early stopping and for the measured figures.
     """
 
-    steps: int = 60
+    steps: int = 48
     batch_size: int = 32
     learning_rate: float = 0.07
-    forward: Forward = "hard"
+    forward: Forward = "soft"
     gradient: Gradient = "phase"
     sharpness: float = 8.0
     learn_sharpness: bool = False
-    dead_zone: bool = True
+    dead_zone: bool = False
     dead_zone_pace: float = 0.1
     smoothness: float = 0.7
     calibrate: bool = True
