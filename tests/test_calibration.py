@@ -13,7 +13,7 @@ from j4d import calibration, codec
 from j4d.calibration import RateModel
 from j4d.images import read_image
 from j4d.parameters import SAMPLINGS, EncodingParameters
-from j4d.rate import Spectrum
+from j4d.spectrum import Spectrum
 
 QUALITIES = (5, 8, 13, 20, 32, 45, 60, 75, 85, 92)
 

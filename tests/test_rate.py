@@ -16,7 +16,8 @@ from j4d import codec
 from j4d.errors import DataError
 from j4d.parameters import SAMPLINGS, EncodingParameters
 from j4d.quantizer import nearest
-from j4d.rate import Spectrum, batch_bits, dc_differences, difference_bits, index_bits
+from j4d.rate import batch_bits, dc_differences, difference_bits, index_bits
+from j4d.spectrum import Spectrum
 from j4d.transform import pixels_to_coefficients, subsampling
 
 SEEDS = st.integers(0, 2**32 - 1)

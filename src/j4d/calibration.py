@@ -21,7 +21,8 @@ from torch import Tensor
 from j4d.codec import encode
 from j4d.parameters import EncodingParameters
 from j4d.quantizer import SHARPNESS_RANGE
-from j4d.rate import Spectrum, TableBits
+from j4d.rate import TableBits
+from j4d.spectrum import Spectrum
 
 _PRIOR = np.array([1.0, 1.0, 0.0, 2400.0])  # an ideal coder behind a header of 300 bytes
 _SCALE = np.array([0.3, 0.3, 1.0, 800.0])  # how far from it files are expected to be

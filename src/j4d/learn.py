@@ -18,31 +18,29 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from j4d.calibration import RateModel
 from j4d.checkpoint import Checkpoint
-from j4d.codec import decode, encode
 from j4d.codecs import LearnedJPEG
 from j4d.errors import DataError, ParameterError
 from j4d.evaluate import evaluate, package_versions
+from j4d.heldout import EarlyStop, Judge
 from j4d.images import ImageSet
+from j4d.ladder import carry, ladder_goals
 from j4d.models import fingerprint
 from j4d.optimize import Optimizer, Progress, Recipe
 from j4d.parameters import EncodingParameters, OperatingPoint, Profile, Provenance
 from j4d.progress import LadderProgress
 from j4d.provenance import PROTOCOLS
-from j4d.rate import Spectrum
 from j4d.simulate import SimulatedJPEG
+from j4d.spectrum import Spectrum
 from j4d.start import first_steps
-from j4d.tasks import Classification, Model, logits_of
+from j4d.tasks import Classification, Model
 
-LADDER_QUALITIES = (5, 92)  # the default ladder spans the rates of default JPEG between these qualities
 RATE_IMAGES = 512  # pictures behind the spectrum; the rate of more differs by well under a percent
 FIT_IMAGES = 64  # pictures encoded to fit the rate model
 FIT_QUALITIES = (5, 8, 12, 18, 27, 40, 60, 80, 92)  # of default JPEG, for the rate model that steers the learning
 CHECKS = 4  # held-out checks per point
-FEWEST_JUDGES = 8  # held-out pictures; of fewer the standard error is too often small by chance
 FIRST_LAMBDA = 2.0  # nats per bpp; steered from there
 
 
@@ -101,7 +99,7 @@ def learn(
         few_spectrum = Spectrum.of(few, sampling)
         default = [EncodingParameters.from_quality(q, sampling) for q in FIT_QUALITIES]
         rate_model = RateModel.fit(few_spectrum, few, default) if recipe.calibrate else RateModel()
-        goals = _goals(spectrum, rate_model, points, rates, lambdas)
+        goals = ladder_goals(spectrum, rate_model, points, rates, lambdas)
         run: dict[str, Any] = {
             "model": model_name or getattr(model, "name", None) or type(model).__name__,
             "model_fingerprint": fingerprint(model) if isinstance(model, torch.nn.Module) else "",
@@ -115,7 +113,7 @@ def learn(
         }
         kept = Checkpoint.open(checkpoint, run)
         optimizer = Optimizer(model, train, task, spectrum, rate_model, recipe, seed=seed, device=device)
-        judge = _Judge(model, held_out, answers, rate_model, sampling, device)
+        judge = Judge(model, held_out, answers, rate_model, sampling, device)
         interrupted = False
         try:
             for index in range(len(kept.points), len(goals)):
@@ -154,38 +152,6 @@ def _in_memory(images: ImageSet, limit: int = 2 << 30) -> ImageSet:
     return ImageSet(images.name, images.paths, images.labels, images.root, tuple(arrays))
 
 
-def _goals(
-    spectrum: Spectrum,
-    rate_model: RateModel,
-    points: int,
-    rates: Sequence[float] | None,
-    lambdas: Sequence[float] | None,
-) -> list[dict[str, float]]:
-    """One entry per point, small to large rate: quality (default JPEG's there), and either bpp or lambda."""
-    if rates is not None and lambdas is not None:
-        raise ParameterError("give rates or lambdas, not both")
-    for kind, values in (("rate", rates), ("lambda", lambdas)):
-        wrong = [v for v in values or () if not 0 < v < math.inf]
-        if wrong or (values is not None and not len(values)):
-            raise ParameterError(f"{kind} {wrong[0] if wrong else 'list'} must be positive and finite, and not empty")
-    if points < 1:
-        raise ParameterError(f"points {points} is below 1")
-    qualities = np.arange(2, 99)
-    default = [EncodingParameters.from_quality(int(q), spectrum.sampling) for q in qualities]
-    curve = np.maximum.accumulate([rate_model.bpp(spectrum, parameters) for parameters in default])
-    low, high = (float(np.interp(q, qualities, curve)) for q in LADDER_QUALITIES)
-    if lambdas is not None:
-        spread = np.geomspace(low, high, len(lambdas))
-        ordered = sorted((float(v) for v in lambdas), reverse=True)
-        return [{"quality": _nearest(qualities, curve, r), "lambda": v} for r, v in zip(spread, ordered, strict=True)]
-    targets = np.geomspace(low, high, points) if rates is None else sorted(float(r) for r in rates)
-    return [{"quality": _nearest(qualities, curve, r), "bpp": float(r)} for r in targets]
-
-
-def _nearest(qualities: NDArray[np.int64], curve: NDArray[np.float64], bpp: float) -> int:
-    return int(qualities[np.abs(np.log(curve) - math.log(bpp)).argmin()])
-
-
 class _Frozen:
     """Eval mode and no parameter gradients for the time of a run; then everything as it was. Gives the device."""
 
@@ -209,41 +175,9 @@ class _Frozen:
                 module.training = training
 
 
-class _Judge:
-    """The held-out objective, per picture, on the pixels that real decoders give."""
-
-    def __init__(
-        self,
-        model: Model,
-        images: ImageSet,
-        answers: float | None,
-        rate_model: RateModel,
-        sampling: str,
-        device: torch.device,
-    ) -> None:
-        self.model, self.images, self.rate_model, self.device = model, images, rate_model, device
-        if len(images):
-            labels = None if images.labels is None else images.labels.tolist()
-            self.task = Classification(model, labels, answers)
-            self.spectrum = Spectrum.of(images, sampling)
-
-    @torch.no_grad()
-    def losses(self, parameters: EncodingParameters) -> NDArray[np.float64]:
-        """Task loss of each held-out picture (N,), nats."""
-        losses = []
-        for number, image in enumerate(self.images):
-            pixels, decoded = (self._pixels(x) for x in (image, decode(encode(image, parameters))))
-            answer = self.task.answer(pixels, [(number, False)])
-            losses.append(float(self.task.loss(logits_of(self.model, decoded), answer, [number])))
-        return np.array(losses)
-
-    def _pixels(self, image: NDArray[np.uint8]) -> Tensor:
-        return torch.from_numpy(image.copy()).to(self.device).permute(2, 0, 1)[None].float()
-
-
 def _point(
     optimizer: Optimizer,
-    judge: _Judge,
+    judge: Judge,
     kept: Checkpoint,
     goals: list[dict[str, float]],
     index: int,
@@ -257,7 +191,7 @@ def _point(
         start = first_steps(optimizer, recipe.start, start)
     else:
         before = EncodingParameters.from_quality(int(goals[index - 1]["quality"]), start.sampling)
-        start = _carry(kept.points[-1][0], before, start)
+        start = carry(kept.points[-1][0], before, start)
     jpeg = SimulatedJPEG(
         start,
         forward=recipe.forward,
@@ -268,7 +202,7 @@ def _point(
     ).to(optimizer.device)
     lagrangian = goal.get("lambda", kept.points[-1][1] if kept.points else FIRST_LAMBDA)
     last = Progress(0, math.nan, math.nan, lagrangian)
-    stop = _EarlyStop(judge)
+    stop = EarlyStop(judge)
     steps = optimizer.run(jpeg, index, lagrangian, goal.get("bpp"))
     for last in steps:
         display.step(last.step, last.loss, last.bpp)
@@ -276,49 +210,6 @@ def _point(
             steps.close()
             return stop.best, last.lagrangian
     return jpeg.encoding_parameters(), last.lagrangian
-
-
-class _EarlyStop:
-    """Says when the held-out objective is worse than its best by more than two standard errors of the difference.
-
-    Both are judged at the same lambda, which moves while a target rate is met.
-    """
-
-    best: EncodingParameters
-
-    def __init__(self, judge: _Judge) -> None:
-        self.judge = judge
-        self.losses: NDArray[np.float64] | None = None
-        self.bpp = math.nan
-
-    def worse(self, jpeg: SimulatedJPEG, lagrangian: float) -> bool:
-        """Judge the parameters as they are now."""
-        if len(self.judge.images) < FEWEST_JUDGES:
-            return False
-        parameters = jpeg.encoding_parameters()
-        losses, bpp = self.judge.losses(parameters), self.judge.rate_model.bpp(self.judge.spectrum, parameters)
-        if self.losses is not None:
-            difference = losses - self.losses + lagrangian * (bpp - self.bpp)
-            if difference.mean() > 0:
-                return bool(difference.mean() > 2 * difference.std(ddof=1) / math.sqrt(len(difference)))
-        self.best, self.losses, self.bpp = parameters, losses, bpp
-        return False
-
-
-def _carry(learned: EncodingParameters, before: EncodingParameters, now: EncodingParameters) -> EncodingParameters:
-    """The learned point, moved as default JPEG's tables move from `before` to `now`; dead zones stay."""
-
-    def move(a: NDArray[np.int32], b: NDArray[np.int32], c: NDArray[np.int32]) -> NDArray[np.int32]:
-        return np.rint(a * (c / b)).clip(1, 255).astype(np.int32)
-
-    return EncodingParameters(
-        move(learned.luma, before.luma, now.luma),
-        move(learned.chroma, before.chroma, now.chroma),
-        now.sampling,
-        learned.sharpness,
-        learned.luma_dead_zone,
-        learned.chroma_dead_zone,
-    )
 
 
 def _profile(

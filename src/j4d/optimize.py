@@ -22,8 +22,8 @@ from j4d.calibration import RateModel
 from j4d.errors import ModelError, ParameterError
 from j4d.images import ImageSet
 from j4d.quantizer import FORWARDS, GRADIENTS, Forward, Gradient
-from j4d.rate import Spectrum
 from j4d.simulate import DEAD_ZONE_LIMIT, SimulatedJPEG
+from j4d.spectrum import Spectrum
 from j4d.tasks import Classification, Model, logits_of
 from j4d.transform import pixels_to_coefficients
 

@@ -11,18 +11,13 @@ business of `calibration.py`, which turns these bits into whole-file bits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
-from j4d.codec import forward_dct
-from j4d.errors import DataError
 from j4d.quantizer import Window, chunks, index_limit
 from j4d.transform import subsampling
 
@@ -173,7 +168,7 @@ class TableBits:
         return self.ac.sum() + self.dc
 
 
-def _table_bits(
+def table_bits(
     samples: Tensor,
     weights: Tensor | None,
     differences: Tensor,
@@ -219,88 +214,5 @@ def batch_bits(
             differences = torch.cat([dc_differences(p, sampling, table) for p in members])
             magnitudes, counts, frequency = _count(samples) if on_grid else (samples, None, None)
             parameters = (steps[table], sharpness, dead_zones[table])
-            result.append(_table_bits(magnitudes, counts, differences, None, *parameters, frequency))
+            result.append(table_bits(magnitudes, counts, differences, None, *parameters, frequency))
     return result
-
-
-_MAGNITUDES = (  # (bin width, up to this magnitude): islow's own grid of 1/8 first, coarser for the few large ones
-    (0.125, 64.0),
-    (0.25, 256.0),
-    (0.5, 2080.0),
-)
-
-
-class _Histogram:
-    """Counts of magnitudes in the bins of _MAGNITUDES, and their sums, for each of `frequencies` columns."""
-
-    def __init__(self, frequencies: int) -> None:
-        lower = torch.cat([torch.arange(*ends, width) for width, ends in _bin_ranges()])
-        self.edges = lower[1:] - 0.0625  # values on islow's grid of 1/8 fall clear of them
-        self.counts, self.sums = torch.zeros(2, len(lower) * frequencies, dtype=torch.float64)
-        self.frequencies = frequencies
-
-    def add(self, values: Tensor) -> None:
-        """values (N, frequencies)."""
-        magnitudes = values.abs()
-        place = torch.bucketize(magnitudes, self.edges, right=True) * self.frequencies + torch.arange(self.frequencies)
-        self.counts += torch.bincount(place.view(-1), minlength=len(self.counts))
-        self.sums += torch.bincount(place.view(-1), magnitudes.double().view(-1), len(self.sums))
-
-    def samples(self) -> tuple[Tensor, Tensor]:
-        """(magnitudes, counts), both (bins, frequencies) float32: bins by their mean, without those nowhere used."""
-        counts, sums = (x.view(-1, self.frequencies) for x in (self.counts, self.sums))
-        used = counts.sum(1) > 0
-        return (sums / counts.clamp_min(1))[used].float(), counts[used].float()
-
-
-def _bin_ranges() -> list[tuple[float, tuple[float, float]]]:
-    starts = (0.0, *(stop for _, stop in _MAGNITUDES))
-    return [(width, (start, stop)) for start, (width, stop) in zip(starts, _MAGNITUDES, strict=False)]
-
-
-class Spectrum:
-    """How often each coefficient magnitude occurs in a set of images: all that the rate needs of them.
-
-    The marginals over the *whole* set, and their gradient with respect to the encoding parameters, follow from it
-    without noise, for the price of a few hundred thousand weighted samples however many images there are. Magnitudes
-    up to 64 are kept as they are (islow's output lies on a grid of 1/8), larger ones to 1/4 or 1/2, as their mean.
-    """
-
-    def __init__(
-        self, sampling: str, images: int, pixels: int, blocks: int, ac: Sequence[_Histogram], dc: Sequence[_Histogram]
-    ) -> None:
-        """ac: per table the 63 AC frequencies; dc: per table the differences. See `Spectrum.of`."""
-        self.sampling, self.images, self.pixels, self.blocks = sampling, images, pixels, blocks
-        self._ac = [[F.pad(x, (1, 0)).view(-1, 8, 8) for x in histogram.samples()] for histogram in ac]
-        self._dc = [histogram.samples() for histogram in dc]
-
-    @classmethod
-    def of(cls, images: Iterable[NDArray[np.uint8]], sampling: str) -> Spectrum:
-        """From uint8 images (H, W, 3) of any sizes. Raises DataError where there is none."""
-        tables = 1 if sampling == "gray" else 2
-        ac, dc = ([_Histogram(frequencies) for _ in range(tables)] for frequencies in (63, 1))
-        seen = pixels = blocks = 0
-        for image in images:
-            seen, pixels = seen + 1, pixels + image.shape[0] * image.shape[1]
-            for component, plane in enumerate(forward_dct(image, sampling)):
-                table, coefficients = min(component, 1), torch.from_numpy(plane).float()[None] / 8
-                blocks += plane.shape[0] * plane.shape[1]
-                ac[table].add(coefficients.reshape(-1, 64)[:, 1:])
-                dc[table].add(dc_differences(coefficients, sampling, component)[:, None])
-        if not seen:
-            raise DataError("a spectrum needs at least one image; got none")
-        return cls(sampling, seen, pixels, blocks, ac, dc)
-
-    def bits(
-        self,
-        steps: Sequence[Tensor],
-        sharpness: Tensor | float,
-        dead_zones: Sequence[Tensor | None] = (None, None),
-    ) -> list[TableBits]:
-        """Estimated bits of the whole set, one entry per table, differentiable as in `batch_bits`."""
-        result = []
-        for table, ((samples, weights), (dc, dc_weights)) in enumerate(zip(self._ac, self._dc, strict=True)):
-            like = steps[table]
-            samples, weights, dc, dc_weights = (x.to(like) for x in (samples, weights, dc, dc_weights))
-            result.append(_table_bits(samples, weights, dc[:, 0], dc_weights[:, 0], like, sharpness, dead_zones[table]))
-        return result
