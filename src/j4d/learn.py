@@ -42,6 +42,9 @@ FIT_IMAGES = 64  # pictures encoded to fit the rate model
 FIT_QUALITIES = (5, 8, 12, 18, 27, 40, 60, 80, 92)  # of default JPEG, for the rate model that steers the learning
 CHECKS = 4  # held-out checks per point
 FIRST_LAMBDA = 2.0  # nats per bpp; steered from there
+LAMBDA_FALL = (
+    2.8  # lambda falls with this power of the rate: seen for SqueezeNet and MobileNet-v1 between 0.2 and 1 bpp
+)
 
 
 def learn(
@@ -200,10 +203,13 @@ def _point(
         learn_sharpness=recipe.learn_sharpness,
         learn_dead_zone=recipe.dead_zone,
     ).to(optimizer.device)
-    lagrangian = goal.get("lambda", kept.points[-1][1] if kept.points else FIRST_LAMBDA)
+    lagrangian, trust = goal.get("lambda", FIRST_LAMBDA), 100.0
+    if kept.points and "bpp" in goal:
+        lagrangian = kept.points[-1][1] * (goals[index - 1]["bpp"] / goal["bpp"]) ** LAMBDA_FALL
+        trust = 3.0
     last = Progress(0, math.nan, math.nan, lagrangian)
     stop = EarlyStop(judge)
-    steps = optimizer.run(jpeg, index, lagrangian, goal.get("bpp"))
+    steps = optimizer.run(jpeg, index, lagrangian, goal.get("bpp"), trust)
     for last in steps:
         display.step(last.step, last.loss, last.bpp)
         if (last.step + 1) % max(1, recipe.steps // CHECKS) == 0 and stop.worse(jpeg, last.lagrangian):

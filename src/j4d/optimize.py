@@ -139,12 +139,13 @@ class Optimizer:
         return self.rate_model.whole(self.spectrum, tables)
 
     def run(
-        self, jpeg: SimulatedJPEG, index: int, lagrangian: float, target_bpp: float | None
+        self, jpeg: SimulatedJPEG, index: int, lagrangian: float, target_bpp: float | None, trust: float = 100.0
     ) -> Generator[Progress, None, None]:
         """Optimise `jpeg` in place for the point numbered `index`, a step at a time.
 
-        lagrangian: lambda in nats per bpp; with a target_bpp (estimated) only its start. Yields after
-        every step; when it ends, `jpeg` holds the mean of the last half of the steps. Close it early to stop early.
+        lagrangian: lambda in nats per bpp; with a target_bpp (estimated) only its start, from which it moves by no more
+        than a factor `trust`. Yields after every step; when it ends, `jpeg` holds the mean of the last half of the
+        steps. Close it early to stop early.
         """
         recipe = self.recipe
         seed = self.seed * 1_000_003 + index
@@ -161,7 +162,7 @@ class Optimizer:
         adam = torch.optim.Adam(groups, betas=(0.9, 0.99))
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, recipe.steps)
         learnable = [p for p in jpeg.parameters() if p.requires_grad]
-        balance = _Balance(lagrangian)
+        balance = _Balance(lagrangian, trust)
         mean = _Mean()
         try:
             for step in range(recipe.steps):
@@ -211,16 +212,19 @@ class Optimizer:
 class _Balance:
     """Lambda on the ladder: where scaling all steps at once neither gains nor loses, d loss = -lambda d rate.
 
-    Ratio of running means over the last ten steps or so; it at most doubles or halves from step to step.
+    Ratio of running means over the last ten steps or so. It at most doubles or halves from step to step, and stays
+    within a factor `trust` of where it started: at high rates the loss hardly changes, and the noise of its gradient
+    must not be taken for a lambda of zero.
     """
 
-    def __init__(self, start: float) -> None:
+    def __init__(self, start: float, trust: float) -> None:
         self.value, self.task, self.rate = start, 0.0, 0.0
+        self.low, self.high = start / trust, start * trust
 
     def __call__(self, task: float, rate: float) -> float:
         """Lambda after a step with these derivatives of loss and rate with respect to the common log step."""
         self.task, self.rate = 0.9 * self.task + 0.1 * task, 0.9 * self.rate + 0.1 * rate
-        wanted = self.task / max(-self.rate, 1e-9)
+        wanted = min(max(self.task / max(-self.rate, 1e-9), self.low), self.high)
         self.value = min(max(wanted, self.value / 2), self.value * 2)
         return self.value
 
