@@ -21,14 +21,17 @@ from torch import Tensor, nn
 from toys import Frequencies, Toy
 
 from j4d import Profile, SimulatedJPEG, codec, evaluate, learn
+from j4d.calibration import RateModel
 from j4d.codecs import DefaultJPEG, LearnedJPEG
 from j4d.errors import DataError, J4DError, ModelError, ParameterError
 from j4d.heldout import EarlyStop
 from j4d.images import ImageSet
 from j4d.models import fingerprint
-from j4d.optimize import Recipe
+from j4d.optimize import Optimizer, Recipe
 from j4d.parameters import SAMPLINGS, EncodingParameters
 from j4d.progress import LadderProgress
+from j4d.spectrum import Spectrum
+from j4d.tasks import Classification
 
 ALL = [(row, column) for row in range(5) for column in range(5)]
 QUICK: dict[str, Any] = {"lambdas": (4.0, 0.5), "steps": 4, "batch_size": 4, "progress": False}
@@ -173,6 +176,27 @@ def test_a_profile_says_where_it_comes_from(images: list[np.ndarray], whole_run:
 def test_one_picture_is_enough(images: list[np.ndarray]) -> None:
     profile = learn(Toy(), images[:1], **QUICK)
     assert profile.provenance.settings["held_out"] == 0 and all(not point.measured for point in profile.points)
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_pictures_are_mirrored_at_random_unless_told_not_to(flip: bool, images: list[np.ndarray]) -> None:
+    model, seen = Toy(), []
+    model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    learn(model, images, **{**QUICK, "flip": flip, "holdout": 0.0, "steps": 8})
+    uncompressed = {pixels.numpy().tobytes() for pixels in seen if len(pixels) == 1}
+    upright, mirrored = ({batch(x).numpy().tobytes() for x in (f(i) for i in images)} for f in (np.array, np.fliplr))
+    assert uncompressed & upright
+    assert bool(uncompressed & mirrored) == flip and uncompressed <= upright | mirrored
+
+
+def test_a_point_is_the_mean_of_the_last_half_of_its_steps(images: list[np.ndarray]) -> None:
+    image_set, model = ImageSet.from_arrays(images), Toy().eval()
+    spectrum, recipe = Spectrum.of(images, "4:2:0"), Recipe(steps=7, batch_size=4)
+    optimizer = Optimizer(model, image_set, Classification(model), spectrum, RateModel(), recipe)
+    jpeg = SimulatedJPEG(EncodingParameters.from_quality(40))
+    course = [jpeg.log_steps.detach().clone() for _ in optimizer.run(jpeg, 0, 0.5, None)]
+    assert len(course) == 7 and not torch.equal(course[-1], course[-2])
+    torch.testing.assert_close(jpeg.log_steps.detach(), torch.stack(course[3:]).mean(0))
 
 
 # The same again

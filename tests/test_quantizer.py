@@ -98,6 +98,14 @@ def test_the_phase_gradient_is_the_exact_one_with_less_noise() -> None:
     assert float(phase.mean()) == pytest.approx(2 * float(mean_square), rel=0.05), "error grows as the step squared"
 
 
+def test_the_phase_gradient_lets_values_stay_where_their_coefficients_are() -> None:
+    """However the step moves, the mean of |value| remains that of |c|: its derivative is nothing, and without noise."""
+    c = torch.from_numpy(np.random.default_rng(13).normal(0, 25, (20_000, 8, 8)))
+    step = torch.ones(8, 8, dtype=torch.float64).requires_grad_()
+    quantize(c, step, 20.0, gradient="phase").abs().mean(0).sum().backward()
+    assert step.grad.abs().max() < 0.02
+
+
 def test_the_phase_gradient_is_exact_where_the_nearest_index_is_zero() -> None:
     rng = np.random.default_rng(12)
     step = torch.from_numpy(rng.uniform(5, 50, (8, 8)))
