@@ -38,8 +38,8 @@ class Budget:
     photographs; side: of every square crop, in pixels. qualities: of the default JPEG measured beside it.
     """
 
-    points: int = 5
-    steps: int = 18
+    points: int = 4
+    steps: int = 12
     batch_size: int = 24
     learning_crops: int = 153
     held_out_crops: int = 90
