@@ -27,15 +27,15 @@ from j4d.results import CodecResult, Evaluation
 QUALITIES = (4, 6, 8, 10, 14, 18, 25, 35, 50, 65, 80, 90)
 VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("defaults", {}),
-    ("forward soft", {"forward": "soft"}),
+    ("forward hard", {"forward": "hard"}),
     ("forward sampled", {"forward": "sampled"}),
     ("kappa 5", {"sharpness": 5.0}),
     ("kappa 12", {"sharpness": 12.0}),
     ("kappa 20", {"sharpness": 20.0}),
     ("kappa learned", {"learn_sharpness": True}),
     ("gradient exact", {"gradient": "exact"}),
-    ("no dead zone", {"dead_zone": False}),
-    ("dead zone, fast", {"dead_zone_pace": 0.3}),
+    ("dead zone", {"dead_zone": True}),
+    ("dead zone, fast", {"dead_zone": True, "dead_zone_pace": 0.3}),
     ("each frequency alone", {"smoothness": 0.0}),
     ("smoothness 1.2", {"smoothness": 1.2}),
     ("entropies not calibrated", {"calibrate": False}),
