@@ -1,4 +1,4 @@
-"""From marginal entropies to whole-file bits: three numbers fitted to real files.
+"""From marginal entropies to whole-file bits: four numbers fitted to real files.
 
 One static ideal code per frequency is not what a JPEG file holds: runs of zeros and end-of-block share a code, Huffman
 spends whole bits, every block costs something, every file has a header. `RateModel` states the file size as
