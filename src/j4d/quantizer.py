@@ -26,6 +26,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from j4d import kernels
 from j4d.errors import ParameterError
 
 Forward = Literal["soft", "hard", "sampled"]
@@ -169,6 +170,8 @@ class _Quantize(torch.autograd.Function):
         ctx.save_for_backward(coefficients, step, sharpness, dead_zone)
         if mode == "sampled":
             return sample(coefficients, step, sharpness, dead_zone, generator) * step
+        if kernels.serves(coefficients, step, sharpness, dead_zone):
+            return kernels.Table(step, sharpness, dead_zone).values(coefficients, hard=mode == "hard")
         flat = coefficients.reshape(-1, 8, 8)
         result = torch.empty_like(flat)
         for c, out in chunks(flat, result):
@@ -184,6 +187,20 @@ class _Quantize(torch.autograd.Function):
         coefficients, step, sharpness, dead_zone = ctx.saved_tensors
         mode, form = ctx.forms
         need_c, need_step, need_sharpness, need_dead_zone = ctx.needs_input_grad[:4]
+        if kernels.serves(coefficients, step, sharpness, dead_zone, gradient):
+            forms = {"hard": mode == "hard", "phase": form == "phase"}
+            wanted = {"planes": need_c, "more": need_sharpness or need_dead_zone}
+            table = kernels.Table(step, sharpness, dead_zone)
+            planes, of_step, of_sharpness, of_zone = table.backward_values(coefficients, gradient, **forms, **wanted)
+            return (
+                planes,
+                of_step if need_step else None,
+                of_sharpness.sum_to_size(sharpness.shape) if need_sharpness else None,
+                of_zone if need_dead_zone else None,
+                None,
+                None,
+                None,
+            )
         d_c = torch.empty_like(coefficients.reshape(-1, 8, 8)) if need_c else None
         d_step = torch.zeros_like(step) if need_step else None
         d_sharpness = torch.zeros_like(step) if need_sharpness else None

@@ -18,10 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from j4d import kernels
 from j4d.quantizer import Window, chunks, index_limit
 from j4d.transform import subsampling
 
-_LEVELS = 1028  # |k| to 1024 and the window's reach above; a fixed number asks the accelerator nothing
+_LEVELS = kernels.LEVELS  # |k| to 1024 and the window's reach above; a fixed number asks the accelerator nothing
 
 
 def _code(histogram: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,6 +62,12 @@ class _IndexBits(torch.autograd.Function):
         weights: Tensor | None,
         frequency: Tensor | None,
     ) -> Tensor:
+        if frequency is None and kernels.serves(samples, step, sharpness, dead_zone, weights):
+            masses = kernels.Table(step, sharpness, dead_zone).index_masses(samples, weights)
+            bits, lengths = _code(masses)
+            bits, lengths = bits.float(), lengths.float()
+            ctx.save_for_backward(samples, step, sharpness, dead_zone, weights, frequency, lengths)
+            return bits.view(8, 8)
         rows = torch.arange(64, device=samples.device).view(8, 8) * _LEVELS
         histogram = samples.new_zeros(64 * _LEVELS)
         for c, weight, f in chunks(samples, weights, frequency):
@@ -76,6 +83,18 @@ class _IndexBits(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         samples, step, sharpness, dead_zone, weights, frequency, lengths = ctx.saved_tensors
         need_samples, _, need_sharpness, need_dead_zone = ctx.needs_input_grad[:4]
+        if frequency is None and kernels.serves(samples, step, sharpness, dead_zone, weights):
+            wanted = {"planes": need_samples, "more": need_sharpness or need_dead_zone}
+            table = kernels.Table(step, sharpness, dead_zone)
+            planes, of_step, of_sharpness, of_zone = table.backward_bits(samples, weights, lengths, **wanted)
+            return (
+                None if planes is None else planes * gradient,
+                of_step * gradient,
+                (of_sharpness * gradient).sum_to_size(sharpness.shape) if need_sharpness else None,
+                of_zone * gradient if need_dead_zone else None,
+                None,
+                None,
+            )
         rows = torch.arange(64, device=samples.device).view(8, 8) * _LEVELS
         d_samples = torch.empty_like(samples) if need_samples else None
         d_step, d_sharpness, d_dead_zone = (torch.zeros_like(step) for _ in range(3))
