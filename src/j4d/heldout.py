@@ -1,4 +1,4 @@
-"""The held-out pictures of a learning run: they tell when a point gets worse instead of better."""
+"""What parameters do to pictures in real files. Held-out ones tell when a point gets worse instead of better."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FEWEST_JUDGES = 8  # held-out pictures; of fewer the standard error is too often
 
 
 class Judge:
-    """The held-out objective, per picture, on the pixels that real decoders give."""
+    """The task loss of pictures as real decoders give them."""
 
     def __init__(
         self,
@@ -39,14 +39,29 @@ class Judge:
             self.spectrum = Spectrum.of(images, sampling)
 
     @torch.no_grad()
-    def losses(self, parameters: EncodingParameters) -> NDArray[np.float64]:
-        """Task loss of each held-out picture (N,), nats."""
-        losses = []
+    def files(self, parameters: EncodingParameters) -> NDArray[np.float64]:
+        """(N, 2): task loss in nats and actual bpp of each picture."""
+        found = []
         for number, image in enumerate(self.images):
-            pixels, decoded = (self._pixels(x) for x in (image, decode(encode(image, parameters))))
+            data = encode(image, parameters)
+            pixels, decoded = self._pixels(image), self._pixels(decode(data))
             answer = self.task.answer(pixels, [(number, False)])
-            losses.append(float(self.task.loss(logits_of(self.model, decoded), answer, [number])))
-        return np.array(losses)
+            loss = float(self.task.loss(logits_of(self.model, decoded), answer, [number]))
+            found.append((loss, 8 * len(data) / (image.shape[0] * image.shape[1])))
+        return np.array(found)
+
+    def losses(self, parameters: EncodingParameters) -> NDArray[np.float64]:
+        """Task loss of each picture (N,), nats."""
+        return self.files(parameters)[:, 0]
+
+    def measured(self, parameters: EncodingParameters) -> tuple[float, float]:
+        """Mean task loss (nats) and mean actual rate (bpp)."""
+        loss, bpp = self.files(parameters).mean(0)
+        return float(loss), float(bpp)
+
+    def rate_error(self, parameters: EncodingParameters) -> float:
+        """Actual rate over estimated rate of the pictures."""
+        return self.measured(parameters)[1] / self.rate_model.bpp(self.spectrum, parameters)
 
     def _pixels(self, image: NDArray[np.uint8]) -> Tensor:
         return torch.from_numpy(image.copy()).to(self.device).permute(2, 0, 1)[None].float()

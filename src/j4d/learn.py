@@ -1,8 +1,9 @@
 """`learn`: from a frozen model and some pictures to a `Profile`, a ladder of encoding parameters with its provenance.
 
-A ladder starts from default JPEG at its lowest rate and climbs; each point starts from the one before, moved as default
-JPEG's tables move between the two rates. A part of the pictures is held out: it stops a point whose held-out objective
-gets worse, and gives the figures recorded beside each point, measured on real files.
+A ladder climbs from small to large rate. Each point starts from the tables that the model's sensitivities suggest for
+its rate, with the dead zone that real files do best with, and is learned from there by gradient. A part of the pictures
+is held out: it stops a point whose held-out objective gets worse, and gives the figures recorded beside each point,
+measured on real files.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from j4d.optimize import Optimizer, Progress, Recipe
 from j4d.parameters import EncodingParameters, OperatingPoint, Profile, Provenance
 from j4d.progress import LadderProgress
 from j4d.provenance import PROTOCOLS
+from j4d.rounding import best_dead_zone, judge_of, with_dead_zone
 from j4d.simulate import SimulatedJPEG
 from j4d.spectrum import Spectrum
-from j4d.start import first_steps
 from j4d.tasks import Classification, Model
 
 RATE_IMAGES = 512  # pictures behind the spectrum; the rate of more differs by well under a percent
@@ -117,11 +118,12 @@ def learn(
         kept = Checkpoint.open(checkpoint, run)
         optimizer = Optimizer(model, train, task, spectrum, rate_model, recipe, seed=seed, device=device)
         judge = Judge(model, held_out, answers, rate_model, sampling, device)
+        trial = judge_of(optimizer)
         interrupted = False
         try:
             for index in range(len(kept.points), len(goals)):
                 display.start(index, len(goals))
-                kept.add(*_point(optimizer, judge, kept, goals, index, display))
+                kept.add(*_point(optimizer, judge, trial, kept, goals, index, display))
         except KeyboardInterrupt:
             if not kept.points:
                 raise
@@ -181,35 +183,46 @@ class _Frozen:
 def _point(
     optimizer: Optimizer,
     judge: Judge,
+    trial: Judge,
     kept: Checkpoint,
     goals: list[dict[str, float]],
     index: int,
     display: LadderProgress,
 ) -> tuple[EncodingParameters, float]:
-    """Learn one point of the ladder; returns its parameters and lambda."""
+    """Learn one point of the ladder; returns its parameters and lambda.
+
+    judge: of held-out pictures, for stopping early. trial: of learning pictures, for the dead zone.
+    """
     recipe, goal = optimizer.recipe, goals[index]
     quality = int(goal["quality"])
-    start = EncodingParameters.from_quality(quality, optimizer.spectrum.sampling)
-    if not kept.points:
-        start = first_steps(optimizer, recipe.start, start)
+    default = EncodingParameters.from_quality(quality, optimizer.spectrum.sampling)
+    bpp = goal.get("bpp") or optimizer.rate_model.bpp(optimizer.spectrum, default)
+    if recipe.start == "sensitivity" or not kept.points:
+        start = optimizer.start(default, bpp, index)
     else:
-        before = EncodingParameters.from_quality(int(goals[index - 1]["quality"]), start.sampling)
-        start = carry(kept.points[-1][0], before, start)
+        before = EncodingParameters.from_quality(int(goals[index - 1]["quality"]), default.sampling)
+        start = carry(kept.points[-1][0], before, default)
+    if not recipe.learn_dead_zone:
+        start = with_dead_zone(start, best_dead_zone(optimizer, trial, start, bpp, recipe.dead_zones))
     jpeg = SimulatedJPEG(
         start,
         forward=recipe.forward,
         gradient=recipe.gradient,
         sharpness=recipe.sharpness,
         learn_sharpness=recipe.learn_sharpness,
-        learn_dead_zone=recipe.dead_zone,
+        learn_dead_zone=recipe.learn_dead_zone,
     ).to(optimizer.device)
+    target = goal.get("bpp")
+    if target is not None:  # the rate model was fitted to default JPEG; files of these very tables put it right
+        optimizer.meet(jpeg, target)
+        target /= trial.rate_error(jpeg.encoding_parameters())
     lagrangian, trust = goal.get("lambda", FIRST_LAMBDA), 100.0
     if kept.points and "bpp" in goal:
         lagrangian = kept.points[-1][1] * (goals[index - 1]["bpp"] / goal["bpp"]) ** LAMBDA_FALL
         trust = 3.0
     last = Progress(0, math.nan, math.nan, lagrangian)
     stop = EarlyStop(judge)
-    steps = optimizer.run(jpeg, index, lagrangian, goal.get("bpp"), trust)
+    steps = optimizer.run(jpeg, index, lagrangian, target, trust)
     for last in steps:
         display.step(last.step, last.loss, last.bpp)
         if (last.step + 1) % max(1, recipe.steps // CHECKS) == 0 and stop.worse(jpeg, last.lagrangian):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -21,9 +20,11 @@ from torch import Tensor
 from j4d.calibration import RateModel
 from j4d.errors import ModelError, ParameterError
 from j4d.images import ImageSet
+from j4d.parameters import EncodingParameters
 from j4d.quantizer import FORWARDS, GRADIENTS, Forward, Gradient
 from j4d.simulate import DEAD_ZONE_LIMIT, SimulatedJPEG
 from j4d.spectrum import Spectrum
+from j4d.start import STARTS, Allocation, Start, first_parameters
 from j4d.tasks import Classification, Model, logits_of
 from j4d.transform import pixels_to_coefficients
 
@@ -36,12 +37,14 @@ class Recipe:
 
     steps: per point of the ladder. batch_size: pictures a step. learning_rate: Adam's, on log steps. forward: "hard",
     "soft" or "sampled". gradient: "phase" or "exact", see `j4d.quantizer`. sharpness: kappa of the gradient (and of
-    files, where the forward is "sampled"); learn_sharpness lets it move. dead_zone: learn one per frequency too, at
-    dead_zone_pace times the learning rate. smoothness: log steps are a Gaussian average over neighbouring frequencies
-    of the numbers that Adam moves, with this standard deviation in frequencies; 0 moves each alone. calibrate: weigh
-    entropies as real files do (`j4d.calibration`). flip: mirror pictures at random. start: tables of the first point,
-    "annex-k" (default JPEG's at the target rate), "flat" or "sensitivity" (`j4d.start`). holdout: share of the pictures
-    kept for early stopping and for the measured figures.
+    files, where the forward is "sampled"); learn_sharpness lets it move. dead_zones: for all AC frequencies, in steps;
+    each point takes the one that real files of learning pictures do best with at its rate (`j4d.rounding`).
+    learn_dead_zone: instead, move one per frequency at dead_zone_pace times the learning rate. smoothness: log steps
+    are a Gaussian average over neighbouring frequencies of the numbers that Adam moves, with this standard deviation in
+    frequencies; 0 moves each alone. calibrate: weigh entropies as real files do (`j4d.calibration`). flip: mirror
+    pictures at random. start: tables to begin with, "sensitivity" (from the model's Fisher information, for every
+    point), "annex-k" (default JPEG's at the target rate) or "flat" (both for the first point; the others begin with the
+    point before), see `j4d.start`. holdout: share of the pictures kept for early stopping and for the measured figures.
     """
 
     steps: int = 48
@@ -51,12 +54,13 @@ class Recipe:
     gradient: Gradient = "phase"
     sharpness: float = 8.0
     learn_sharpness: bool = False
-    dead_zone: bool = False
+    dead_zones: tuple[float, ...] = (0.0, 0.04, 0.08, 0.12)
+    learn_dead_zone: bool = False
     dead_zone_pace: float = 0.1
     smoothness: float = 0.7
     calibrate: bool = True
     flip: bool = True
-    start: Literal["annex-k", "flat", "sensitivity"] = "annex-k"
+    start: Start = "sensitivity"
     holdout: float = 0.15
 
     def __post_init__(self) -> None:
@@ -76,8 +80,10 @@ class Recipe:
             raise ParameterError(f"forward {self.forward!r} is not one of {', '.join(FORWARDS)}")
         if self.gradient not in GRADIENTS:
             raise ParameterError(f"gradient {self.gradient!r} is not one of {', '.join(GRADIENTS)}")
-        if self.start not in ("annex-k", "flat", "sensitivity"):
-            raise ParameterError(f"start {self.start!r} is not one of annex-k, flat, sensitivity")
+        if self.start not in STARTS:
+            raise ParameterError(f"start {self.start!r} is not one of {', '.join(STARTS)}")
+        if not self.dead_zones or not all(0 <= d <= DEAD_ZONE_LIMIT for d in self.dead_zones):
+            raise ParameterError(f"dead zones {self.dead_zones} are not numbers in 0..{DEAD_ZONE_LIMIT:g}, one or more")
 
 
 class Optimizer:
@@ -98,7 +104,13 @@ class Optimizer:
         self.model, self.images, self.task, self.spectrum = model, images, task, spectrum
         self.rate_model, self.recipe = rate_model, recipe
         self.seed, self.device = seed, torch.device(device)
+        self.allocation = Allocation(spectrum, rate_model)
         self.kernel = _smoothing(recipe.smoothness).to(self.device)
+
+    def start(self, default: EncodingParameters, bpp: float, index: int) -> EncodingParameters:
+        """Where the point numbered `index` starts, at about `bpp`; `default` is default JPEG there."""
+        given = (self.model, self.images, self.task, self.allocation, self.recipe.start)
+        return first_parameters(*given, default, bpp, seed=self.seed * 1_000_003 + index)
 
     def batch(self, generator: torch.Generator, order: list[int]) -> list[tuple[int, bool]]:
         """Picture numbers and flips of one step; every picture once before any comes again."""
@@ -155,7 +167,7 @@ class Optimizer:
         base = jpeg.log_steps.detach().clone()
         moved = torch.zeros_like(base, requires_grad=True)
         groups = [{"params": [moved], "lr": recipe.learning_rate}]
-        if recipe.dead_zone:
+        if recipe.learn_dead_zone:
             groups.append({"params": [jpeg.dead_zone], "lr": recipe.learning_rate * recipe.dead_zone_pace})
         if recipe.learn_sharpness:
             groups.append({"params": [jpeg.log_sharpness], "lr": recipe.learning_rate})

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from j4d.codec import forward_dct
 from j4d.errors import DataError
+from j4d.quantizer import nearest
 from j4d.rate import TableBits, dc_differences, table_bits
 
 _MAGNITUDES = (  # (bin width, up to this magnitude): islow's own grid of 1/8 first, coarser for the few large ones
@@ -65,6 +66,11 @@ class Spectrum:
         self._ac = [[F.pad(x, (1, 0)).view(-1, 8, 8) for x in histogram.samples()] for histogram in ac]
         self._dc = [histogram.samples() for histogram in dc]
 
+    @property
+    def tables(self) -> int:
+        """Quantization tables: 1 for gray, else 2."""
+        return len(self._ac)
+
     @classmethod
     def of(cls, images: Iterable[NDArray[np.uint8]], sampling: str) -> Spectrum:
         """From uint8 images (H, W, 3) of any sizes. Raises DataError where there is none."""
@@ -94,4 +100,16 @@ class Spectrum:
             like = steps[table]
             samples, weights, dc, dc_weights = (x.to(like) for x in (samples, weights, dc, dc_weights))
             result.append(table_bits(samples, weights, dc[:, 0], dc_weights[:, 0], like, sharpness, dead_zones[table]))
+        return result
+
+    def squared_error(self, steps: Sequence[Tensor]) -> list[Tensor]:
+        """Sum over the whole set of (coefficient - k q)^2 for the nearest index k: (8, 8) per table.
+
+        DC, of which the spectrum holds differences alone, is taken as spread evenly over its steps: q^2 / 12 each.
+        """
+        result = []
+        for (samples, weights), step in zip(self._ac, steps, strict=True):
+            error = ((samples - nearest(samples, step) * step).square_() * weights).sum(0)
+            error[0, 0] = weights[:, 0, 1].sum() * step[0, 0].square() / 12
+            result.append(error)
         return result

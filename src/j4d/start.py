@@ -1,46 +1,118 @@
-"""Where a ladder starts: default JPEG's tables, flat ones, or those that an inverse sensitivity suggests."""
+"""Where a point of the ladder starts: default JPEG's tables, flat ones, or those that the model's sensitivity asks for.
+
+The last is a design of its own. For small errors the KL between the model's answers before and after JPEG is
+1/2 sum_f s_f D_f, with s_f the Fisher information of a coefficient of frequency f and D_f the squared error there; the
+spectrum knows D_f and the bits R_f of every step, so the best steps for a rate follow frequency by frequency
+(`Allocation`), without any noise but that of s_f. Learning goes on from there.
+"""
 
 from __future__ import annotations
 
 import math
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from j4d.optimize import Optimizer
+from j4d.calibration import RateModel
+from j4d.images import ImageSet
 from j4d.parameters import EncodingParameters
-from j4d.tasks import logits_of
+from j4d.quantizer import SHARPNESS_RANGE, nearest
+from j4d.spectrum import Spectrum
+from j4d.tasks import Classification, Model, logits_of
 from j4d.transform import coefficients_to_pixels, pixels_to_coefficients
 
-_PICTURES = 64  # behind a sensitivity
+Start = Literal["sensitivity", "annex-k", "flat"]
+STARTS: tuple[Start, ...] = ("sensitivity", "annex-k", "flat")
+PICTURES = 128  # behind a sensitivity
+_STEPS = np.unique(np.rint(np.geomspace(1, 255, 128)).astype(np.int32))  # tried by an Allocation
 
 
-def first_steps(optimizer: Optimizer, start: str, default: EncodingParameters) -> EncodingParameters:
-    """Tables to begin with, at about the rate of `default` (scaled by the caller): annex-k returns it as it is.
+def sensitivity(
+    model: Model, images: ImageSet, task: Classification, parameters: EncodingParameters, *, seed: int = 0
+) -> Tensor:
+    """Rise of the KL of the model's answers per squared error of a coefficient, nats: (2, 8, 8), luma and chroma.
 
-    flat: one step for everything. sensitivity: step proportional to 1/sqrt(E[(dL/dc)^2]), the high-rate optimum for a
-    loss that is quadratic in the coefficients.
+    Half the Fisher information, averaged over blocks and pictures, at the pictures as `parameters` encode them: at low
+    rates it differs from that of the originals, and predicts better.
+    """
+    device = next((t.device for t in model.parameters()), None) if isinstance(model, torch.nn.Module) else None
+    generator = torch.Generator().manual_seed(seed)
+    steps = [torch.from_numpy(t.astype(np.float32)).to(device) for t in (parameters.luma, parameters.chroma)]
+    total, blocks = torch.zeros(2, 8, 8, dtype=torch.float64), torch.ones(2, 1, 1)
+    for number in range(0, len(images), max(1, len(images) // PICTURES)):
+        image = images[number]
+        pixels = torch.from_numpy(image.copy()).to(device).permute(2, 0, 1)[None].float()
+        planes = pixels_to_coefficients(pixels, parameters.sampling)
+        tables = [steps[min(component, 1)] for component in range(len(planes))]
+        coded = [(nearest(p, q) * q).requires_grad_() for p, q in zip(planes, tables, strict=True)]
+        decoded = coefficients_to_pixels(coded, parameters.sampling, *image.shape[:2], exact=False)
+        loss = task.drawn(logits_of(model, decoded), generator).sum()
+        for component, gradient in enumerate(torch.autograd.grad(loss, coded)):
+            total[min(component, 1)] += gradient.square().sum((0, 1, 2)).double().cpu()
+            blocks[min(component, 1)] += gradient[..., 0, 0].numel()
+    return (total / blocks / 2).clamp_min(1e-20)
+
+
+class Allocation:
+    """Steps that minimise sum_f s_f D_f(q_f) + lambda R_f(q_f), each frequency's best found by trying them all."""
+
+    def __init__(self, spectrum: Spectrum, rate_model: RateModel) -> None:
+        self.spectrum, self.rate_model = spectrum, rate_model
+
+    @cached_property
+    def _tried(self) -> tuple[Tensor, Tensor]:
+        """Squared error and bits, (steps, tables, 8, 8) each, of the whole set."""
+        errors, bits = [], []
+        for step in _STEPS.tolist():
+            steps = [torch.full((8, 8), float(step))] * self.spectrum.tables
+            errors.append(torch.stack(self.spectrum.squared_error(steps)))
+            tables = self.spectrum.bits(steps, SHARPNESS_RANGE[1])
+            both = [t.ac * self.rate_model.ac for t in tables]
+            for table, t in zip(both, tables, strict=True):
+                table[0, 0] = t.dc * self.rate_model.dc
+            bits.append(torch.stack(both))
+        return torch.stack(errors).double(), torch.stack(bits).double()
+
+    def steps(self, weights: Tensor, bpp: float) -> tuple[np.ndarray, np.ndarray]:
+        """Tables of luma and chroma, (8, 8) int32, at the estimated rate `bpp`; weights: a `sensitivity`."""
+        errors, bits = self._tried
+        fixed = self.rate_model.block * self.spectrum.blocks + self.rate_model.file * self.spectrum.images
+        wanted = bpp * self.spectrum.pixels - fixed
+        cost = errors * weights[: errors.shape[1]]
+        low, high = math.log(1e-12), math.log(1e12)  # lambda, in loss per bit
+        choice = cost.argmin(0)
+        for _ in range(60):
+            middle = (low + high) / 2
+            choice = (cost + math.exp(middle) * bits).argmin(0)
+            if float(bits.gather(0, choice[None]).sum()) > wanted:
+                low = middle
+            else:
+                high = middle
+        tables = _STEPS[choice.numpy()]
+        return tables[0], tables[-1]
+
+
+def first_parameters(
+    model: Model,
+    images: ImageSet,
+    task: Classification,
+    allocation: Allocation,
+    start: Start,
+    default: EncodingParameters,
+    bpp: float,
+    *,
+    seed: int = 0,
+) -> EncodingParameters:
+    """Tables to begin with at about `bpp`, estimated. annex-k: `default`, default JPEG at that rate. flat: one step for
+    all, as large as the default's on average. sensitivity: see the module's text.
     """
     if start == "annex-k":
         return default
-    shape = torch.ones(2, 8, 8) if start == "flat" else _sensitivity(optimizer, default.sampling).rsqrt()
-    level = math.exp(float(np.log(default.luma).mean())) / math.exp(float(shape[0].log().mean()))
-    luma, chroma = (shape * level).round().clamp(1, 255).numpy().astype(np.int32)
-    return EncodingParameters(luma, chroma, default.sampling)
-
-
-def _sensitivity(optimizer: Optimizer, sampling: str) -> Tensor:
-    """E[(dL/dc)^2] over blocks per table and frequency, (2, 8, 8), at the uncompressed pictures."""
-    total, blocks = torch.zeros(2, 8, 8), torch.ones(2, 1, 1)
-    for number in range(0, len(optimizer.images), max(1, len(optimizer.images) // _PICTURES)):
-        image = optimizer.images[number]
-        pixels = torch.from_numpy(image.copy()).to(optimizer.device).permute(2, 0, 1)[None].float()
-        planes = [p.requires_grad_() for p in pixels_to_coefficients(pixels, sampling)]
-        decoded = coefficients_to_pixels(planes, sampling, *image.shape[:2], exact=False)
-        answer = optimizer.task.answer(pixels, [(number, False)])
-        loss = optimizer.task.loss(logits_of(optimizer.model, decoded), answer, [number]).sum()
-        for component, gradient in enumerate(torch.autograd.grad(loss, planes)):
-            total[min(component, 1)] += gradient.square().sum((0, 1, 2)).cpu()
-            blocks[min(component, 1)] += gradient[..., 0, 0].numel()
-    return (total / blocks).clamp_min(1e-20)
+    if start == "flat":
+        level = np.full((8, 8), round(math.exp(float(np.log(default.luma).mean()))), np.int32)
+        return EncodingParameters(level, level, default.sampling)
+    weights = sensitivity(model, images, task, default, seed=seed)
+    return EncodingParameters(*allocation.steps(weights, bpp), default.sampling)

@@ -72,3 +72,12 @@ class Classification:
                     raise DataError(f"label {label} is outside the model's {log_p.shape[1]} classes, which start at 0")
             loss = loss + (1 - self.answers) * F.nll_loss(log_p, target, reduction="none")
         return loss
+
+    def drawn(self, logits: Tensor, generator: torch.Generator) -> Tensor:
+        """-log p (B,) of a class drawn from the model's own answer p, logits (B, K).
+
+        Its squared gradients average to the Fisher information: twice the rise of KL per squared change.
+        """
+        log_p = F.log_softmax(logits, 1)
+        chosen = torch.multinomial(log_p.detach().exp().cpu(), 1, generator=generator).to(log_p.device)
+        return -log_p.gather(1, chosen)[:, 0]
