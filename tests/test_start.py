@@ -156,7 +156,7 @@ def _optimizer(images: ImageSet, spectrum: Spectrum) -> Optimizer:
     ("formula", "best"),
     [
         (lambda zone, step: (0.01 * step + abs(zone - 0.08), 1.0), 0.08),
-        (lambda zone, step: (0.01 * step + zone, 1.0), 0.0),
+        (lambda zone, step: (0.001 * step + zone, 1.0), 0.0),
         # a little loss for a lot of rate: a bit is worth what scaling the steps shows, 0.01 nats for each 1 / step
         (lambda zone, step: (0.01 * step + 0.1 * zone, 1.0 - 2 * zone - 0.05 * step), 0.12),
         (lambda zone, step: (0.01 * step + 100 * zone, 1.0 - 2 * zone - 0.05 * step), 0.0),
