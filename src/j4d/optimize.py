@@ -47,9 +47,9 @@ class Recipe:
     point before), see `j4d.start`. holdout: share of the pictures kept for early stopping and for the measured figures.
     """
 
-    steps: int = 48
+    steps: int = 40
     batch_size: int = 32
-    learning_rate: float = 0.07
+    learning_rate: float = 0.05
     forward: Forward = "soft"
     gradient: Gradient = "phase"
     sharpness: float = 8.0
