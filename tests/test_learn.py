@@ -459,17 +459,38 @@ def test_a_mistake_is_named_before_anything_is_learned(
     assert sum(calls) <= 1 and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("options", [{"steps": 0}, {"learning_rate": 2.0}, {"smoothness": -1.0}, {"gradient": "soft"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"steps": 0},
+        {"learning_rate": 2.0},
+        {"smoothness": -1.0},
+        {"gradient": "soft"},
+        {"start": "zero"},
+        {"dead_zones": (0.0, 0.7)},
+        {"dead_zones": ()},
+    ],
+)
 def test_a_recipe_is_checked_when_it_is_made(options: dict[str, Any]) -> None:
-    with pytest.raises(ParameterError, match=next(iter(options))):
+    with pytest.raises(ParameterError, match=next(iter(options)).replace("_", ".")):
         Recipe(**options)
 
 
 # The display
 
 
-def test_without_a_terminal_nothing_is_displayed(images: list[np.ndarray], capsys: pytest.CaptureFixture[str]) -> None:
+def test_in_a_log_each_finished_point_is_a_line(images: list[np.ndarray], capsys: pytest.CaptureFixture[str]) -> None:
     learn(Toy(), images, **{**QUICK, "progress": True})
+    out, err = capsys.readouterr()
+    assert out == "" and len(err.splitlines()) == 2
+    for number, line in enumerate(err.splitlines(), 1):
+        assert line.startswith(f"point {number}/2  estimated ") and " bpp  loss " in line and line.endswith(" s")
+
+
+def test_nothing_is_displayed_where_that_is_asked_for(
+    images: list[np.ndarray], capsys: pytest.CaptureFixture[str]
+) -> None:
+    learn(Toy(), images, **{**QUICK, "progress": False})
     assert capsys.readouterr() == ("", "")
 
 

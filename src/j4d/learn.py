@@ -124,6 +124,7 @@ def learn(
             for index in range(len(kept.points), len(goals)):
                 display.start(index, len(goals))
                 kept.add(*_point(optimizer, judge, trial, kept, goals, index, display))
+                display.end()
         except KeyboardInterrupt:
             if not kept.points:
                 raise

@@ -1,8 +1,12 @@
-"""The progress display of a learning run: ladder, rate, loss and time left, on stderr where that is a terminal."""
+"""The progress display of a learning run: ladder, rate, loss and time left, on stderr.
+
+On a terminal it is a bar; in a log it is one line for every finished point.
+"""
 
 from __future__ import annotations
 
 import sys
+import time
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -15,6 +19,7 @@ class LadderProgress:
         self.steps = steps
         self.console = Console(stderr=True)
         self.shown = shown and sys.stderr.isatty()
+        self.logged = shown and not self.shown
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("left"))
         self.display = Progress(
             *columns, TimeRemainingColumn(), console=self.console, transient=True, disable=not self.shown
@@ -31,14 +36,19 @@ class LadderProgress:
 
     def start(self, index: int, count: int) -> None:
         """Point `index` of `count` begins."""
-        self.index, self.count, self.loss = index, count, None
+        self.index, self.count, self.loss, self.began = index, count, None, time.monotonic()
         self.display.update(self.task, total=count * self.steps, completed=index * self.steps)
 
     def step(self, step: int, loss: float, bpp: float) -> None:
         """One step is done: batch loss in nats (shown as a running mean), entropy rate in bits per pixel."""
         self.loss = loss if self.loss is None else 0.8 * self.loss + 0.2 * loss
-        text = f"point {self.index + 1}/{self.count}  estimated {bpp:.3f} bpp  loss {self.loss:.3f}"
-        self.display.update(self.task, completed=self.index * self.steps + step + 1, description=text)
+        self.text = f"point {self.index + 1}/{self.count}  estimated {bpp:.3f} bpp  loss {self.loss:.3f}"
+        self.display.update(self.task, completed=self.index * self.steps + step + 1, description=self.text)
+
+    def end(self) -> None:
+        """The point is done."""
+        if self.logged:
+            print(f"{self.text}  {time.monotonic() - self.began:.0f} s", file=sys.stderr, flush=True)
 
     def finish(self, what: str) -> None:
         """Everything is learned; `what` comes after."""

@@ -65,6 +65,9 @@ def learn(
     steps: Annotated[int | None, typer.Option(min=1, help="Optimisation steps per point.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Learning rate on the log steps.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Tables to begin with: sensitivity (the model's own), annex-k or flat.")
+    ] = None,
     forward: Annotated[str | None, typer.Option(help="soft, hard or sampled.")] = None,
     answers: Annotated[
         float | None, typer.Option(help="Weight of the model's own answers beside the labels, 0..1.")
@@ -100,6 +103,7 @@ def learn(
         "steps": steps,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
+        "start": start,
         "forward": forward,
         "answers": answers,
         "checkpoint": checkpoint,
