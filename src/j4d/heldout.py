@@ -61,7 +61,8 @@ class Judge:
 
     def rate_error(self, parameters: EncodingParameters) -> float:
         """Actual rate over estimated rate of the pictures."""
-        return self.measured(parameters)[1] / self.rate_model.bpp(self.spectrum, parameters)
+        bits = sum(8 * len(encode(image, parameters)) for image in self.images)
+        return bits / self.spectrum.pixels / self.rate_model.bpp(self.spectrum, parameters)
 
     def _pixels(self, image: NDArray[np.uint8]) -> Tensor:
         return torch.from_numpy(image.copy()).to(self.device).permute(2, 0, 1)[None].float()

@@ -213,10 +213,7 @@ def _point(
         learn_sharpness=recipe.learn_sharpness,
         learn_dead_zone=recipe.learn_dead_zone,
     ).to(optimizer.device)
-    target = goal.get("bpp")
-    if target is not None:  # the rate model was fitted to default JPEG; files of these very tables put it right
-        optimizer.meet(jpeg, target)
-        target /= trial.rate_error(jpeg.encoding_parameters())
+    target = _met(optimizer, trial, jpeg, goal)
     lagrangian, trust = goal.get("lambda", FIRST_LAMBDA), 100.0
     if kept.points and "bpp" in goal:
         lagrangian = kept.points[-1][1] * (goals[index - 1]["bpp"] / goal["bpp"]) ** LAMBDA_FALL
@@ -229,7 +226,21 @@ def _point(
         if (last.step + 1) % max(1, recipe.steps // CHECKS) == 0 and stop.worse(jpeg, last.lagrangian):
             steps.close()
             return stop.best, last.lagrangian
+    _met(optimizer, trial, jpeg, goal)
     return jpeg.encoding_parameters(), last.lagrangian
+
+
+def _met(optimizer: Optimizer, trial: Judge, jpeg: SimulatedJPEG, goal: dict[str, float]) -> float | None:
+    """Scale the steps to the goal's rate, if it has one, as files of these very tables show it.
+
+    Returns the estimate at which files have that rate; the rate model was fitted to default JPEG, and errs a little.
+    """
+    if "bpp" not in goal:
+        return None
+    optimizer.meet(jpeg, goal["bpp"])
+    target = goal["bpp"] / trial.rate_error(jpeg.encoding_parameters())
+    optimizer.meet(jpeg, target)
+    return target
 
 
 def _profile(
