@@ -115,7 +115,8 @@ def test_learned_tables_do_better_than_default_ones_at_the_same_rate(large_image
 
 def test_target_rates_are_met(large_images: list[np.ndarray]) -> None:
     rates = (0.6, 1.2, 2.0)
-    profile = learn(Frequencies(ALL), large_images, rates=rates, steps=24, batch_size=8, progress=False)
+    options = {"steps": 24, "batch_size": 8, "holdout": 0.0, "progress": False}
+    profile = learn(Frequencies(ALL), large_images, rates=rates, **options)
     actual = evaluate(Frequencies(ALL), large_images, codecs=[LearnedJPEG(profile)], progress=False)
     assert actual.bpp(actual.codecs[0]).mean(1) == pytest.approx(rates, rel=0.04)
     assert [point.estimated_bpp for point in profile.points] == pytest.approx(rates, rel=0.06)
