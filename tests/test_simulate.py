@@ -278,3 +278,63 @@ def test_what_is_not_a_batch_of_rgb_pictures_is_refused(pixels: torch.Tensor) ->
 def test_parameters_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ParameterError, match=r"^(sharpness|forward|gradient) "):
         SimulatedJPEG(EncodingParameters.from_quality(50), **options)
+
+
+# Beyond the largest step
+
+
+def test_beyond_the_largest_step_zeros_come_from_the_dead_zone(photographs: dict[str, np.ndarray]) -> None:
+    """An AC step meant as 408 is 255 in the file, and rounds to zero below 204; DC stops at 255."""
+    jpeg = SimulatedJPEG(EncodingParameters.from_quality(40), beyond=True)
+    with torch.no_grad():
+        jpeg.log_steps[:, 0, 0] = jpeg.log_steps[0, 4, 5] = jpeg.log_steps[1, 0, 1] = math.log(408)
+        jpeg.clamp_()
+    parameters = jpeg.encoding_parameters()
+    zones = parameters.luma_dead_zone, parameters.chroma_dead_zone
+    assert parameters.luma[4, 5] == parameters.chroma[0, 1] == parameters.luma[0, 0] == 255
+    assert zones[0] is not None and zones[1] is not None
+    assert zones[0][4, 5] == zones[1][0, 1] == pytest.approx(0.3, abs=1e-3)
+    assert np.count_nonzero(zones[0]) == np.count_nonzero(zones[1]) == 1
+    image = photographs["coffee"][:64, :96]
+    decoded = jpeg(batch(image))[0]
+    np.testing.assert_array_equal(
+        decoded[0].permute(1, 2, 0).detach().numpy(), codec.decode(codec.encode(image, parameters))
+    )
+
+
+def test_parameters_beyond_the_largest_step_come_back_as_they_went_in() -> None:
+    zone = np.zeros((8, 8))
+    zone[3, 3], zone[7, 7], zone[0, 1] = 0.25, 0.5, 0.0625
+    luma = np.full((8, 8), 40, np.int32)
+    luma[3, 3] = luma[7, 7] = 255
+    parameters = EncodingParameters(luma, luma, "4:2:0", None, zone, zone)
+    jpeg = SimulatedJPEG(parameters, beyond=True)
+    assert float(jpeg.log_steps[0, 7, 7].detach().exp()) == pytest.approx(510, rel=1e-5)
+    assert float(jpeg.dead_zone[0, 3, 3]) == 0 and float(jpeg.dead_zone[0, 0, 1]) == 0.0625
+    assert jpeg.encoding_parameters() == parameters
+    assert SimulatedJPEG(EncodingParameters.from_quality(30), beyond=True).encoding_parameters() == (
+        EncodingParameters.from_quality(30)
+    )
+
+
+def test_a_step_beyond_the_largest_has_a_gradient_and_a_limit(rng: np.random.Generator) -> None:
+    pixels = batch(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)).double()
+    jpeg = SimulatedJPEG(EncodingParameters.from_quality(40), forward="soft", gradient="exact", beyond=True).double()
+    direction = torch.from_numpy(rng.normal(size=pixels.shape))
+
+    def loss(log_step: float) -> torch.Tensor:
+        with torch.no_grad():
+            jpeg.log_steps[0, 2, 1] = log_step
+        decoded, bpp = jpeg(pixels)
+        return (decoded * direction).sum() + 1000 * bpp
+
+    jpeg.zero_grad()
+    loss(math.log(400)).backward()
+    change = 1e-5
+    with torch.no_grad():
+        slope = (loss(math.log(400) + change) - loss(math.log(400) - change)) / (2 * change)
+        jpeg.log_steps[0, 2, 1] = 9.0
+        jpeg.clamp_()
+    assert jpeg.log_steps.grad is not None and abs(float(slope)) > 1e-3
+    assert float(jpeg.log_steps.grad[0, 2, 1]) == pytest.approx(float(slope), rel=1e-4)
+    assert float(jpeg.log_steps[0, 2, 1].detach().exp()) == pytest.approx(510)

@@ -97,7 +97,9 @@ def test_an_allocation_meets_its_rate_and_no_change_of_two_steps_is_better(spect
         parameters = EncodingParameters(luma, chroma, "4:4:4")
         return float((errors * weights).sum()), allocation.rate_model.bpp(spectrum, parameters)
 
-    luma, chroma = allocation.steps(weights, 1.5)
+    best = allocation.parameters(weights, 1.5)
+    luma, chroma = best.luma, best.chroma
+    assert best.luma_dead_zone is None and best.chroma_dead_zone is None
     cost, bpp = judged(luma, chroma)
     assert bpp == pytest.approx(1.5, rel=0.02)
     default = EncodingParameters.from_quality(70, "4:4:4")
@@ -116,9 +118,20 @@ def test_an_allocation_meets_its_rate_and_no_change_of_two_steps_is_better(spect
 
 def test_gray_pictures_have_one_table(images: ImageSet) -> None:
     spectrum = Spectrum.of(images, "gray")
-    luma, chroma = Allocation(spectrum, RateModel()).steps(torch.ones(2, 8, 8), 1.0)
-    np.testing.assert_array_equal(luma, chroma)
-    assert RateModel().bpp(spectrum, EncodingParameters(luma, chroma, "gray")) == pytest.approx(1.0, rel=0.03)
+    parameters = Allocation(spectrum, RateModel()).parameters(torch.ones(2, 8, 8), 1.0)
+    np.testing.assert_array_equal(parameters.luma, parameters.chroma)
+    assert parameters.sampling == "gray"
+    assert RateModel().bpp(spectrum, parameters) == pytest.approx(1.0, rel=0.03)
+
+
+def test_where_the_largest_step_is_too_small_the_dead_zone_goes_on(spectrum: Spectrum) -> None:
+    weights = torch.ones(2, 8, 8)
+    weights[:, 3:, 3:] = 1e-4
+    allocation = Allocation(spectrum, RateModel())
+    coarse = allocation.parameters(weights, 0.25)
+    zones = coarse.luma_dead_zone
+    assert zones is not None and zones[0, 0] == 0 and (coarse.luma[zones > 0] == 255).all() and zones.max() > 0.05
+    assert allocation.rate_model.bpp(spectrum, coarse) == pytest.approx(0.25, rel=0.03)
 
 
 def test_each_start_is_what_it_says(images: ImageSet, spectrum: Spectrum) -> None:
@@ -181,7 +194,9 @@ def test_a_dead_zone_leaves_dc_alone_and_zero_is_none() -> None:
     parameters = EncodingParameters.from_quality(30)
     zone = with_dead_zone(parameters, 0.1).chroma_dead_zone
     assert zone is not None and zone[0, 0] == 0 and (zone.ravel()[1:] == 0.1).all()
-    assert with_dead_zone(with_dead_zone(parameters, 0.1), 0.0) == parameters
+    assert with_dead_zone(parameters, 0.0) == parameters
+    wider = with_dead_zone(with_dead_zone(parameters, 0.3), 0.1)
+    assert wider == with_dead_zone(parameters, 0.3), "larger ones stay"
 
 
 def test_a_drawn_loss_is_of_the_models_own_answer() -> None:

@@ -212,6 +212,7 @@ def _point(
         sharpness=recipe.sharpness,
         learn_sharpness=recipe.learn_sharpness,
         learn_dead_zone=recipe.learn_dead_zone,
+        beyond=True,
     ).to(optimizer.device)
     target = _met(optimizer, trial, jpeg, goal)
     lagrangian, trust = goal.get("lambda", FIRST_LAMBDA), 100.0

@@ -194,8 +194,8 @@ class Optimizer:
                 schedule.step()
                 with torch.no_grad():
                     smooth = (moved.view(2, 64) @ self.kernel.T).view(2, 8, 8)
-                    jpeg.log_steps.copy_((base + smooth).clamp(0, math.log(255)))
-                    jpeg.dead_zone.clamp_(0, DEAD_ZONE_LIMIT)
+                    jpeg.log_steps.copy_(base + smooth)
+                    jpeg.clamp_()
                     if target_bpp is not None:
                         base += self.meet(jpeg, target_bpp)
                 if step >= recipe.steps // 2:
@@ -214,7 +214,8 @@ class Optimizer:
             if abs(error) < 1e-3:
                 break
             change = min(max(-error / slope, -0.5), 0.5)
-            jpeg.log_steps.copy_((start + moved + change).clamp(0, math.log(255)))
+            jpeg.log_steps.copy_(start + moved + change)
+            jpeg.clamp_()
             after = math.log(float(self.bpp(jpeg)) / target_bpp)
             slope = min((after - error) / change, -0.1)
             moved, error = moved + change, after

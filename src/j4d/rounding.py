@@ -21,11 +21,15 @@ _PROBE = 1.1  # steps scaled by this tell what a bit is worth
 
 
 def with_dead_zone(parameters: EncodingParameters, dead_zone: float) -> EncodingParameters:
-    """The same with this dead zone, in steps, for all AC frequencies of luma and chroma; 0 is none."""
-    zones = np.full((8, 8), dead_zone)
-    zones[0, 0] = 0
-    both = zones if dead_zone else None
-    return replace(parameters, luma_dead_zone=both, chroma_dead_zone=both)
+    """The same with this dead zone, in steps, for all AC frequencies of luma and chroma; larger ones stay."""
+
+    def widened(before: np.ndarray | None) -> np.ndarray | None:
+        zones = np.maximum(dead_zone, 0.0 if before is None else before) * np.ones((8, 8))
+        zones[0, 0] = 0
+        return zones if zones.any() else None
+
+    luma, chroma = parameters.luma_dead_zone, parameters.chroma_dead_zone
+    return replace(parameters, luma_dead_zone=widened(luma), chroma_dead_zone=widened(chroma))
 
 
 def best_dead_zone(
@@ -40,7 +44,7 @@ def best_dead_zone(
         return choices[0]
 
     def met(dead_zone: float, rate: float) -> EncodingParameters:
-        jpeg = SimulatedJPEG(with_dead_zone(parameters, dead_zone)).to(optimizer.device)
+        jpeg = SimulatedJPEG(with_dead_zone(parameters, dead_zone), beyond=True).to(optimizer.device)
         optimizer.meet(jpeg, rate)
         return jpeg.encoding_parameters()
 
