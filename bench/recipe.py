@@ -68,6 +68,22 @@ def saved(evaluation: Evaluation, default: CodecResult, learned: CodecResult, me
     return [float(x) for x in 100 * (1 - np.exp(np.log(evaluation.bpp(learned).mean(axis=1)) - wanted))]
 
 
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: a line per variant; at each rate the seeds' figures at equal KL / cross-entropy / agreement."""
+    lines = ["| change | low rate | high rate | seconds |", "| --- | --- | --- | --- |"]
+    for name in dict.fromkeys(row["name"] for row in rows):
+        seeds = [row for row in rows if row["name"] == name]
+        cells = [
+            "; ".join(
+                " / ".join(f"{row[f'saved at equal {m}'][point]:.1f}" for m in ("kl", "cross_entropy", "agreement"))
+                for row in seeds
+            )
+            for point in (0, -1)
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} | {', '.join(str(row['seconds']) for row in seeds)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--model", default="mobilenet_v1_0.5_160")
@@ -87,10 +103,9 @@ def main() -> None:
     default = DefaultJPEG(QUALITIES, sampling=options.sampling)
     base = j4d.evaluate(model, judging, codecs=[default], bootstrap=1, progress=False)
     rows = []
-    for name, change in VARIANTS:
-        if options.only not in name:
-            continue
-        for seed in range(options.seeds):
+    wanted = [variant for variant in VARIANTS if options.only in variant[0]]
+    for seed in range(options.seeds):
+        for name, change in wanted:
             start = time.perf_counter()
             change = {"steps": options.steps, "holdout": 0.0, **change}
             fixed = {"rates": options.rates, "sampling": options.sampling, "seed": seed, "progress": False}
@@ -108,6 +123,7 @@ def main() -> None:
             print(json.dumps(row), flush=True)
             if options.json:
                 options.json.write_text(json.dumps(rows, indent=1))
+    print(table(rows))
 
 
 if __name__ == "__main__":
