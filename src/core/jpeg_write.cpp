@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "baseline.hpp"
 #include "libjpeg.hpp"
 
 namespace j4d {
@@ -131,6 +132,9 @@ std::string join_table_segments(const unsigned char* data, std::size_t size) {
 
 std::string write_jpeg(const Frame& frame, const std::vector<const std::int16_t*>& planes,
                        const WriteOptions& options) {
+    if (!options.progressive) {
+        return write_baseline(frame, gather_symbols(frame, planes, options.restart_interval), options);
+    }
     Compressor jpeg;
     guarded(jpeg.error, [&] {
         jpeg_create_compress(&jpeg.info);

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "huffman.hpp"
 #include "jpeg_io.hpp"
 #include "quantize.hpp"
 #include "transform.hpp"
@@ -24,6 +25,7 @@ using Image = nb::ndarray<const std::uint8_t, nb::shape<-1, -1, -1>, nb::c_conti
 using Plane = nb::ndarray<const std::int16_t, nb::shape<-1, -1, 8, 8>, nb::c_contig, nb::device::cpu>;
 using Table = nb::ndarray<const std::int32_t, nb::shape<8, 8>, nb::c_contig, nb::device::cpu>;
 using DeadZones = nb::ndarray<const double, nb::shape<8, 8>, nb::c_contig, nb::device::cpu>;
+using Counts = nb::ndarray<const std::uint64_t, nb::shape<kSymbols>, nb::c_contig, nb::device::cpu>;
 using NewPlane = nb::ndarray<nb::numpy, std::int16_t, nb::ndim<4>>;
 using NewTable = nb::ndarray<nb::numpy, std::int32_t, nb::ndim<2>>;
 using Factors = std::tuple<int, int, int>;  // components, horizontal, vertical
@@ -156,6 +158,15 @@ double py_uniform(std::uint64_t seed, std::uint32_t component, std::uint32_t blo
     return to_uniform(random_words(seed, component, block, frequency / 4)[frequency % 4]);
 }
 
+nb::bytes py_code_lengths(Counts counts) {
+    Histogram histogram;
+    std::copy(counts.data(), counts.data() + kSymbols, histogram.begin());
+    require(std::any_of(histogram.begin(), histogram.end(), [](std::uint64_t count) { return count != 0; }),
+            "no symbol occurs");
+    const HuffmanCode code = optimal_code(histogram);
+    return nb::bytes(reinterpret_cast<const char*>(code.length.data()), code.length.size());
+}
+
 }  // namespace
 
 NB_MODULE(_core, module) {
@@ -168,5 +179,6 @@ NB_MODULE(_core, module) {
     module.def("write", &py_write, "planes"_a, "tables"_a, "sampling"_a, "height"_a, "width"_a, nb::kw_only(),
                "progressive"_a, "jfif"_a, "restart_interval"_a, "markers"_a);
     module.def("read", &py_read, "data"_a, nb::kw_only(), "max_pixels"_a, "max_scans"_a);
+    module.def("code_lengths", &py_code_lengths, "counts"_a);
     module.def("uniform", &py_uniform, "seed"_a, "component"_a, "block"_a, "frequency"_a);
 }

@@ -41,3 +41,6 @@ def read(
 
 def uniform(seed: int, component: int, block: int, frequency: int) -> float:
     """The number in (0, 1) that decides the index of one coefficient."""
+
+def code_lengths(counts: npt.NDArray[np.uint64]) -> bytes:
+    """Lengths of the Huffman code that a file would hold for 256 symbols that occur `counts` times; 0 for none."""
