@@ -10,9 +10,12 @@
 #include <algorithm>
 #include <tuple>
 
+#include "encode.hpp"
 #include "huffman.hpp"
 #include "jpeg_io.hpp"
 #include "quantize.hpp"
+#include "quantizer.hpp"
+#include "symbols.hpp"
 #include "transform.hpp"
 
 namespace nb = nanobind;
@@ -61,12 +64,16 @@ bool legal_size(std::size_t height, std::size_t width) {
     return 1 <= height && height <= kLargestSide && 1 <= width && width <= kLargestSide;
 }
 
-std::vector<NewPlane> py_forward_dct(Image image, Factors factors) {
-    const Sampling sampling = to_sampling(factors);
+ImageView to_view(const Image& image, Sampling sampling) {
     require(legal_size(image.shape(0), image.shape(1)), "image size outside 1..65500");
     const auto channels = static_cast<int>(image.shape(2));
     require(channels == 3 || (channels == 1 && sampling.components == 1), "image needs 3 channels");
-    const ImageView view{image.data(), static_cast<int>(image.shape(0)), static_cast<int>(image.shape(1)), channels};
+    return {image.data(), static_cast<int>(image.shape(0)), static_cast<int>(image.shape(1)), channels};
+}
+
+std::vector<NewPlane> py_forward_dct(Image image, Factors factors) {
+    const Sampling sampling = to_sampling(factors);
+    const ImageView view = to_view(image, sampling);
 
     std::vector<std::unique_ptr<std::int16_t[]>> values;
     std::vector<std::int16_t*> planes;
@@ -85,33 +92,66 @@ std::vector<NewPlane> py_forward_dct(Image image, Factors factors) {
     return arrays;
 }
 
+void check_quantizer(const Table& steps, const DeadZones& dead_zones, double sharpness) {
+    require(std::all_of(steps.data(), steps.data() + kBlockSize, [](int step) { return 1 <= step && step <= 255; }),
+            "steps outside 1..255");
+    require(std::all_of(dead_zones.data(), dead_zones.data() + kBlockSize,
+                        [](double zone) { return 0.0 <= zone && zone <= 0.5; }),
+            "dead zones outside 0..0.5");
+    require(sharpness > 0.0, "sharpness is above 0");
+}
+
+// Blocks of 64 in natural order, in and out.
+void quantize_blocks(const Quantizer& quantizer, const std::int16_t* coefficients, std::uint32_t blocks,
+                     std::int16_t* indices) {
+    Group group{}, quantized;
+    std::uint64_t nonzero[kLanes];
+    for (std::uint32_t first = 0; first < blocks; first += kLanes) {
+        const int lanes = static_cast<int>(std::min<std::uint32_t>(kLanes, blocks - first));
+        const std::int16_t* in = coefficients + std::size_t{first} * kBlockSize;
+        std::int16_t* out = indices + std::size_t{first} * kBlockSize;
+        for (int lane = 0; lane < lanes; ++lane) {
+            for (int i = 0; i < kBlockSize; ++i) group.values[i][lane] = in[lane * kBlockSize + i];
+        }
+        quantizer(group, first, lanes, quantized, nonzero);
+        for (int lane = 0; lane < lanes; ++lane) {
+            for (int i = 0; i < kBlockSize; ++i) out[lane * kBlockSize + kZigzag[i]] = quantized.values[i][lane];
+        }
+    }
+}
+
 NewPlane py_quantize(Plane coefficients, Table steps, DeadZones dead_zones, double sharpness, std::uint64_t seed,
                      std::uint32_t component) {
     require(coefficients.shape(0) <= kLargestSide && coefficients.shape(1) <= kLargestSide, "plane too large");
-    require(std::all_of(steps.data(), steps.data() + kBlockSize, [](int step) { return step > 0; }),
-            "steps start at 1");
-    require(sharpness > 0.0, "sharpness is above 0");
+    check_quantizer(steps, dead_zones, sharpness);
     const Grid grid{static_cast<int>(coefficients.shape(0)), static_cast<int>(coefficients.shape(1))};
     std::unique_ptr<std::int16_t[]> indices(new std::int16_t[size_of(grid)]);
-    const Quantizer quantizer{steps.data(), dead_zones.data(), sharpness, seed, component};
+    const Quantizer quantizer(steps.data(), dead_zones.data(), sharpness, seed, component);
     {
         nb::gil_scoped_release unlocked;
         const auto blocks = static_cast<std::uint32_t>(grid.rows) * static_cast<std::uint32_t>(grid.columns);
-        for (std::uint32_t block = 0; block < blocks; ++block) {
-            const std::size_t at = std::size_t{block} * kBlockSize;
-            quantizer(coefficients.data() + at, block, indices.get() + at);
-        }
+        quantize_blocks(quantizer, coefficients.data(), blocks, indices.get());
     }
     return to_array(std::move(indices), grid);
 }
 
+using Markers = std::vector<std::tuple<int, nb::bytes>>;
+
+WriteOptions to_options(bool progressive, bool jfif, int restart_interval, const Markers& markers) {
+    require(0 <= restart_interval && restart_interval <= 65535, "restart interval outside 0..65535");
+    WriteOptions options{progressive, jfif, restart_interval, {}};
+    for (const auto& [code, payload] : markers) {
+        options.markers.push_back({code, std::string(payload.c_str(), payload.size())});
+    }
+    return options;
+}
+
 nb::bytes py_write(std::vector<Plane> planes, std::vector<Table> tables, Factors factors, int height, int width,
-                   bool progressive, bool jfif, int restart_interval, std::vector<std::tuple<int, nb::bytes>> markers) {
+                   bool progressive, bool jfif, int restart_interval, Markers markers) {
     Frame frame{height, width, to_sampling(factors), {}};
     const auto components = static_cast<std::size_t>(frame.sampling.components);
     require(height > 0 && width > 0 && legal_size(height, width), "image size outside 1..65500");
     require(planes.size() == components && tables.size() == components, "one plane and table per component");
-    require(0 <= restart_interval && restart_interval <= 65535, "restart interval outside 0..65535");
     std::vector<const std::int16_t*> data;
     for (std::size_t i = 0; i < components; ++i) {
         const Grid grid = grid_of(height, width, frame.sampling, static_cast<int>(i));
@@ -121,14 +161,38 @@ nb::bytes py_write(std::vector<Plane> planes, std::vector<Table> tables, Factors
         data.push_back(planes[i].data());
         frame.tables.emplace_back(tables[i].data(), tables[i].data() + kBlockSize);
     }
-    WriteOptions options{progressive, jfif, restart_interval, {}};
-    for (const auto& [code, payload] : markers) {
-        options.markers.push_back({code, std::string(payload.c_str(), payload.size())});
-    }
+    const WriteOptions options = to_options(progressive, jfif, restart_interval, markers);
     std::string file;
     {
         nb::gil_scoped_release unlocked;
         file = write_jpeg(frame, data, options);
+    }
+    return nb::bytes(file.data(), file.size());
+}
+
+EncodeParameters to_parameters(Factors factors, const std::vector<Table>& tables,
+                               const std::vector<DeadZones>& dead_zones, double sharpness) {
+    EncodeParameters parameters{to_sampling(factors), {}, {}, sharpness};
+    const auto components = static_cast<std::size_t>(parameters.sampling.components);
+    require(tables.size() == components && dead_zones.size() == components, "one table per component");
+    for (std::size_t i = 0; i < components; ++i) {
+        check_quantizer(tables[i], dead_zones[i], sharpness);
+        parameters.tables.emplace_back(tables[i].data(), tables[i].data() + kBlockSize);
+        parameters.dead_zones.emplace_back(dead_zones[i].data(), dead_zones[i].data() + kBlockSize);
+    }
+    return parameters;
+}
+
+nb::bytes py_encode(Image image, std::vector<Table> tables, std::vector<DeadZones> dead_zones, double sharpness,
+                    Factors factors, std::uint64_t seed, bool progressive, bool jfif, int restart_interval,
+                    Markers markers) {
+    const EncodeParameters parameters = to_parameters(factors, tables, dead_zones, sharpness);
+    const WriteOptions options = to_options(progressive, jfif, restart_interval, markers);
+    const ImageView view = to_view(image, parameters.sampling);
+    std::string file;
+    {
+        nb::gil_scoped_release unlocked;
+        file = encode(view, parameters, seed, options);
     }
     return nb::bytes(file.data(), file.size());
 }
@@ -178,6 +242,8 @@ NB_MODULE(_core, module) {
                "component"_a);
     module.def("write", &py_write, "planes"_a, "tables"_a, "sampling"_a, "height"_a, "width"_a, nb::kw_only(),
                "progressive"_a, "jfif"_a, "restart_interval"_a, "markers"_a);
+    module.def("encode", &py_encode, "image"_a, "tables"_a, "dead_zones"_a, "sharpness"_a, "sampling"_a, "seed"_a,
+               nb::kw_only(), "progressive"_a, "jfif"_a, "restart_interval"_a, "markers"_a);
     module.def("read", &py_read, "data"_a, nb::kw_only(), "max_pixels"_a, "max_scans"_a);
     module.def("code_lengths", &py_code_lengths, "counts"_a);
     module.def("uniform", &py_uniform, "seed"_a, "component"_a, "block"_a, "frequency"_a);

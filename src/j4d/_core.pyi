@@ -20,6 +20,21 @@ def quantize(
 ) -> npt.NDArray[np.int16]:
     """8 x coefficient (By, Bx, 8, 8) to indices; infinite sharpness is the deterministic limit."""
 
+def encode(
+    image: npt.NDArray[np.uint8],
+    tables: list[npt.NDArray[np.int32]],
+    dead_zones: list[npt.NDArray[np.float64]],
+    sharpness: float,
+    sampling: tuple[int, int, int],
+    seed: int,
+    *,
+    progressive: bool,
+    jfif: bool,
+    restart_interval: int,
+    markers: list[tuple[int, bytes]],
+) -> bytes:
+    """Pixels as in `forward_dct` to a JPEG file; a table and dead zones per component. Raises JpegError."""
+
 def write(
     planes: list[npt.NDArray[np.int16]],
     tables: list[npt.NDArray[np.int32]],

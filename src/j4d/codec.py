@@ -96,20 +96,14 @@ def quantize(
     sharpness, k = sign(u) max(0, floor(|u| + 1/2 - d)), which for d = 0 is libjpeg's rounding. seed: 0..2^64 - 1.
     Raises ImageError, ParameterError.
     """
-    _check_parameters(parameters)
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 1 << 64:
-        raise ParameterError(f"seed {seed!r} is not an integer 0..2^64-1")
-    sharpness = math.inf if deterministic or parameters.sharpness is None else parameters.sharpness
-    planes, tables = [], []
-    for component, coefficients in enumerate(forward_dct(image, parameters.sampling)):
-        steps = parameters.chroma if component else parameters.luma
-        dead_zones = parameters.chroma_dead_zone if component else parameters.luma_dead_zone
-        if dead_zones is None:
-            dead_zones = np.zeros((8, 8))
-        planes.append(_core.quantize(coefficients, steps, dead_zones, sharpness, int(seed), component))
-        tables.append(steps)
+    steps, dead_zones, sharpness = _quantizers(parameters, deterministic)
+    seed = _check_seed(seed)
+    planes = tuple(
+        _core.quantize(coefficients, steps[component], dead_zones[component], sharpness, seed, component)
+        for component, coefficients in enumerate(forward_dct(image, parameters.sampling))
+    )
     height, width = image.shape[:2]
-    return Coefficients(tuple(planes), tuple(tables), parameters.sampling, height, width)
+    return Coefficients(planes, tuple(steps), parameters.sampling, height, width)
 
 
 def encode(
@@ -130,14 +124,11 @@ def encode(
     Same arguments, same bytes. `seed` and `deterministic` choose the indices (see `quantize`), the rest the file
     around them (see `write_coefficients`). Raises ImageError, ParameterError, CodecError.
     """
-    return write_coefficients(
-        quantize(image, parameters, seed=seed, deterministic=deterministic),
-        progressive=progressive,
-        jfif=jfif,
-        icc=icc,
-        exif=exif,
-        xmp=xmp,
-        restart_interval=restart_interval,
+    steps, dead_zones, sharpness = _quantizers(parameters, deterministic)
+    pixels = _check_image(image, parameters.sampling)
+    options = _file_options(progressive, jfif, icc, exif, xmp, restart_interval)
+    return _core.encode(
+        pixels, steps, dead_zones, sharpness, _FACTORS[parameters.sampling], _check_seed(seed), **options
     )
 
 
@@ -158,10 +149,7 @@ def write_coefficients(
     Raises CodecError where an index is outside what baseline Huffman codes hold (AC -1023..1023, difference of
     neighbouring DC -2047..2047) or metadata do not fit, ParameterError for a wrong table or restart interval.
     """
-    if isinstance(restart_interval, bool) or not isinstance(restart_interval, (int, np.integer)):
-        raise ParameterError(f"restart interval {restart_interval!r} is not an integer")
-    if not 0 <= restart_interval <= 65535:
-        raise ParameterError(f"restart interval {restart_interval} is outside 0..65535 MCUs")
+    options = _file_options(progressive, jfif, icc, exif, xmp, restart_interval)
     try:
         return _core.write(
             [np.ascontiguousarray(plane) for plane in coefficients.planes],
@@ -169,10 +157,7 @@ def write_coefficients(
             _FACTORS[coefficients.sampling],
             coefficients.height,
             coefficients.width,
-            progressive=progressive,
-            jfif=jfif,
-            restart_interval=int(restart_interval),
-            markers=segments(icc=icc, exif=exif, xmp=xmp),
+            **options,
         )
     except _core.JpegError as error:
         raise CodecError(f"these coefficients make no JPEG file: {error}") from None
@@ -224,6 +209,39 @@ def _check_bytes(data: Any) -> bytes:
 def _check_parameters(parameters: Any) -> None:
     if not isinstance(parameters, EncodingParameters):
         raise ParameterError(f"a {type(parameters).__name__} is no EncodingParameters; of a profile, take .at(...)")
+
+
+def _quantizers(
+    parameters: Any, deterministic: bool
+) -> tuple[list[npt.NDArray[np.int32]], list[npt.NDArray[np.float64]], float]:
+    """Steps and dead zones per component, and the sharpness, infinite for the deterministic limit."""
+    _check_parameters(parameters)
+    none = np.zeros((8, 8))
+    luma_zone, chroma_zone = (
+        none if zone is None else zone for zone in (parameters.luma_dead_zone, parameters.chroma_dead_zone)
+    )
+    count = _FACTORS[parameters.sampling][0]
+    steps = [parameters.luma, parameters.chroma, parameters.chroma][:count]
+    sharpness = math.inf if deterministic or parameters.sharpness is None else parameters.sharpness
+    return steps, [luma_zone, chroma_zone, chroma_zone][:count], sharpness
+
+
+def _check_seed(seed: Any) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 1 << 64:
+        raise ParameterError(f"seed {seed!r} is not an integer 0..2^64-1")
+    return int(seed)
+
+
+def _file_options(
+    progressive: bool, jfif: bool, icc: bytes | None, exif: bytes | None, xmp: bytes | None, restart_interval: Any
+) -> dict[str, Any]:
+    """What `_core.write` and `_core.encode` want to know of the file around the indices."""
+    if isinstance(restart_interval, bool) or not isinstance(restart_interval, (int, np.integer)):
+        raise ParameterError(f"restart interval {restart_interval!r} is not an integer")
+    if not 0 <= restart_interval <= 65535:
+        raise ParameterError(f"restart interval {restart_interval} is outside 0..65535 MCUs")
+    markers = segments(icc=icc, exif=exif, xmp=xmp)
+    return {"progressive": progressive, "jfif": jfif, "restart_interval": int(restart_interval), "markers": markers}
 
 
 def _check_image(image: Any, sampling: str) -> npt.NDArray[np.uint8]:
