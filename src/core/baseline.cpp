@@ -288,22 +288,6 @@ void write_entropy_coded(Writer& out, const Symbols& symbols, const EmissionTabl
     }
 }
 
-// Bytes of ones among up to eight chunks of the entropy-coded bytes, restarts left out of account.
-std::size_t sampled_ones(const Symbols& symbols, const EmissionTable& table) {
-    ChunkBuffer buffer;
-    std::size_t ones = 0;
-    const std::size_t chunks = ceil_div(static_cast<int>(std::min<std::size_t>(symbols.size(), 1 << 30)), kChunk);
-    const std::size_t every = std::max<std::size_t>(1, chunks / 8);
-    for (std::size_t chunk = 0; chunk < chunks; chunk += every) {
-        const std::size_t at = chunk * kChunk;
-        const std::uint32_t* from = symbols.begin() + at;
-        BitBuffer bits;
-        const unsigned char* last = bits.emit(from, from + std::min(kChunk, symbols.size() - at), table, buffer.data());
-        ones += static_cast<std::size_t>(std::count(buffer.data(), const_cast<unsigned char*>(last), 0xFF));
-    }
-    return ones;
-}
-
 std::uint64_t scan_bits(const Symbols& symbols, const EmissionTable& table) {
     std::uint64_t bits = 0;
     for (int kind = 0; kind < kSymbolClasses; ++kind) {
@@ -311,20 +295,6 @@ std::uint64_t scan_bits(const Symbols& symbols, const EmissionTable& table) {
         for (int i = 0; i < kSymbols; ++i) bits += counts[i] * table[kind * kSymbols + i].length;
     }
     return bits;
-}
-
-// The order of code words of one length is free, and moves the number of bytes that are all ones, each of which costs
-// a byte of stuffing. Heaviest first is the better order on average (6 to 10 % fewer than by number on Kodak); now and
-// then by number, which is libjpeg's order, is.
-void prefer_fewer_ones(const Symbols& symbols, bool gray, Codes& codes, EmissionTable& table) {
-    Codes by_number = codes;
-    for (auto& kind : by_number.codes) {
-        for (HuffmanCode& code : kind) code.sort_by_number();
-    }
-    EmissionTable other = emission_table(by_number, gray);
-    if (sampled_ones(symbols, other) >= sampled_ones(symbols, table)) return;
-    codes = std::move(by_number);
-    table = other;
 }
 
 }  // namespace
@@ -361,9 +331,8 @@ Symbols gather_symbols(const Frame& frame, const std::vector<const std::int16_t*
 std::string write_baseline(const Frame& frame, const Symbols& symbols, const WriteOptions& options) {
     const bool gray = frame.sampling.components == 1;
     const std::vector<int> slots = table_slots(frame);
-    Codes codes = make_codes(symbols, gray);
-    EmissionTable table = emission_table(codes, gray);
-    prefer_fewer_ones(symbols, gray, codes, table);
+    const Codes codes = make_codes(symbols, gray);
+    const EmissionTable table = emission_table(codes, gray);
     Writer out;
     const std::size_t bytes = scan_bits(symbols, table) / 8;
     out.bytes().reserve(bytes + bytes / 64 + 2048 + 3 * symbols.restarts().size());

@@ -71,25 +71,6 @@ std::vector<int> limited_lengths(const std::vector<Leaf>& leaves) {
 
 }  // namespace
 
-void HuffmanCode::assign() {
-    std::uint32_t next = 0;
-    int last = 0;
-    for (const std::uint8_t symbol : symbols) {
-        next <<= length[symbol] - last;
-        last = length[symbol];
-        code[symbol] = static_cast<std::uint16_t>(next++);
-    }
-}
-
-void HuffmanCode::sort_by_number() {
-    auto first = symbols.begin();
-    for (const std::uint8_t count : lengths) {
-        std::sort(first, first + count);
-        first += count;
-    }
-    assign();
-}
-
 std::uint64_t HuffmanCode::bits(const Histogram& counts) const {
     std::uint64_t total = 0;
     for (const std::uint8_t symbol : symbols) total += counts[symbol] * length[symbol];
@@ -110,13 +91,17 @@ HuffmanCode optimal_code(const Histogram& counts) {
     // Heavier leaves have shorter codes, so from the heaviest on the leaves are in canonical order, the weightless
     // last.
     HuffmanCode result;
+    std::uint32_t next = 0;
+    int last = 0;
     for (std::size_t i = leaves.size(); i-- > 1;) {
         const auto symbol = static_cast<std::uint8_t>(leaves[i].symbol);
-        ++result.lengths[lengths[i]];
+        next <<= lengths[i] - last;
+        last = lengths[i];
+        ++result.lengths[last];
         result.symbols.push_back(symbol);
-        result.length[symbol] = static_cast<std::uint8_t>(lengths[i]);
+        result.code[symbol] = static_cast<std::uint16_t>(next++);
+        result.length[symbol] = static_cast<std::uint8_t>(last);
     }
-    result.assign();
     return result;
 }
 

@@ -6,14 +6,7 @@
 // integer FDCT of Loeffler, Ligtenberg and Moschytz); tests hold the results against that library.
 #include "kernels.hpp"
 
-// Before a loop over lanes: iterations are independent, and the loop is to become vectors, not sixteen copies.
-#if defined(__clang__)
-#define J4D_LANES _Pragma("clang loop vectorize(assume_safety) unroll(disable)")
-#elif defined(__GNUC__)
-#define J4D_LANES _Pragma("GCC unroll 1") _Pragma("GCC ivdep")
-#else
-#define J4D_LANES
-#endif
+#include "lanes.hpp"
 
 namespace j4d {
 namespace J4D_KERNELS_NAME {
@@ -199,111 +192,18 @@ void quantize(const Group& coefficients, const QuantizerTable& table, Group& ind
     }
 }
 
-// -- draws -------------------------------------------------------------------------------------------------------
-
-// Philox4x32-10 (random.hpp) of the counters (block + lane, component, quad, 0), the four words of all lanes.
-inline void random_words(std::uint64_t seed, std::uint32_t component, std::uint32_t block, std::uint32_t quad,
-                         std::uint32_t (*words)[kLanes]) {
-    alignas(64) std::uint32_t c0[kLanes], c1[kLanes], c2[kLanes], c3[kLanes];
-    J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
-        c0[lane] = block + static_cast<std::uint32_t>(lane);
-        c1[lane] = component;
-        c2[lane] = quad;
-        c3[lane] = 0;
-    }
-    auto key0 = static_cast<std::uint32_t>(seed);
-    auto key1 = static_cast<std::uint32_t>(seed >> 32);
-    for (int round = 0; round < 10; ++round) {
-        J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
-            const std::uint64_t product0 = std::uint64_t{0xD2511F53} * c0[lane];
-            const std::uint64_t product1 = std::uint64_t{0xCD9E8D57} * c2[lane];
-            c0[lane] = static_cast<std::uint32_t>(product1 >> 32) ^ c1[lane] ^ key0;
-            c1[lane] = static_cast<std::uint32_t>(product1);
-            c2[lane] = static_cast<std::uint32_t>(product0 >> 32) ^ c3[lane] ^ key1;
-            c3[lane] = static_cast<std::uint32_t>(product0);
-        }
-        key0 += 0x9E3779B9;
-        key1 += 0xBB67AE85;
-    }
-    J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
-        words[0][lane] = c0[lane];
-        words[1][lane] = c1[lane];
-        words[2][lane] = c2[lane];
-        words[3][lane] = c3[lane];
-    }
-}
-
-// 2^y as a float from bits = 2^23 (y + 127): between powers of two the straight line, which is never below.
-inline float power_from_bits(float bits) {
-    constexpr float least = 8388608.0f, most = 2.0e9f;  // 2^-126, 2^111
-    bits = bits > least ? bits : least;
-    const std::int32_t whole = static_cast<std::int32_t>(bits < most ? bits : most);
-    float result;
-    __builtin_memcpy(&result, &whole, sizeof result);
-    return result;
-}
-
-// In units of the step let t = |u| - |k| be what the nearest index leaves of u = c / q. The neighbour further from 0
-// has exp(-kappa (1 - 2 t + 2 d)) times the probability of k, the one nearer to 0 exp(-kappa (1 + 2 t - 2 d)), or
-// exp(-kappa (1 + 2 t + 2 d)) where k = 0. The slopes and offsets in the table make bounds of these, in units of 2^-24,
-// that include the indices beyond the neighbours and the rounding below. For c < 0 the order of indices is reversed,
-// and so is the word.
-int find_draws(const Group& coefficients, const Group& indices, const QuantizerTable& table, std::uint64_t seed,
-               std::uint32_t component, std::uint32_t block, Draw* draws) {
-    constexpr std::int32_t all = 0xFFFFFF;
-    Draw* out = draws;
-    for (std::uint32_t quad = 0; quad < 16; ++quad) {
-        alignas(64) std::uint32_t words[4][kLanes];
-        random_words(seed, component, block, quad, words);
-        for (std::uint32_t part = 0; part < 4; ++part) {
-            const std::uint32_t f = 4 * quad + part;
-            const std::int16_t* c = coefficients.values[f];
-            const std::int16_t* k = indices.values[table.place[f]];
-            const std::uint16_t divisor = table.divisor[f];
-            const float slope = table.slope[f], outward = table.outward[f];
-            const float inward = table.inward[f], inward_from_zero = table.inward_from_zero[f];
-            alignas(64) std::int32_t rest[kLanes], negative[kLanes], hit[kLanes];
-            alignas(64) float in_start[kLanes];
-            J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
-                const auto sign = static_cast<std::int16_t>(c[lane] >> 15);
-                const auto whole = static_cast<std::int16_t>(static_cast<std::uint16_t>(k[lane]) * divisor);
-                const auto left = static_cast<std::int16_t>(((c[lane] - whole) ^ sign) - sign);
-                rest[lane] = left;
-                negative[lane] = sign;
-            }
-            J4D_LANES for (int lane = 0; lane < kLanes; ++lane) in_start[lane] =
-                k[lane] == 0 ? inward_from_zero : inward;
-            std::int32_t any = 0;
-            J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
-                const float moved = slope * static_cast<float>(rest[lane]);
-                const float out_bits = outward + moved;
-                const float in_bits = in_start[lane] - moved;
-                const float beyond = power_from_bits(out_bits);
-                const float before = power_from_bits(in_bits);
-                const std::int32_t place = static_cast<std::int32_t>(words[part][lane] >> 8) ^ (negative[lane] & all);
-                const std::int32_t low = static_cast<float>(place) < before ? -1 : 0;
-                const std::int32_t high = static_cast<float>(all - place) <= beyond ? -1 : 0;
-                hit[lane] = low | high;
-                any |= low | high;
-            }
-            if (any == 0) continue;
-            J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
-                if (hit[lane] == 0) continue;
-                *out++ = {static_cast<std::uint8_t>(f), static_cast<std::uint8_t>(lane), words[part][lane]};
-            }
-        }
-    }
-    return static_cast<int>(out - draws);
-}
-
 #define J4D_STRING_OF(name) #name
 #define J4D_STRING(name) J4D_STRING_OF(name)
 
 }  // namespace
 
+// In draw.cpp.
+int draw(const Group& coefficients, const QuantizerTable& table, std::uint64_t seed, std::uint32_t component,
+         std::uint32_t block, Group& indices, std::uint64_t* nonzero, Draw* undecided);
+
 extern const Kernels kKernels;
 const Kernels kKernels{
-    J4D_STRING(J4D_KERNELS_NAME), convert_colour, halve, halve_both, transform, quantize, find_draws,
+    J4D_STRING(J4D_KERNELS_NAME), convert_colour, halve, halve_both, transform, quantize, draw,
 };
 
 }  // namespace J4D_KERNELS_NAME

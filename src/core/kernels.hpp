@@ -31,16 +31,22 @@ struct QuantizerTable {
     double scale[64];   // 8 q
     double offset[64];  // 1/2 - d
 
-    // In natural order: what the search for draws needs, see `find_draws`.
+    // In natural order: what draw.cpp needs. First for bounds, as bits of floats, then for weights themselves.
     std::uint16_t divisor[64];  // 8 q
     std::uint8_t place[64];     // in zigzag order
     float slope[64];
-    float outward[64];
-    float inward[64];
-    float inward_from_zero[64];
+    float from_zero[64];
+    float from_others[64];
+    float exact_slope[64];
+    float exact_outward[64];
+    float exact_inward[64];
+    float pair_from_one[64];
+    float pair;
+    std::int32_t middle;
+    float error;  // relative, of the weights
 };
 
-// A coefficient whose index must be drawn by the law itself, and the random word that decides.
+// A coefficient whose index only the law itself can draw, and the random word that decides.
 struct Draw {
     std::uint8_t frequency;  // natural
     std::uint8_t lane;
@@ -60,11 +66,11 @@ struct Kernels {
     void (*transform)(const std::uint8_t* samples, std::size_t stride, Group& coefficients);
     // Indices in zigzag order. Bit i of nonzero[lane] is set where the i-th is not 0.
     void (*quantize)(const Group& coefficients, const QuantizerTable& table, Group& indices, std::uint64_t* nonzero);
-    // The random words of (seed, component, block + lane) for all frequencies decide the indices; a word that cannot
-    // but choose the nearest index, which `indices` holds, is left out. The others go to `draws`, which has room for
-    // 64 x kLanes; the result is their number.
-    int (*find_draws)(const Group& coefficients, const Group& indices, const QuantizerTable& table, std::uint64_t seed,
-                      std::uint32_t component, std::uint32_t block, Draw* draws);
+    // Turns nearest indices into those that the words of (seed, component, block + lane) draw. Coefficients of which
+    // float arithmetic cannot be sure are listed in `undecided`, which has room for 64 x kLanes; the result is their
+    // number.
+    int (*draw)(const Group& coefficients, const QuantizerTable& table, std::uint64_t seed, std::uint32_t component,
+                std::uint32_t block, Group& indices, std::uint64_t* nonzero, Draw* undecided);
 };
 
 // The best that this processor runs, or the one that the environment variable J4D_KERNELS names (portable, avx2,

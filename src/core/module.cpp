@@ -245,6 +245,7 @@ NB_MODULE(_core, module) {
     module.def("encode", &py_encode, "image"_a, "tables"_a, "dead_zones"_a, "sharpness"_a, "sampling"_a, "seed"_a,
                nb::kw_only(), "progressive"_a, "jfif"_a, "restart_interval"_a, "markers"_a);
     module.def("read", &py_read, "data"_a, nb::kw_only(), "max_pixels"_a, "max_scans"_a);
+    module.attr("kernels") = kernels().name;
     module.def("code_lengths", &py_code_lengths, "counts"_a);
     module.def("uniform", &py_uniform, "seed"_a, "component"_a, "block"_a, "frequency"_a);
 }

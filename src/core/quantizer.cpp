@@ -53,19 +53,29 @@ void Quantizer::prepare_bounds(int natural) {
     const double margin = std::log2(1.0 + std::exp(-2.0 * kappa)) + 1e-4 + (4.0 * bits + 151.0) * 0x1p-21;
     const auto start = [&](double energy) { return static_cast<float>((127 + 24 + margin - bits * energy) * 0x1p23); };
     table_.slope[natural] = static_cast<float>(2.0 * bits / divisor * 0x1p23);
-    table_.outward[natural] = start(1.0 + 2.0 * zone);
-    table_.inward[natural] = start(1.0 - 2.0 * zone);
-    table_.inward_from_zero[natural] = start(1.0 + 2.0 * zone);
+    table_.from_zero[natural] = start(1.0 + 2.0 * zone);
+    table_.from_others[natural] = start(1.0 - 2.0 * zone);
+
+    table_.exact_slope[natural] = static_cast<float>(2.0 * bits / divisor);
+    table_.exact_outward[natural] = static_cast<float>(-bits * (1.0 + 2.0 * zone));
+    table_.exact_inward[natural] = static_cast<float>(-bits * (1.0 - 2.0 * zone));
+    table_.pair_from_one[natural] = static_cast<float>(std::exp(-kappa * (2.0 + 4.0 * zone)));
+    table_.pair = static_cast<float>(std::exp(-2.0 * kappa));
+    // No more than exp(-2 kappa) / 4 below 1/2 is the boundary of the index that is as likely as the nearest.
+    table_.middle = static_cast<std::int32_t>((0.5 - std::exp(-2.0 * kappa) / 4.0) * 0x1p24) - 4;
+    // The exponents' terms are within 4 `bits` and rounded three times; the rest is the polynomial, sums and words.
+    table_.error = static_cast<float>(3e-6 + bits * 0x1p-20);
 }
 
 void Quantizer::operator()(const Group& coefficients, std::uint32_t block, int lanes, Group& indices,
                            std::uint64_t* nonzero) const {
     kernels().quantize(coefficients, table_, indices, nonzero);
     if (std::isinf(sharpness_)) return;
-    std::array<Draw, kBlockSize * kLanes> draws;
-    const int count = kernels().find_draws(coefficients, indices, table_, seed_, component_, block, draws.data());
+    std::array<Draw, kBlockSize * kLanes> undecided;
+    const int count =
+        kernels().draw(coefficients, table_, seed_, component_, block, indices, nonzero, undecided.data());
     for (int i = 0; i < count; ++i) {
-        const Draw& draw = draws[i];
+        const Draw& draw = undecided[i];
         if (draw.lane >= lanes) continue;
         const int f = draw.frequency;
         const double u = coefficients.values[f][draw.lane] / (8.0 * steps_[f]);

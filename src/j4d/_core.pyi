@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 class JpegError(ValueError): ...
 
+kernels: str
+"""The instruction set in use: portable, avx2 or avx512; J4D_KERNELS in the environment asks for one."""
+
 def forward_dct(image: npt.NDArray[np.uint8], sampling: tuple[int, int, int]) -> list[npt.NDArray[np.int16]]:
     """(H, W, 3), or (H, W, 1) for one component, to 8 x coefficient, (By, Bx, 8, 8) per component."""
 
