@@ -10,9 +10,10 @@
 #include <algorithm>
 #include <tuple>
 
-#include "encode.hpp"
+#include "arrays.hpp"
 #include "huffman.hpp"
 #include "jpeg_io.hpp"
+#include "module.hpp"
 #include "quantize.hpp"
 #include "quantizer.hpp"
 #include "symbols.hpp"
@@ -24,27 +25,8 @@ namespace {
 
 using namespace j4d;
 
-using Image = nb::ndarray<const std::uint8_t, nb::shape<-1, -1, -1>, nb::c_contig, nb::device::cpu>;
-using Plane = nb::ndarray<const std::int16_t, nb::shape<-1, -1, 8, 8>, nb::c_contig, nb::device::cpu>;
-using Table = nb::ndarray<const std::int32_t, nb::shape<8, 8>, nb::c_contig, nb::device::cpu>;
-using DeadZones = nb::ndarray<const double, nb::shape<8, 8>, nb::c_contig, nb::device::cpu>;
-using Counts = nb::ndarray<const std::uint64_t, nb::shape<kSymbols>, nb::c_contig, nb::device::cpu>;
 using NewPlane = nb::ndarray<nb::numpy, std::int16_t, nb::ndim<4>>;
 using NewTable = nb::ndarray<nb::numpy, std::int32_t, nb::ndim<2>>;
-using Factors = std::tuple<int, int, int>;  // components, horizontal, vertical
-
-constexpr int kLargestSide = 65500;  // JPEG_MAX_DIMENSION of libjpeg
-
-void require(bool condition, const char* message) {
-    if (!condition) throw std::invalid_argument(message);
-}
-
-Sampling to_sampling(Factors factors) {
-    const Sampling sampling{std::get<0>(factors), std::get<1>(factors), std::get<2>(factors)};
-    require(sampling.legal(), "unknown sampling");
-    return sampling;
-}
-
 template <typename T>
 nb::capsule owner_of(T* values) {
     return nb::capsule(values, [](void* p) noexcept { delete[] static_cast<T*>(p); });
@@ -58,17 +40,6 @@ NewPlane to_array(std::unique_ptr<std::int16_t[]> values, Grid grid) {
 
 std::size_t size_of(Grid grid) {
     return static_cast<std::size_t>(grid.rows) * grid.columns * kBlockSize;
-}
-
-bool legal_size(std::size_t height, std::size_t width) {
-    return 1 <= height && height <= kLargestSide && 1 <= width && width <= kLargestSide;
-}
-
-ImageView to_view(const Image& image, Sampling sampling) {
-    require(legal_size(image.shape(0), image.shape(1)), "image size outside 1..65500");
-    const auto channels = static_cast<int>(image.shape(2));
-    require(channels == 3 || (channels == 1 && sampling.components == 1), "image needs 3 channels");
-    return {image.data(), static_cast<int>(image.shape(0)), static_cast<int>(image.shape(1)), channels};
 }
 
 std::vector<NewPlane> py_forward_dct(Image image, Factors factors) {
@@ -90,15 +61,6 @@ std::vector<NewPlane> py_forward_dct(Image image, Factors factors) {
         arrays.push_back(to_array(std::move(values[i]), grid_of(view.height, view.width, sampling, i)));
     }
     return arrays;
-}
-
-void check_quantizer(const Table& steps, const DeadZones& dead_zones, double sharpness) {
-    require(std::all_of(steps.data(), steps.data() + kBlockSize, [](int step) { return 1 <= step && step <= 255; }),
-            "steps outside 1..255");
-    require(std::all_of(dead_zones.data(), dead_zones.data() + kBlockSize,
-                        [](double zone) { return 0.0 <= zone && zone <= 0.5; }),
-            "dead zones outside 0..0.5");
-    require(sharpness > 0.0, "sharpness is above 0");
 }
 
 // Blocks of 64 in natural order, in and out.
@@ -135,17 +97,6 @@ NewPlane py_quantize(Plane coefficients, Table steps, DeadZones dead_zones, doub
     return to_array(std::move(indices), grid);
 }
 
-using Markers = std::vector<std::tuple<int, nb::bytes>>;
-
-WriteOptions to_options(bool progressive, bool jfif, int restart_interval, const Markers& markers) {
-    require(0 <= restart_interval && restart_interval <= 65535, "restart interval outside 0..65535");
-    WriteOptions options{progressive, jfif, restart_interval, {}};
-    for (const auto& [code, payload] : markers) {
-        options.markers.push_back({code, std::string(payload.c_str(), payload.size())});
-    }
-    return options;
-}
-
 nb::bytes py_write(std::vector<Plane> planes, std::vector<Table> tables, Factors factors, int height, int width,
                    bool progressive, bool jfif, int restart_interval, Markers markers) {
     Frame frame{height, width, to_sampling(factors), {}};
@@ -166,33 +117,6 @@ nb::bytes py_write(std::vector<Plane> planes, std::vector<Table> tables, Factors
     {
         nb::gil_scoped_release unlocked;
         file = write_jpeg(frame, data, options);
-    }
-    return nb::bytes(file.data(), file.size());
-}
-
-EncodeParameters to_parameters(Factors factors, const std::vector<Table>& tables,
-                               const std::vector<DeadZones>& dead_zones, double sharpness) {
-    EncodeParameters parameters{to_sampling(factors), {}, {}, sharpness};
-    const auto components = static_cast<std::size_t>(parameters.sampling.components);
-    require(tables.size() == components && dead_zones.size() == components, "one table per component");
-    for (std::size_t i = 0; i < components; ++i) {
-        check_quantizer(tables[i], dead_zones[i], sharpness);
-        parameters.tables.emplace_back(tables[i].data(), tables[i].data() + kBlockSize);
-        parameters.dead_zones.emplace_back(dead_zones[i].data(), dead_zones[i].data() + kBlockSize);
-    }
-    return parameters;
-}
-
-nb::bytes py_encode(Image image, std::vector<Table> tables, std::vector<DeadZones> dead_zones, double sharpness,
-                    Factors factors, std::uint64_t seed, bool progressive, bool jfif, int restart_interval,
-                    Markers markers) {
-    const EncodeParameters parameters = to_parameters(factors, tables, dead_zones, sharpness);
-    const WriteOptions options = to_options(progressive, jfif, restart_interval, markers);
-    const ImageView view = to_view(image, parameters.sampling);
-    std::string file;
-    {
-        nb::gil_scoped_release unlocked;
-        file = encode(view, parameters, seed, options);
     }
     return nb::bytes(file.data(), file.size());
 }
@@ -237,13 +161,12 @@ NB_MODULE(_core, module) {
     using namespace nb::literals;
     module.doc() = "Native JPEG codec of j4d; see the stub for shapes and j4d.codec for the public face.";
     nb::exception<JpegError>(module, "JpegError", PyExc_ValueError);
+    add_encoder(module);
     module.def("forward_dct", &py_forward_dct, "image"_a, "sampling"_a);
     module.def("quantize", &py_quantize, "coefficients"_a, "steps"_a, "dead_zones"_a, "sharpness"_a, "seed"_a,
                "component"_a);
     module.def("write", &py_write, "planes"_a, "tables"_a, "sampling"_a, "height"_a, "width"_a, nb::kw_only(),
                "progressive"_a, "jfif"_a, "restart_interval"_a, "markers"_a);
-    module.def("encode", &py_encode, "image"_a, "tables"_a, "dead_zones"_a, "sharpness"_a, "sampling"_a, "seed"_a,
-               nb::kw_only(), "progressive"_a, "jfif"_a, "restart_interval"_a, "markers"_a);
     module.def("read", &py_read, "data"_a, nb::kw_only(), "max_pixels"_a, "max_scans"_a);
     module.attr("kernels") = kernels().name;
     module.def("code_lengths", &py_code_lengths, "counts"_a);

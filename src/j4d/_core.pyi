@@ -38,6 +38,22 @@ def encode(
 ) -> bytes:
     """Pixels as in `forward_dct` to a JPEG file; a table and dead zones per component. Raises JpegError."""
 
+def encode_many(
+    images: list[npt.NDArray[np.uint8]],
+    tables: list[npt.NDArray[np.int32]],
+    dead_zones: list[npt.NDArray[np.float64]],
+    sharpness: float,
+    sampling: tuple[int, int, int],
+    seeds: list[int],
+    threads: int,
+    *,
+    progressive: bool,
+    jfif: bool,
+    restart_interval: int,
+    markers: list[tuple[int, bytes]],
+) -> list[bytes | str]:
+    """`encode` of each image with its seed, in order; where an image makes no file, why, as a string."""
+
 def write(
     planes: list[npt.NDArray[np.int16]],
     tables: list[npt.NDArray[np.int32]],
