@@ -17,6 +17,7 @@ from test_core_exact import pillow_encode
 from j4d import _core, codec
 from j4d.codec import Coefficients, plane_shapes
 from j4d.errors import CodecError
+from j4d.markers import header_bytes
 from j4d.parameters import SAMPLINGS, EncodingParameters
 
 GRAY = np.full((8, 8), 16, np.int32)
@@ -166,3 +167,36 @@ def test_a_wrong_ac_index_is_named_with_its_place() -> None:
     plane[1, 0, 3, 4] = 1024
     with pytest.raises(CodecError, match=r"index 1024 at frequency \(3, 4\) is outside -1023\.\.1023"):
         codec.write_coefficients(Coefficients((plane,), (GRAY,), "gray", 16, 8))
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@pytest.mark.parametrize("quality", [8, 60])
+def test_a_progressive_file_is_smaller_than_libjpeg_turbos(
+    sampling: str, quality: int, photographs: dict[str, np.ndarray]
+) -> None:
+    parameters = EncodingParameters.from_quality(quality, sampling)
+    for image in photographs.values():
+        for part in (image, image[100:324, 50:274]):
+            ours = codec.encode(part, parameters, progressive=True)
+            assert len(ours) < len(pillow_encode(part, parameters, optimize=True, progressive=True))
+
+
+@pytest.mark.parametrize("blocks", [32766, 32767, 32768, 65536])
+def test_runs_of_empty_blocks_may_be_longer_than_one_symbol_says(blocks: int) -> None:
+    plane = np.zeros((blocks // 256 + 1, 256, 8, 8), np.int16)
+    plane.reshape(-1, 64)[blocks, [1, 9, 63]] = 5, -1, 1
+    sent = Coefficients((plane,), (GRAY,), "gray", 8 * plane.shape[0], 2048)
+    data = codec.write_coefficients(sent, progressive=True)
+    assert scan_components(data) == [(1, 0)] and data.count(b"\xff\xda") == 2, "by spectral selection"
+    assert np.array_equal(codec.read_coefficients(data).planes[0], plane)
+
+
+def test_header_bytes_are_all_but_the_entropy_coded_ones() -> None:
+    plane = np.zeros((1, 1, 8, 8), np.int16)
+    sent = Coefficients((plane,), (GRAY,), "gray", 8, 8)
+    for options, scans in ({}, 1), ({"jfif": True}, 1), ({"progressive": True}, 2):
+        data = codec.write_coefficients(sent, **options)
+        assert len(data) - header_bytes(data) == scans, "two bits of one block, or one bit in each of two scans"
+    large = codec.write_coefficients(coefficients(64, 64, "4:2:0", 5, 0.5, 1023), restart_interval=1)
+    start = large.index(b"\xff\xda") + 14
+    assert header_bytes(large) == start + 2, "restart markers count as entropy-coded"

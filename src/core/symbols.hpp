@@ -43,14 +43,11 @@ class Symbols {
     template <typename IndexAt>
     void add_block(bool chroma, int dc_difference, std::uint64_t nonzero, IndexAt index_at) {
         if (capacity_ - size_ < 2 * kBlockSize) grow();
+        add_dc(chroma, dc_difference);
         const std::uint32_t dc = chroma ? kChromaDc : kLumaDc;
         std::uint64_t* counts = counts_.data() + (dc + 1) * kSymbols;
         const std::uint32_t ac_class = (dc + 1) << 8;
         std::uint32_t* out = words_.get() + size_;
-
-        const std::uint32_t difference = size_and_extra(dc_difference);
-        ++counts_[dc * kSymbols + (difference & 15)];
-        *out++ = difference | dc << 8;
 
         int next = 1;  // where the run of zeros before an index would start
         for (nonzero &= ~std::uint64_t{1}; nonzero != 0; nonzero &= nonzero - 1) {
@@ -70,6 +67,24 @@ class Symbols {
             *out++ = kEndOfBlock | ac_class;
         }
         size_ = static_cast<std::size_t>(out - words_.get());
+    }
+
+    // The DC index of a block alone.
+    void add_dc(bool chroma, int difference) {
+        const std::uint32_t word = size_and_extra(difference);
+        add(chroma ? kChromaDc : kLumaDc, word & 15, word >> 16);
+    }
+
+    // One AC index of a band, after `run` zeros, 0 .. 15.
+    void add_ac(int run, int index) {
+        const std::uint32_t word = size_and_extra(index);
+        add(kLumaAc, static_cast<std::uint32_t>(run) << 4 | (word & 15), word >> 16);
+    }
+
+    void add(SymbolClass kind, std::uint32_t symbol, std::uint32_t extra) {
+        if (size_ == capacity_) grow();
+        ++counts_[kind * kSymbols + symbol];
+        words_[size_++] = symbol | static_cast<std::uint32_t>(kind) << 8 | extra << 16;
     }
 
     // A block beyond the picture, which fills up an MCU: no decoder shows it, so it is the cheapest there is.
@@ -120,6 +135,13 @@ class Symbols {
     std::vector<std::size_t> restarts_;
     std::array<std::uint64_t, kSymbolClasses * kSymbols> counts_{};
 };
+
+// Bit i is set where the i-th index in zigzag order is not 0; `block` is in natural order.
+std::uint64_t nonzero_in_zigzag(const std::int16_t* block);
+
+// JpegError where an index of the block, in natural order, or a difference of DC indices has no symbol.
+void check_ac(const std::int16_t* block);
+void check_dc(int difference);
 
 // Calls `block(component, row, column)` for each block in the order of the file and `restart()` where a restart
 // interval begins. A block outside the component's grid fills up an MCU (T.81 A.2.3). One component makes MCUs of one

@@ -142,7 +142,8 @@ def write_coefficients(
 ) -> bytes:
     """Write quantized coefficients to a JPEG file, with Huffman codes optimized for them.
 
-    progressive: libjpeg's standard script of scans. jfif: write the 18-byte JFIF header, which no decoder needs.
+    progressive: the smallest of a few scripts of scans, which takes several times as long. jfif: write the 18-byte
+    JFIF header, which no decoder needs.
     icc, exif, xmp: metadata to embed. restart_interval: MCUs between restart markers, 0 for none, up to 65535.
     Raises CodecError where an index is outside what baseline Huffman codes hold (AC -1023..1023, difference of
     neighbouring DC -2047..2047) or metadata do not fit, ParameterError for a wrong table or restart interval.
