@@ -51,7 +51,7 @@ def _icc_payloads(icc: bytes) -> list[bytes]:
 
 
 def header_bytes(data: bytes) -> int:
-    """How many bytes of a JPEG file are markers and segments; the others are entropy-coded, stuffing and restarts included.
+    """How many bytes of a JPEG file are markers and segments; stuffing and restarts count with what is entropy-coded.
 
     data: a file that `encode` or another encoder wrote; nothing is checked. Works on progressive files too.
     """
