@@ -105,6 +105,21 @@ inline void narrow(Wide a, Wide b, std::uint32_t* to) {
 }
 #endif
 
+// Whether a lane is not 0.
+inline bool any_lane(const std::int32_t* lanes) {
+#if defined(__AVX512F__)
+    return _mm512_test_epi32_mask(_mm512_load_si512(lanes), _mm512_load_si512(lanes)) != 0;
+#elif defined(__AVX2__)
+    const auto* halves = reinterpret_cast<const __m256i*>(lanes);
+    const __m256i both = _mm256_or_si256(_mm256_load_si256(halves), _mm256_load_si256(halves + 1));
+    return _mm256_testz_si256(both, both) == 0;
+#else
+    std::int32_t any = 0;
+    for (int lane = 0; lane < kLanes; ++lane) any |= lanes[lane];
+    return any != 0;
+#endif
+}
+
 constexpr int kWide = static_cast<int>(sizeof(Wide)) / 8;
 
 struct alignas(64) Words {
@@ -179,7 +194,7 @@ inline void widen(const std::int16_t* c, const std::int16_t* k, Lanes& lanes) {
 inline bool may_move(const QuantizerTable& table, std::uint32_t f, const Lanes& lanes, const std::uint32_t* words) {
     const float slope = table.slope[f], from_zero = table.from_zero[f], from_others = table.from_others[f];
     const std::int32_t divisor = table.divisor[f], middle = table.middle;
-    std::int32_t any = 0;
+    alignas(64) std::int32_t hits[kLanes];
     J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
         const std::int32_t k = lanes.k[lane];
         const auto word = static_cast<std::int32_t>(words[lane] >> 8);
@@ -188,10 +203,11 @@ inline bool may_move(const QuantizerTable& table, std::uint32_t f, const Lanes& 
         const std::int32_t below = word < other ? -1 : 0;
         const std::int32_t left = ((lanes.c[lane] - k * divisor) ^ below) - below;
         const float most = (k == 0 ? from_zero : from_others) + slope * static_cast<float>(left);
-        any |= static_cast<float>(bits_of_float(static_cast<float>(near))) <= most ? -1 : 0;
-        any |= near >= middle ? -1 : 0;
+        const std::int32_t low = static_cast<float>(bits_of_float(static_cast<float>(near))) <= most ? -1 : 0;
+        const std::int32_t central = near >= middle ? -1 : 0;
+        hits[lane] = low | central;
     }
-    return any != 0;
+    return any_lane(hits);
 }
 
 // 2^y, relative error below 3e-7, for y in -126 .. 1; others are taken for the nearer end.
@@ -221,7 +237,6 @@ inline bool decide(const QuantizerTable& table, std::uint32_t f, const Lanes& la
     const float inward = table.exact_inward[f];
     const float pair = table.pair, pair_from_one = table.pair_from_one[f], relative_error = table.error;
     const std::int32_t divisor = table.divisor[f];
-    std::int32_t any = 0;
     J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
         const std::int32_t sign = lanes.c[lane] >> 31;
         const std::int32_t k = (lanes.k[lane] ^ sign) - sign;
@@ -243,10 +258,9 @@ inline bool decide(const QuantizerTable& table, std::uint32_t f, const Lanes& la
         // Close to the largest index some of the five are not legal.
         const std::int32_t unsure = near(apart1) | near(apart2) | near(apart3) | near(apart4) | (k > 1000 ? -1 : 0);
         open[lane] = unsure;
-        any |= unsure;
         drawn[lane] = lanes.k[lane] + ((offset ^ sign) - sign);
     }
-    return any != 0;
+    return any_lane(open);
 }
 
 }  // namespace
