@@ -8,8 +8,8 @@ is the median of the turns' ratios. Pillow gets its image made beforehand. Bytes
 that are not entropy-coded. Correct? The file decodes, by Pillow, to the pixels of Pillow's own optimized file ("same"),
 or to what `quantize` says ("as drawn").
 
-Threads: `encode_many` on one and on two threads, in turns, by the clock; what both take of the processors tells how much
-of a missing factor is other work on the machine. Small files: 224 x 224 at quality 8, 4:4:4, where headers and codes
+Threads: `encode_many` on one and on two threads, in turns, by the clock; how much processor time both take tells what
+other work on the machine hides. Small files: 224 x 224 at quality 8, 4:4:4, where headers and codes
 weigh most; "ideal" is the entropy of each file's own symbols, given for free, and the headers without codes.
 """
 
@@ -138,8 +138,8 @@ def threads(images: Sequence[Pixels], rounds: int) -> None:
     assert files == [codec.encode(image, parameters) for image in batch]
     low, middle, high = statistics.quantiles(ratios[1:], n=4)
     print(
-        f"\nencode_many, 2 threads over 1: {middle:.2f} [{low:.2f}, {high:.2f}] by the clock, best {max(ratios[1:]):.2f}; "
-        f"{statistics.median(shares[1:]):.2f} times the processor time"
+        f"\nencode_many, 2 threads over 1: {middle:.2f} [{low:.2f}, {high:.2f}] by the clock, "
+        f"best {max(ratios[1:]):.2f}; {statistics.median(shares[1:]):.2f} times the processor time"
     )
 
 
