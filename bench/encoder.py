@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import resource
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -143,6 +144,36 @@ def threads(images: Sequence[Pixels], rounds: int) -> None:
     )
 
 
+def larger_files(name: str, images: Sequence[Pixels], qualities: Sequence[int]) -> None:
+    """Stuffing is chance, so that now and then a file is larger than Pillow's though its bits are fewer."""
+    excess = []
+    for sampling in ("4:4:4", "4:2:0"):
+        for quality in qualities:
+            nearest = EncodingParameters.from_quality(quality, sampling)
+            theirs = pillow(images, nearest, optimize=True)
+            excess += [len(codec.encode(image, nearest)) - len(theirs(i)) for i, image in enumerate(images)]
+    larger = [more for more in excess if more > 0]
+    print(
+        f"\n{name}: {len(larger)} of {len(excess)} files larger than Pillow's optimized ones, "
+        f"by at most {max(larger, default=0)} bytes"
+    )
+
+
+def peak_memory(side: int) -> None:
+    """Growth of the resident memory while one large picture is encoded; as a gradient with texture, side x side."""
+    y, x = np.indices((500, side), dtype=np.int32)
+    tile = np.stack([x // 7 + y // 5, x * 3 + y * y // 50, x ^ y], -1).astype(np.uint8)
+    image = np.tile(tile, (side // 500, 1, 1))
+    del x, y, tile
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    size = len(codec.encode(image, EncodingParameters.from_quality(75)))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(
+        f"\n{side * side / 1e6:.0f} Mpx ({image.nbytes / 2**20:.0f} MiB) to {size / 2**20:.1f} MiB: "
+        f"memory grows by at most {max(0, peak - resident) / 2**20:.0f} MiB"
+    )
+
+
 def entropy_bits(counts: np.ndarray) -> float:
     counts = counts[counts > 0]
     return float((counts * np.log2(counts.sum() / counts)).sum())
@@ -208,6 +239,7 @@ def main() -> None:
         f"Pillow's libjpeg-turbo {library}, simplejpeg {simplejpeg.__version__}, j4d {j4d.__version__}, "
         f"kernels {_core.kernels}"
     )
+    peak_memory(1000 if few else 10_000)  # first, while nothing else has been resident
     kodak = load(root / "kodak", "*.webp", 2 if few else 24)
     originals = load(root / "originals", "*.JPEG", 4 if few else 40)
     small = load(root / "test", "*.webp", 5 if few else 450)
@@ -215,6 +247,8 @@ def main() -> None:
         speed(f"{len(kodak)} of Kodak", kodak, quality, "4:2:0", rounds)
     speed(f"{len(originals)} full-size photographs", originals, 75, "4:2:0", rounds)
     speed(f"{len(small[:100])} photographs of 224 x 224", small[:100], 50, "4:4:4", rounds)
+    larger_files("Kodak", kodak, (10, 50, 75, 92))
+    larger_files("224 x 224", small[:100], (8, 50, 90))
     threads(kodak, rounds)
     small_files(small)
 
