@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from j4d.batch import encode_many
     from j4d.codec import Coefficients, decode, encode
     from j4d.errors import CodecError, DataError, ImageError, J4DError, ModelError, ParameterError, ProfileError
     from j4d.evaluate import Evaluation, evaluate
@@ -40,6 +41,7 @@ __all__ = [
     "SimulatedJPEG",
     "decode",
     "encode",
+    "encode_many",
     "evaluate",
     "learn",
     "load_images",
@@ -63,6 +65,7 @@ _HOME = {
     "SimulatedJPEG": "simulate",
     "decode": "codec",
     "encode": "codec",
+    "encode_many": "batch",
     "evaluate": "evaluate",
     "learn": "learn",
     "load_images": "images",

@@ -48,3 +48,19 @@ def _icc_payloads(icc: bytes) -> list[bytes]:
     if not 1 <= len(chunks) <= 255:
         raise CodecError(f"ICC profile: {len(icc)} bytes, a JPEG file holds 1..{255 * room}; leave it out")
     return [_ICC_HEAD + bytes([number, len(chunks)]) + chunk for number, chunk in enumerate(chunks, start=1)]
+
+
+def header_bytes(data: bytes) -> int:
+    """How many bytes of a JPEG file are markers and segments; stuffing and restarts count with what is entropy-coded.
+
+    data: a file that `encode` or another encoder wrote; nothing is checked. Works on progressive files too.
+    """
+    count = at = 2  # the start of the image
+    while data[at + 1] != 0xD9:
+        length = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        scan = data[at + 1] == 0xDA
+        at += length
+        count += length
+        while scan and not (data[at] == 0xFF and data[at + 1] != 0 and not 0xD0 <= data[at + 1] <= 0xD7):
+            at = data.index(b"\xff", at + 1)
+    return count + 2
