@@ -87,6 +87,14 @@ def test_every_drawn_index_is_the_laws(sharpness: float, dead_zone: float, rng: 
         assert np.array_equal(drawn.reshape(plane.shape), expected), step
 
 
+def test_words_close_to_one_half_may_choose_an_index_beyond_the_nearest() -> None:
+    # Almost a tie of 0 and 1, in whose favour the 2 beyond it decides: the words from 0.496 on.
+    steps, zones, plane = np.full((8, 8), 255, np.int32), np.full((8, 8), 0.5), np.full((1, 1, 8, 8), 2039, np.int16)
+    for seed in range(300):
+        expected = law(plane[0] / 2040.0, 0.5, 2.0, uniforms(seed, 0, 1))
+        assert np.array_equal(_core.quantize(plane, steps, zones, 2.0, seed, 0)[0], expected), seed
+
+
 def test_every_instruction_set_writes_the_same_files() -> None:
     code = (
         "import hashlib; from j4d import _core; from test_codec_golden import NAMES, golden;"

@@ -26,7 +26,7 @@ struct HuffmanCode {
 
 // The code of least total length for the symbols that occur, of all that the format allows. Symbols of the same length
 // come heaviest first, which gives fewer bytes of ones (each of which costs a byte of stuffing) than libjpeg's order by
-// number: 6 to 9 % fewer on Kodak. Some symbol occurs.
+// number. Some symbol occurs.
 HuffmanCode optimal_code(const Histogram& counts);
 
 }  // namespace j4d
