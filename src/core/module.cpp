@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "jpeg_io.hpp"
+#include "module.hpp"
 #include "quantize.hpp"
 #include "transform.hpp"
 
@@ -161,7 +162,8 @@ double py_uniform(std::uint64_t seed, std::uint32_t component, std::uint32_t blo
 NB_MODULE(_core, module) {
     using namespace nb::literals;
     module.doc() = "Native JPEG codec of j4d; see the stub for shapes and j4d.codec for the public face.";
-    nb::exception<JpegError>(module, "JpegError", PyExc_ValueError);
+    const nb::exception<JpegError> jpeg_error(module, "JpegError", PyExc_ValueError);
+    add_transcoder(module, jpeg_error);
     module.def("forward_dct", &py_forward_dct, "image"_a, "sampling"_a);
     module.def("quantize", &py_quantize, "coefficients"_a, "steps"_a, "dead_zones"_a, "sharpness"_a, "seed"_a,
                "component"_a);
