@@ -11,19 +11,18 @@ seconds=$1
 shift
 out=build/fuzz
 mkdir -p "$out"
-sources="decompressor jpeg_read jpeg_write requantize resample transcode transform write_layout"
+sources=$(ls src/core/*.cpp | grep -v /module)
 flags="-std=c++17 -g -O1 -fno-omit-frame-pointer -ffp-contract=off -fsanitize=fuzzer,address,undefined"
-flags="$flags -fno-sanitize-recover=undefined -Isrc/core"
+flags="$flags -fno-sanitize-recover=undefined -Isrc/core -DJ4D_KERNELS_NAME=portable"
 libraries="-ljpeg"
 if [ -n "${J4D_FUZZ_JPEG:-}" ]; then
     flags="-I$J4D_FUZZ_JPEG/include $flags"
     libraries="$J4D_FUZZ_JPEG/lib/libjpeg.a"
 fi
-files=""
-for source in $sources; do files="$files src/core/$source.cpp"; done
+
 for harness in ${*:-read transcode write}; do
     # shellcheck disable=SC2086  # lists of words
-    clang++ $flags "fuzz/$harness.cpp" $files $libraries -o "$out/$harness"
+    clang++ $flags "fuzz/$harness.cpp" $sources $libraries -o "$out/$harness"
     case $harness in write) seeds=fuzz/seeds/write ;; *) seeds=fuzz/seeds/jpeg ;; esac
     mkdir -p "$out/corpus-$harness"
     echo "$harness, $seconds s"

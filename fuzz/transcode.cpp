@@ -4,8 +4,8 @@
 
 namespace {
 
-j4d::QuantizerTable table(int step, double dead_zone) {
-    j4d::QuantizerTable table;
+j4d::QuantizerSettings table(int step, double dead_zone) {
+    j4d::QuantizerSettings table;
     for (int i = 0; i < j4d::kBlockSize; ++i) {
         table.steps[i] = 1 + (step + 3 * i) % 255;
         table.dead_zones[i] = dead_zone;

@@ -24,8 +24,8 @@ void require(bool condition, const char* message) {
     if (!condition) throw std::invalid_argument(message);
 }
 
-QuantizerTable to_table(const Table& steps, const DeadZones& dead_zones) {
-    QuantizerTable table;
+QuantizerSettings to_table(const Table& steps, const DeadZones& dead_zones) {
+    QuantizerSettings table;
     std::copy_n(steps.data(), kBlockSize, table.steps.begin());
     std::copy_n(dead_zones.data(), kBlockSize, table.dead_zones.begin());
     for (const int step : table.steps) require(1 <= step && step <= 255, "steps are 1..255");

@@ -1,59 +1,100 @@
-// The table of draws, and the two loops over blocks: most source indices are 0 and stay 0, so both loops look for
-// the others.
+// Two passes over a block: a plain loop over all 64 frequencies finds the nearest indices and says which of them a
+// random word might move, and only those are looked up.
 #include "requantize.hpp"
 
 #include <cstring>
+#include <new>
 
 namespace j4d {
 namespace {
 
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__clang__)
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
 #define J4D_WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define J4D_WIDE
 #endif
 
-constexpr int kQuads = kBlockSize / 4;
+// Before a loop whose iterations are independent and are to become vectors, not copies.
+#if defined(__clang__)
+#define J4D_VECTORS _Pragma("clang loop vectorize(assume_safety) unroll(disable)")
+#elif defined(__GNUC__)
+#define J4D_VECTORS _Pragma("GCC unroll 1") _Pragma("GCC ivdep")
+#else
+#define J4D_VECTORS
+#endif
 
-// The 64 random words of one block in natural order: `random_words` of all quads side by side, so that the compiler
-// works on many at once.
+constexpr int kQuads = kBlockSize / 4;
+constexpr std::int32_t kLargest = index_range(1).high;
+constexpr std::uint32_t kNever = 0xFFFFFFFF;  // no word is greater
+
+// The random words of one block in natural order: `random_words` of all quads at once, each 32-bit word alone in 64
+// bits, so that the compiler makes vectors of the products. What grows above 32 bits is never looked at.
 J4D_WIDE void block_words(std::uint64_t seed, std::uint32_t component, std::uint32_t block, std::uint32_t* words) {
-    std::uint32_t c0[kQuads], c1[kQuads], c2[kQuads], c3[kQuads];
+    std::uint64_t c0[kQuads], c1[kQuads], c2[kQuads], c3[kQuads];
     for (int i = 0; i < kQuads; ++i) {
         c0[i] = block;
         c1[i] = component;
-        c2[i] = static_cast<std::uint32_t>(i);
+        c2[i] = static_cast<std::uint64_t>(i);
         c3[i] = 0;
     }
     auto key0 = static_cast<std::uint32_t>(seed);
     auto key1 = static_cast<std::uint32_t>(seed >> 32);
     for (int round = 0; round < 10; ++round) {
-        for (int i = 0; i < kQuads; ++i) {
-            const std::uint64_t product0 = std::uint64_t{0xD2511F53} * c0[i];
-            const std::uint64_t product1 = std::uint64_t{0xCD9E8D57} * c2[i];
-            c0[i] = static_cast<std::uint32_t>(product1 >> 32) ^ c1[i] ^ key0;
-            c1[i] = static_cast<std::uint32_t>(product1);
-            c2[i] = static_cast<std::uint32_t>(product0 >> 32) ^ c3[i] ^ key1;
-            c3[i] = static_cast<std::uint32_t>(product0);
+        J4D_VECTORS for (int i = 0; i < kQuads; ++i) {
+            const std::uint64_t product0 = std::uint64_t{0xD2511F53} * static_cast<std::uint32_t>(c0[i]);
+            const std::uint64_t product1 = std::uint64_t{0xCD9E8D57} * static_cast<std::uint32_t>(c2[i]);
+            c0[i] = (product1 >> 32) ^ c1[i] ^ key0;
+            c1[i] = product1;
+            c2[i] = (product0 >> 32) ^ c3[i] ^ key1;
+            c3[i] = product0;
         }
         key0 += 0x9E3779B9;
         key1 += 0xBB67AE85;
     }
-    for (int i = 0; i < kQuads; ++i) {
-        words[4 * i] = c0[i];
-        words[4 * i + 1] = c1[i];
-        words[4 * i + 2] = c2[i];
-        words[4 * i + 3] = c3[i];
+    J4D_VECTORS for (int i = 0; i < kQuads; ++i) {
+        words[4 * i] = static_cast<std::uint32_t>(c0[i]);
+        words[4 * i + 1] = static_cast<std::uint32_t>(c1[i]);
+        words[4 * i + 2] = static_cast<std::uint32_t>(c2[i]);
+        words[4 * i + 3] = static_cast<std::uint32_t>(c3[i]);
     }
 }
 
-// Which of the 64 coefficients need a look: those that are not 0, and zeros whose word is outside the span.
-J4D_WIDE void mark(const std::int16_t* in, const std::uint32_t* words, const std::uint32_t* from,
-                   const std::uint32_t* span, std::uint8_t* marks) {
-    for (int i = 0; i < kBlockSize; ++i) {
-        marks[i] = static_cast<std::uint8_t>((in[i] != 0) | (words[i] - from[i] > span[i]));
+// nearest_index for all frequencies but DC, whose range differs, in its own arithmetic. `excess`: |u| less magnitude
+// and dead zone, and 1 more where the magnitude is beyond the legal range.
+J4D_WIDE void nearest_block(const std::int16_t* in, const double* source_steps, const double* divisors,
+                            const double* offsets, std::int16_t* out, float* excess) {
+    J4D_VECTORS for (int f = 0; f < kBlockSize; ++f) {
+        const double raised = std::abs(in[f] * source_steps[f] / divisors[f]) + offsets[f];
+        const auto magnitude = static_cast<std::int32_t>(raised);
+        const std::int32_t legal = std::min(magnitude, kLargest);
+        const std::int32_t over = (legal - magnitude) >> 31 & 1;
+        excess[f] = static_cast<float>(raised - 0.5 - magnitude) + static_cast<float>(over);
+        const std::int32_t sign = in[f] >> 15;
+        out[f] = static_cast<std::int16_t>((legal ^ sign) - sign);
     }
+}
+
+// Marks the indices that the word might move to a neighbour, and perhaps more. With x the excess, the energy
+// (quantize.hpp) rises by at least e = 1 - 2|x|, from 0 by 1 - 2x, and all indices on one side have together at most
+// 2^(margin - bits e) of the probability, bits = kappa / ln 2. That power is bounded by a float whose exponent and
+// mantissa are written as one number, since 2^y <= 1 + y within 0..1.
+J4D_WIDE bool mark_uncertain(const std::int16_t* nearest, const float* excess, float bits, float margin,
+                             const std::uint32_t* words, std::uint8_t* marks) {
+    std::uint32_t any = 0;
+    J4D_VECTORS for (int f = 0; f < kBlockSize; ++f) {
+        const float beyond = nearest[f] == 0 ? excess[f] : std::abs(excess[f]);
+        const float exponent = 127.0f + 32.0f + margin - bits * (1.0f - 2.0f * beyond);  // of the probability x 2^32
+        const auto written = static_cast<std::int32_t>(exponent * 0x1p19f);
+        // The word's distance from either end as a float, to the same 19 bits of mantissa, one less for the rounding.
+        const auto flipped = static_cast<std::int32_t>(words[f]) >> 31;
+        const auto distance = static_cast<float>(static_cast<std::int32_t>(words[f]) ^ flipped);
+        std::int32_t distance_bits;
+        std::memcpy(&distance_bits, &distance, sizeof distance_bits);
+        const std::uint32_t mark = (distance_bits >> 4) - 1 <= written;
+        marks[f] = static_cast<std::uint8_t>(mark);
+        any |= mark;
+    }
+    return any != 0;
 }
 
 // How many of the 2^32 words w have to_uniform(w) < probability.
@@ -62,106 +103,79 @@ std::uint64_t words_below(double probability) {
     return count <= 0.0 ? 0 : count >= 0x1p32 ? std::uint64_t{1} << 32 : static_cast<std::uint64_t>(count);
 }
 
-constexpr std::uint32_t kNever = 0xFFFFFFFF;  // no word is greater
-
 }  // namespace
 
 Requantizer::Requantizer(const std::int32_t* source_steps, const std::int32_t* steps, const double* dead_zones,
-                         double sharpness)
-    : sharpness_(sharpness), certain_(std::isinf(sharpness)), draws_(place(kBlockSize - 1, kReach) + 1) {
+                         double sharpness, double units)
+    : sharpness_(sharpness), certain_(std::isinf(sharpness)) {
     std::copy_n(source_steps, kBlockSize, source_steps_);
-    std::copy_n(steps, kBlockSize, steps_);
     std::copy_n(dead_zones, kBlockSize, dead_zones_);
     for (int f = 0; f < kBlockSize; ++f) {
-        // Of -2 .. 2, 0 is drawn above the second bound and up to the third.
-        const Draw zero = draw_of(f, 0);
-        std::uint32_t from = 0;
-        std::uint32_t to = kNever;
-        for (int j = 0; j < kWindow - 1; ++j) {
-            if (zero.lowest + j < 0 && zero.above[j] != kNever) from = zero.above[j] + 1;
-            if (zero.lowest + j == 0) to = zero.above[j];
-        }
-        zero_from_[f] = from;
-        zero_span_[f] = to - from;
+        divisors_[f] = units * steps[f];
+        offsets_[f] = 0.5 - dead_zones[f];
     }
+    if (certain_) return;
+    // A smaller kappa bounds a larger one, and with this one the rounding of floats is far below the margin. An index
+    // two away has at most exp(-2 kappa) of the probability of its neighbour.
+    const double kappa = std::min(sharpness, 500.0);
+    bits_ = static_cast<float>(kappa / std::log(2.0));
+    margin_ = static_cast<float>(std::log2(1.0 + std::exp(-2.0 * kappa)) + 0.01);
+    draws_.reset(static_cast<Draw*>(std::calloc(place(0, -kReach) + kBlockSize, sizeof(Draw))));
+    if (!draws_) throw std::bad_alloc();
 }
 
 Requantizer::Draw Requantizer::draw_of(int frequency, int index) const {
-    const IndexRange range = index_range(frequency);
-    const double u = static_cast<double>(index) * source_steps_[frequency] / steps_[frequency];
-    Draw draw{0, true, {kNever, kNever, kNever, kNever}};
-    if (certain_) {
-        draw.lowest = static_cast<std::int16_t>(nearest_index(u, dead_zones_[frequency], range));
-        return draw;
-    }
     // As draw_index: the index at which the cumulative probability passes the word, the last possible one else.
-    const Pmf pmf = index_pmf(u, dead_zones_[frequency], sharpness_, range);
+    const Pmf pmf =
+        index_pmf(coefficient(frequency, index), dead_zones_[frequency], sharpness_, index_range(frequency));
+    Draw draw{0, true, {kNever, kNever, kNever, kNever}};
     double passed = 0.0;
     int bounds = 0;
-    bool found = false;
     std::uint64_t below = 0;
-    for (int j = 0; j < kWindow; ++j) {
+    for (int j = 0; j < kWindow && below <= kNever; ++j) {
         if (pmf.probability[j] == 0.0) continue;
-        if (found) draw.above[bounds++] = static_cast<std::uint32_t>(below - 1);
+        if (below > 0) {
+            draw.above[bounds++] = static_cast<std::uint32_t>(below - 1);
+        } else {
+            draw.lowest = static_cast<std::int16_t>(pmf.first + j);
+        }
         passed += pmf.probability[j];
         below = words_below(passed);
-        if (!found) draw.lowest = static_cast<std::int16_t>(pmf.first + j);
-        found = below > 0;
-        if (below > kNever) break;
     }
     return draw;
 }
 
-int Requantizer::requantized(int frequency, int index, std::uint32_t word) {
-    if (std::abs(index) > (frequency == 0 ? kReachDc : kReach)) return draw_of(frequency, index)(word);
+int Requantizer::drawn(int frequency, int index, std::uint32_t word) {
+    if (std::abs(index) > kReach) return draw_of(frequency, index)(word);
     Draw& draw = draws_[place(frequency, index)];
     if (!draw.known) draw = draw_of(frequency, index);
     return draw(word);
 }
 
-void Requantizer::nearest_block(const std::int16_t* in, std::int16_t* out) {
-    for (int first = 0; first < kBlockSize; first += 4) {
-        std::int16_t four[4];
-        std::uint64_t any;
-        std::memcpy(four, in + first, sizeof four);
-        std::memcpy(&any, four, sizeof any);
-        if (any != 0) {
-            for (int lane = 0; lane < 4; ++lane) {
-                if (four[lane] == 0) continue;
-                four[lane] = static_cast<std::int16_t>(requantized(first + lane, four[lane], 0));
-            }
-        }
-        std::memcpy(out + first, four, sizeof four);
-    }
-}
-
-void Requantizer::drawn_block(const std::int16_t* in, const std::uint32_t* words, std::int16_t* out) {
-    std::uint8_t marks[kBlockSize];
-    mark(in, words, zero_from_, zero_span_, marks);
-    for (int first = 0; first < kBlockSize; first += 8) {
-        std::uint64_t any;
-        std::memcpy(&any, marks + first, sizeof any);
-        std::int16_t eight[8] = {};
-        if (any != 0) {
-            for (int lane = 0; lane < 8; ++lane) {
-                if (!marks[first + lane]) continue;
-                const int f = first + lane;
-                eight[lane] = static_cast<std::int16_t>(requantized(f, in[f], words[f]));
-            }
-        }
-        std::memcpy(out + first, eight, sizeof eight);
-    }
-}
-
 void Requantizer::operator()(const std::int16_t* in, std::size_t count, std::uint64_t seed, std::uint32_t component,
                              std::uint32_t block, std::int16_t* out) {
+    alignas(64) std::int16_t source[kBlockSize];
+    alignas(64) float excess[kBlockSize];
     alignas(64) std::uint32_t words[kBlockSize];
+    alignas(64) std::uint8_t marks[kBlockSize];
     for (std::size_t i = 0; i < count; ++i, in += kBlockSize, out += kBlockSize, ++block) {
+        std::copy_n(in, kBlockSize, source);
+        nearest_block(source, source_steps_, divisors_, offsets_, out, excess);
         if (certain_) {
-            nearest_block(in, out);
-        } else {
-            block_words(seed, component, block, words);
-            drawn_block(in, words, out);
+            const int dc = nearest_index(coefficient(0, source[0]), dead_zones_[0], index_range(0));
+            out[0] = static_cast<std::int16_t>(dc);
+            continue;
+        }
+        block_words(seed, component, block, words);
+        out[0] = static_cast<std::int16_t>(drawn(0, source[0], words[0]));
+        if (!mark_uncertain(out, excess, bits_, margin_, words, marks)) continue;
+        for (int first = 0; first < kBlockSize; first += 8) {
+            std::uint64_t any;
+            std::memcpy(&any, marks + first, sizeof any);
+            if (any == 0) continue;
+            for (int f = std::max(first, 1); f < first + 8; ++f) {
+                if (marks[f]) out[f] = static_cast<std::int16_t>(drawn(f, source[f], words[f]));
+            }
         }
     }
 }

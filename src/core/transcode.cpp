@@ -9,7 +9,7 @@
 namespace j4d {
 namespace {
 
-const QuantizerTable& table_for(const TranscodeOptions& options, Colour colour, int component) {
+const QuantizerSettings& table_for(const TranscodeOptions& options, Colour colour, int component) {
     return component == 0 || colour == Colour::rgb ? options.luma : options.chroma;
 }
 
@@ -31,7 +31,7 @@ void requantize(Source& source, const TranscodeOptions& options) {
     const Colour colour = source.layout.colour;
     std::optional<Requantizer> requantizer;
     for (int i = 0; i < static_cast<int>(source.planes.size()); ++i) {
-        const QuantizerTable& table = table_for(options, colour, i);
+        const QuantizerSettings& table = table_for(options, colour, i);
         if (i == 0 || source.tables[i] != source.tables[i - 1] || &table != &table_for(options, colour, i - 1)) {
             requantizer.emplace(source.tables[i].data(), table.steps.data(), table.dead_zones.data(),
                                 options.sharpness);
@@ -40,16 +40,12 @@ void requantize(Source& source, const TranscodeOptions& options) {
     }
 }
 
-// Coefficients from samples, quantized as the encoder does.
+// What `forward_dct` gave for a chroma component, quantized in place.
 void quantize(std::int16_t* values, Grid grid, const TranscodeOptions& options, std::uint32_t component) {
-    const Quantizer quantizer{options.chroma.steps.data(), options.chroma.dead_zones.data(), options.sharpness,
-                              options.seed, component};
-    const auto blocks = static_cast<std::uint32_t>(grid.rows) * static_cast<std::uint32_t>(grid.columns);
-    for (std::uint32_t block = 0; block < blocks; ++block, values += kBlockSize) {
-        std::int16_t coefficients[kBlockSize];
-        std::copy_n(values, kBlockSize, coefficients);
-        quantizer(coefficients, block, values);
-    }
+    std::int32_t ones[kBlockSize];
+    std::fill_n(ones, kBlockSize, 1);
+    Requantizer quantizer(ones, options.chroma.steps.data(), options.chroma.dead_zones.data(), options.sharpness, 8.0);
+    quantizer(values, static_cast<std::size_t>(grid.rows) * grid.columns, options.seed, component, 0, values);
 }
 
 // What is written: the source's layout, or a YCbCr one whose chroma changes. Gray has no chroma, and RGB none apart.
@@ -86,7 +82,7 @@ Transcoded transcode(const std::uint8_t* data, std::size_t size, const Transcode
     std::vector<std::vector<std::int32_t>> tables;
     for (int i = 0; i < layout.components(); ++i) {
         planes.push_back(i > 0 && chroma[0] ? chroma[i - 1].get() : source.planes[i].values.get());
-        const QuantizerTable& table = table_for(options, layout.colour, i);
+        const QuantizerSettings& table = table_for(options, layout.colour, i);
         tables.emplace_back(table.steps.begin(), table.steps.end());
     }
     const WriteOptions writing{options.progressive, false, 0, std::move(source.metadata)};

@@ -8,14 +8,14 @@
 
 namespace j4d {
 
-struct QuantizerTable {
+struct QuantizerSettings {
     std::array<std::int32_t, kBlockSize> steps;  // 1..255, natural order
     std::array<double, kBlockSize> dead_zones;   // 0..1/2
 };
 
 struct TranscodeOptions {
-    QuantizerTable luma;  // for gray and for all three components of RGB too
-    QuantizerTable chroma;
+    QuantizerSettings luma;  // for gray and for all three components of RGB too
+    QuantizerSettings chroma;
     double sharpness;  // infinity for the deterministic limit
     std::uint64_t seed;
     std::optional<Sampling> sampling;  // of a YCbCr file; without one, the source's own
