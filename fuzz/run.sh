@@ -13,7 +13,7 @@ out=build/fuzz
 mkdir -p "$out"
 sources=$(ls src/core/*.cpp | grep -v /module)
 flags="-std=c++17 -g -O1 -fno-omit-frame-pointer -ffp-contract=off -fsanitize=fuzzer,address,undefined"
-flags="$flags -fno-sanitize-recover=undefined -Isrc/core -DJ4D_KERNELS_NAME=portable"
+flags="$flags -Wno-pass-failed -fno-sanitize-recover=undefined -Isrc/core -DJ4D_KERNELS_NAME=portable"
 libraries="-ljpeg"
 if [ -n "${J4D_FUZZ_JPEG:-}" ]; then
     flags="-I$J4D_FUZZ_JPEG/include $flags"
