@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import math
+import signal
 import subprocess
 import sys
 from fractions import Fraction
@@ -375,6 +376,25 @@ def test_a_batch_is_its_files_in_order_whatever_the_threads() -> None:
                     transcode(datas[i], SAMPLED)
                 assert str(alone.value) == str(result)
     assert transcode_many([], SAMPLED) == []
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that sends a signal")
+def test_a_batch_can_be_interrupted() -> None:
+    class Interruption(Exception):
+        pass
+
+    def interrupt(*_: object) -> None:
+        raise Interruption
+
+    datas = [saved(picture(400, 400))] * 100_000  # minutes of work
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(Interruption):
+            transcode_many(datas, QUALITY_50, threads=2)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_seeds_choose_the_indices_and_the_same_seed_the_same_bytes() -> None:
