@@ -60,24 +60,24 @@ J4D_WIDE void block_words(std::uint64_t seed, std::uint32_t component, std::uint
 }
 
 // nearest_index for all frequencies but DC, whose range differs, in its own arithmetic. `excess`: |u| less magnitude
-// and dead zone, and 1 more where the magnitude is beyond the legal range.
+// and dead zone, the magnitude before it is brought into the legal range.
 J4D_WIDE void nearest_block(const std::int16_t* in, const double* source_steps, const double* divisors,
                             const double* offsets, std::int16_t* out, float* excess) {
     J4D_VECTORS for (int f = 0; f < kBlockSize; ++f) {
         const double raised = std::abs(in[f] * source_steps[f] / divisors[f]) + offsets[f];
         const auto magnitude = static_cast<std::int32_t>(raised);
         const std::int32_t legal = std::min(magnitude, kLargest);
-        const std::int32_t over = (legal - magnitude) >> 31 & 1;
-        excess[f] = static_cast<float>(raised - 0.5 - magnitude) + static_cast<float>(over);
+        excess[f] = static_cast<float>(raised - 0.5 - magnitude);
         const std::int32_t sign = in[f] >> 15;
         out[f] = static_cast<std::int16_t>((legal ^ sign) - sign);
     }
 }
 
 // Marks the indices that the word might move to a neighbour, and perhaps more. With x the excess, the energy
-// (quantize.hpp) rises by at least e = 1 - 2|x|, from 0 by 1 - 2x, and all indices on one side have together at most
-// 2^(margin - bits e) of the probability, bits = kappa / ln 2. That power is bounded by a float whose exponent and
-// mantissa are written as one number, since 2^y <= 1 + y within 0..1.
+// (quantize.hpp) rises by at least e = 1 - 2|x|, from 0 by 1 - 2x, and from the last legal index, when |u| is beyond
+// it, by more than 1. All indices on one side have together at most 2^(margin - bits e) of the probability, bits =
+// kappa / ln 2. That power is bounded by a float whose exponent and mantissa are written as one number, since 2^y <= 1
+// + y within 0..1.
 J4D_WIDE bool mark_uncertain(const std::int16_t* nearest, const float* excess, float bits, float margin,
                              const std::uint32_t* words, std::uint8_t* marks) {
     std::uint32_t any = 0;
