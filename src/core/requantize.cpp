@@ -59,8 +59,8 @@ J4D_WIDE void block_words(std::uint64_t seed, std::uint32_t component, std::uint
     }
 }
 
-// nearest_index for all frequencies but DC, whose range differs, in its own arithmetic. `excess`: |u| less magnitude
-// and dead zone, the magnitude before it is brought into the legal range.
+// nearest_index for all frequencies, in its own arithmetic; but a DC index may be -1024, which is left to the caller.
+// `excess`: |u| less magnitude and dead zone, the magnitude before it is brought into the legal range.
 J4D_WIDE void nearest_block(const std::int16_t* in, const double* source_steps, const double* divisors,
                             const double* offsets, std::int16_t* out, float* excess) {
     J4D_VECTORS for (int f = 0; f < kBlockSize; ++f) {
@@ -161,19 +161,22 @@ void Requantizer::operator()(const std::int16_t* in, std::size_t count, std::uin
     for (std::size_t i = 0; i < count; ++i, in += kBlockSize, out += kBlockSize, ++block) {
         std::copy_n(in, kBlockSize, source);
         nearest_block(source, source_steps_, divisors_, offsets_, out, excess);
+        const bool dc_at_end = std::abs(out[0]) == kLargest;
         if (certain_) {
-            const int dc = nearest_index(coefficient(0, source[0]), dead_zones_[0], index_range(0));
-            out[0] = static_cast<std::int16_t>(dc);
+            if (dc_at_end) {
+                const int dc = nearest_index(coefficient(0, source[0]), dead_zones_[0], index_range(0));
+                out[0] = static_cast<std::int16_t>(dc);
+            }
             continue;
         }
         block_words(seed, component, block, words);
-        out[0] = static_cast<std::int16_t>(drawn(0, source[0], words[0]));
-        if (!mark_uncertain(out, excess, bits_, margin_, words, marks)) continue;
+        if (!mark_uncertain(out, excess, bits_, margin_, words, marks) && !dc_at_end) continue;
+        marks[0] |= static_cast<std::uint8_t>(dc_at_end);
         for (int first = 0; first < kBlockSize; first += 8) {
             std::uint64_t any;
             std::memcpy(&any, marks + first, sizeof any);
             if (any == 0) continue;
-            for (int f = std::max(first, 1); f < first + 8; ++f) {
+            for (int f = first; f < first + 8; ++f) {
                 if (marks[f]) out[f] = static_cast<std::int16_t>(drawn(f, source[f], words[f]));
             }
         }
