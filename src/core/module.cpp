@@ -160,8 +160,9 @@ nb::bytes py_code_lengths(Counts counts) {
 NB_MODULE(_core, module) {
     using namespace nb::literals;
     module.doc() = "Native JPEG codec of j4d; see the stub for shapes and j4d.codec for the public face.";
-    nb::exception<JpegError>(module, "JpegError", PyExc_ValueError);
+    const nb::exception<JpegError> jpeg_error(module, "JpegError", PyExc_ValueError);
     add_encoder(module);
+    add_transcoder(module, jpeg_error);
     module.def("forward_dct", &py_forward_dct, "image"_a, "sampling"_a);
     module.def("quantize", &py_quantize, "coefficients"_a, "steps"_a, "dead_zones"_a, "sharpness"_a, "seed"_a,
                "component"_a);

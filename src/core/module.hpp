@@ -6,5 +6,6 @@
 namespace j4d {
 
 void add_encoder(nanobind::module_& module);
+void add_transcoder(nanobind::module_& module, const nanobind::handle& jpeg_error);
 
 }  // namespace j4d

@@ -6,6 +6,33 @@ import numpy as np
 import numpy.typing as npt
 
 class JpegError(ValueError): ...
+class UnsupportedError(JpegError): ...
+
+class Transcoder:
+    """Settings of transcoding. `sampling` None keeps the source's; otherwise as everywhere."""
+
+    def __init__(
+        self,
+        *,
+        luma: npt.NDArray[np.int32],
+        chroma: npt.NDArray[np.int32],
+        luma_dead_zones: npt.NDArray[np.float64],
+        chroma_dead_zones: npt.NDArray[np.float64],
+        sharpness: float,
+        seed: int,
+        sampling: tuple[int, int, int] | None,
+        progressive: bool,
+        strip: bool,
+        tolerate_damage: bool,
+        max_pixels: int,
+        max_scans: int,
+        max_markers: int,
+    ) -> None: ...
+    def one(self, data: bytes) -> tuple[bytes, int, int]:
+        """A JPEG file to (file, height, width). Raises JpegError, UnsupportedError."""
+
+    def many(self, datas: list[bytes], threads: int) -> list[tuple[bytes, int, int] | tuple[str, bool]]:
+        """In order: (file, height, width), or (reason, whether it is unsupported)."""
 
 kernels: str
 """The instruction set in use: portable, avx2 or avx512; J4D_KERNELS in the environment asks for one."""
