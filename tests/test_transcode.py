@@ -62,9 +62,11 @@ def shares(picture: tiny_jpeg.Picture) -> list[tuple[Fraction, Fraction]]:
 
 
 def nearest(indices: np.ndarray, source: np.ndarray, steps: np.ndarray, zone: np.ndarray | None) -> np.ndarray:
-    """The deterministic limit, by the formula."""
+    """The deterministic limit, by the formula; ties of AC go to the index nearer zero."""
     u = indices.astype(float) * source / steps
-    found = np.sign(u) * np.maximum(0, np.floor(np.abs(u) + (0.5 - (0 if zone is None else zone))))
+    wide = np.zeros((8, 8)) if zone is None else np.array(zone)
+    wide.flat[1:] = np.minimum(wide.flat[1:] + 1e-6, 0.5)
+    found = np.sign(u) * np.maximum(0, np.floor(np.abs(u) + (0.5 - wide)))
     low = np.full((8, 8), -1023)
     low[0, 0] = -1024
     return np.clip(found, low, 1023).astype(np.int16)
@@ -110,6 +112,18 @@ def test_every_layouts_indices_are_rounded_by_the_formula(
         assert np.array_equal(after.table, steps)
         assert np.array_equal(after.blocks, nearest(before.blocks, before.table, steps, zone))
     assert shares(result) == shares(source), "the sampling stays"
+
+
+def test_a_tie_of_ac_goes_to_the_index_nearer_zero_and_one_of_dc_away_from_it() -> None:
+    """Steps of 10 to steps of 20: odd indices lie half way between two new ones."""
+    ten, twenty = (np.full((8, 8), step, np.int32) for step in (10, 20))
+    plane = np.tile(np.array([-3, -2, -1, 0, 1, 2, 3, 5], np.int16), (8, 1)).reshape(1, 1, 8, 8)
+    plane[0, 0, 0, 0] = 3
+    data = codec.write_coefficients(Coefficients((plane,), (ten,), "gray", 8, 8))
+    options = {"deterministic": True, "never_grow": False}
+    after = codec.read_coefficients(transcode(data, EncodingParameters(twenty, twenty, "gray"), **options)).planes[0]
+    assert after[0, 0, 1].tolist() == [-1, -1, 0, 0, 0, 1, 1, 2]
+    assert after[0, 0, 0, 0] == 2
 
 
 @given(
@@ -312,7 +326,9 @@ def test_another_sampling_resamples_the_decoded_chroma_and_leaves_luma_alone(
             plane = (plane + bias) >> 1 if vertical == 1 else (plane[::2] + plane[1::2] + 1 + bias) >> 2
         (values,) = codec.forward_dct(plane.astype(np.uint8), "gray")
         sharpness = 6.0 if draw else math.inf
-        expected = _core.quantize(values, parameters.chroma, np.zeros((8, 8)), sharpness, 9, i)
+        zone = np.full((8, 8), 0.0 if draw else 1e-6)  # ties of AC go to the index nearer zero
+        zone[0, 0] = 0
+        expected = _core.quantize(values, parameters.chroma, zone, sharpness, 9, i)
         assert np.array_equal(result.components[i].blocks, expected)
 
 

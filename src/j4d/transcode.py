@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from j4d import _core
 from j4d.codec import MAX_PIXELS, MAX_SCANS
@@ -27,6 +28,7 @@ from j4d.parameters import EncodingParameters
 
 MAX_MARKERS = 4096  # segments of a file that is read
 MAX_THREADS = 1024
+_TIE = 1e-6  # steps; coefficients on a grid of whole steps are ties or lie farther than this from one
 
 Sampling = Literal["keep", "parameters"]
 
@@ -64,11 +66,12 @@ def transcode(
     orientation, ICC and XMP; all else that is no picture (JFIF header, comments, thumbnails, anything behind the
     picture) goes.
 
-    seed, deterministic: the indices, as in `encode`. progressive: write a progressive file. sampling: "keep" the
-    source's, or take the one of `parameters`: luma still never leaves the coefficients, chroma is decoded, resampled
-    and encoded. strip: Exif, ICC and XMP go too. never_grow: where the result is not smaller, return the source (with
-    `strip` without its metadata). tolerate_damage: go on where libjpeg warns of damage; what is missing becomes gray.
-    max_pixels: limit on height x width, checked before memory is taken.
+    seed, deterministic: the indices, as in `encode`, but that an AC coefficient half way between two indices, which is
+    common among those of a file, goes to the one nearer zero: as close, and fewer bits. progressive: write a
+    progressive file. sampling: "keep" the source's, or take the one of `parameters`: luma still never leaves the
+    coefficients, chroma is decoded, resampled and encoded. strip: Exif, ICC and XMP go too. never_grow: where the
+    result is not smaller, return the source (with `strip` without its metadata). tolerate_damage: go on where libjpeg
+    warns of damage; what is missing becomes gray. max_pixels: limit on height x width, checked before memory is taken.
 
     Raises CodecError for damage and limits, UnsupportedError (a CodecError) for CMYK, YCCK, 12-bit, lossless and
     hierarchical files, ParameterError.
@@ -122,14 +125,15 @@ class Transcoder:
         if sampling not in get_args(Sampling):
             raise ParameterError(f"sampling {sampling!r} is not one of {', '.join(get_args(Sampling))}")
         zones = (parameters.luma_dead_zone, parameters.chroma_dead_zone)
-        luma_dead_zones, chroma_dead_zones = (np.zeros((8, 8)) if zone is None else zone for zone in zones)
+        sharpness = math.inf if deterministic or parameters.sharpness is None else parameters.sharpness
+        luma_dead_zones, chroma_dead_zones = (_widened(zone, ties=math.isinf(sharpness)) for zone in zones)
         self._strip, self._never_grow = bool(strip), bool(never_grow)
         self._core = _core.Transcoder(
             luma=parameters.luma,
             chroma=parameters.chroma,
             luma_dead_zones=luma_dead_zones,
             chroma_dead_zones=chroma_dead_zones,
-            sharpness=math.inf if deterministic or parameters.sharpness is None else parameters.sharpness,
+            sharpness=sharpness,
             seed=_integer(seed, "seed", 0, 2**64 - 1),
             sampling=None if sampling == "keep" else _FACTORS[parameters.sampling],
             progressive=bool(progressive),
@@ -175,6 +179,14 @@ class Transcoder:
             if kept is not None and len(data) >= len(kept):
                 return Transcoded(kept, height, width, copied=True)
         return Transcoded(data, height, width, copied=False)
+
+
+def _widened(dead_zone: NDArray[np.float64] | None, *, ties: bool) -> NDArray[np.float64]:
+    """The dead zone, (8, 8); with `ties` a hair wider for AC, so that a tie goes to the index nearer zero."""
+    zone = np.zeros((8, 8)) if dead_zone is None else np.array(dead_zone)
+    if ties:
+        zone.flat[1:] = np.minimum(zone.flat[1:] + _TIE, 0.5)
+    return zone
 
 
 def _codec_error(reason: str, unsupported: bool) -> CodecError:
