@@ -43,7 +43,7 @@ def encode_many(
     """
     batch = list(images)
     seeds = _seeds(seed, len(batch))
-    count = processors() if threads is None else _check_threads(threads)
+    count = thread_count(threads)
     quantizers = codec.quantizers(parameters, deterministic)
     options = codec.file_options(progressive, jfif, icc, None, None, restart_interval)
     results: list[bytes | ImageError | CodecError] = []
@@ -63,11 +63,13 @@ def encode_many(
     return results
 
 
-def processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def thread_count(threads: Any) -> int:
+    """Threads to use: `threads` checked, or for None one per processor that this process may use."""
+    if threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or not 1 <= threads <= MAX_THREADS:
+        raise ParameterError(f"threads {threads!r} is not an integer 1..{MAX_THREADS}")
+    return int(threads)
 
 
 def _checked(image: Any, sampling: str) -> npt.NDArray[np.uint8] | ImageError:
@@ -83,9 +85,3 @@ def _seeds(seed: Any, count: int) -> list[int]:
     if not isinstance(seed, (Sequence, np.ndarray)) or isinstance(seed, (str, bytes)) or len(seed) != count:
         raise ParameterError(f"seeds {seed!r}: expected one integer, or {count} of them, one per image")
     return [codec.check_seed(value) for value in seed]
-
-
-def _check_threads(threads: Any) -> int:
-    if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or not 1 <= threads <= MAX_THREADS:
-        raise ParameterError(f"threads {threads!r} is not an integer 1..{MAX_THREADS}")
-    return int(threads)

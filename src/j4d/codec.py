@@ -169,7 +169,7 @@ def read_coefficients(data: bytes) -> Coefficients:
     """
     try:
         planes, tables, factors, height, width = _core.read(
-            _check_bytes(data), max_pixels=MAX_PIXELS, max_scans=MAX_SCANS
+            check_bytes(data), max_pixels=MAX_PIXELS, max_scans=MAX_SCANS
         )
     except _core.JpegError as error:
         raise CodecError(f"cannot read this JPEG file: {error}") from None
@@ -185,7 +185,7 @@ def decode(data: bytes) -> npt.NDArray[np.uint8]:
     from PIL.JpegImagePlugin import JpegImageFile
 
     try:
-        with JpegImageFile(io.BytesIO(_check_bytes(data))) as picture:
+        with JpegImageFile(io.BytesIO(check_bytes(data))) as picture:
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise CodecError(f"the picture has {width} x {height} pixels, more than the limit of {MAX_PIXELS}")
@@ -199,7 +199,7 @@ def decode(data: bytes) -> npt.NDArray[np.uint8]:
         raise CodecError(f"cannot decode this JPEG file: {error}") from None
 
 
-def _check_bytes(data: Any) -> bytes:
+def check_bytes(data: Any) -> bytes:
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise CodecError(f"a {type(data).__name__} is no JPEG file; expected its bytes")
     return bytes(data)

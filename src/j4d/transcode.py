@@ -12,7 +12,6 @@ for. The arithmetic is native (`j4d._core`). No PyTorch here. What quantizing tw
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -21,19 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from j4d import _core
-from j4d.codec import MAX_PIXELS, MAX_SCANS
+from j4d.batch import thread_count
+from j4d.codec import FACTORS, MAX_PIXELS, MAX_SCANS, check_bytes, check_seed
 from j4d.errors import CodecError, ParameterError, UnsupportedError
 from j4d.markers import without_metadata
 from j4d.parameters import EncodingParameters
 
 MAX_MARKERS = 4096  # segments of a file that is read
-MAX_THREADS = 1024
 _TIE = 1e-6  # steps; coefficients on a grid of whole steps are ties or lie farther than this from one
 
 Sampling = Literal["keep", "parameters"]
-
-# Components, and luma samples per chroma sample: horizontally, vertically.
-_FACTORS = {"4:4:4": (3, 1, 1), "4:2:2": (3, 2, 1), "4:2:0": (3, 2, 2), "gray": (1, 1, 1)}
 
 
 @dataclass(frozen=True)
@@ -134,8 +130,8 @@ class Transcoder:
             luma_dead_zones=luma_dead_zones,
             chroma_dead_zones=chroma_dead_zones,
             sharpness=sharpness,
-            seed=_integer(seed, "seed", 0, 2**64 - 1),
-            sampling=None if sampling == "keep" else _FACTORS[parameters.sampling],
+            seed=check_seed(seed),
+            sampling=None if sampling == "keep" else FACTORS[parameters.sampling],
             progressive=bool(progressive),
             strip=self._strip,
             tolerate_damage=bool(tolerate_damage),
@@ -146,7 +142,7 @@ class Transcoder:
 
     def one(self, data: bytes) -> Transcoded:
         """Transcode one file. Raises CodecError, UnsupportedError."""
-        source = _check_bytes(data)
+        source = check_bytes(data)
         try:
             return self._finish(source, *self._core.one(source))
         except _core.JpegError as error:
@@ -154,13 +150,13 @@ class Transcoder:
 
     def many(self, datas: Iterable[bytes], *, threads: int | None = None) -> list[Transcoded | CodecError]:
         """Transcode files on native threads: results in order, a CodecError in the place of a file that failed."""
-        count = processors() if threads is None else _integer(threads, "threads", 1, MAX_THREADS)
+        count = thread_count(threads)
         results: list[Transcoded | CodecError] = []
         sources: list[bytes] = []
         failed: dict[int, CodecError] = {}
         for index, data in enumerate(datas):
             try:
-                sources.append(_check_bytes(data))
+                sources.append(check_bytes(data))
             except CodecError as error:
                 failed[index] = error
                 sources.append(b"")
@@ -195,20 +191,7 @@ def _codec_error(reason: str, unsupported: bool) -> CodecError:
     return CodecError(f"cannot transcode this JPEG file: {reason}")
 
 
-def _check_bytes(data: Any) -> bytes:
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise CodecError(f"a {type(data).__name__} is no JPEG file; expected its bytes")
-    return bytes(data)
-
-
 def _integer(value: Any, name: str, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
         raise ParameterError(f"{name} {value!r} is not an integer {low}..{high}")
     return int(value)
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -94,7 +94,8 @@ def transcode(
       j4d transcode photos/*.jpg -o small/ --profile profile.json --quality 40
       cat photo.jpg | j4d transcode - -o - --jpeg-quality 60 > small.jpg
     """
-    from j4d.transcode import Transcoder, processors
+    from j4d.batch import thread_count
+    from j4d.transcode import Transcoder
 
     parameters, rule = _parameters(profile, index, bpp, quality, jpeg_quality, sampling)
     transcoder = Transcoder(
@@ -109,7 +110,7 @@ def transcode(
         max_pixels=max_pixels,
     )
     plan = _plan(sources, out)
-    count = threads or processors()
+    count = thread_count(threads)
     totals = _Totals()
     pending: list[_Job] = []
 
