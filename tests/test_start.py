@@ -17,11 +17,11 @@ from j4d.calibration import RateModel
 from j4d.images import ImageSet
 from j4d.optimize import Optimizer, Recipe
 from j4d.parameters import EncodingParameters
-from j4d.rounding import best_dead_zone, with_dead_zone
 from j4d.spectrum import Spectrum
 from j4d.start import Allocation, first_parameters, sensitivity
 from j4d.tasks import Classification
 from j4d.transform import coefficients_to_pixels, pixels_to_coefficients
+from j4d.trial import best_of, with_dead_zone
 
 SEEN = [(0, 0), (0, 1), (2, 1)]
 
@@ -97,9 +97,7 @@ def test_an_allocation_meets_its_rate_and_no_change_of_two_steps_is_better(spect
         parameters = EncodingParameters(luma, chroma, "4:4:4")
         return float((errors * weights).sum()), allocation.rate_model.bpp(spectrum, parameters)
 
-    best = allocation.parameters(weights, 1.5)
-    luma, chroma = best.luma, best.chroma
-    assert best.luma_dead_zone is None and best.chroma_dead_zone is None
+    luma, chroma = allocation.steps(weights, 1.5)
     cost, bpp = judged(luma, chroma)
     assert bpp == pytest.approx(1.5, rel=0.02)
     default = EncodingParameters.from_quality(70, "4:4:4")
@@ -118,20 +116,9 @@ def test_an_allocation_meets_its_rate_and_no_change_of_two_steps_is_better(spect
 
 def test_gray_pictures_have_one_table(images: ImageSet) -> None:
     spectrum = Spectrum.of(images, "gray")
-    parameters = Allocation(spectrum, RateModel()).parameters(torch.ones(2, 8, 8), 1.0)
-    np.testing.assert_array_equal(parameters.luma, parameters.chroma)
-    assert parameters.sampling == "gray"
-    assert RateModel().bpp(spectrum, parameters) == pytest.approx(1.0, rel=0.03)
-
-
-def test_where_the_largest_step_is_too_small_the_dead_zone_goes_on(spectrum: Spectrum) -> None:
-    weights = torch.ones(2, 8, 8)
-    weights[:, 3:, 3:] = 1e-4
-    allocation = Allocation(spectrum, RateModel())
-    coarse = allocation.parameters(weights, 0.25)
-    zones = coarse.luma_dead_zone
-    assert zones is not None and zones[0, 0] == 0 and (coarse.luma[zones > 0] == 255).all() and zones.max() > 0.05
-    assert allocation.rate_model.bpp(spectrum, coarse) == pytest.approx(0.25, rel=0.03)
+    luma, chroma = Allocation(spectrum, RateModel()).steps(torch.ones(2, 8, 8), 1.0)
+    np.testing.assert_array_equal(luma, chroma)
+    assert RateModel().bpp(spectrum, EncodingParameters(luma, chroma, "gray")) == pytest.approx(1.0, rel=0.03)
 
 
 def test_each_start_is_what_it_says(images: ImageSet, spectrum: Spectrum) -> None:
@@ -175,28 +162,26 @@ def _optimizer(images: ImageSet, spectrum: Spectrum) -> Optimizer:
         (lambda zone, step: (0.01 * step + 100 * zone, 1.0 - 2 * zone - 0.05 * step), 0.0),
     ],
 )
-def test_the_dead_zone_is_the_one_that_does_best_at_equal_rate(
+def test_the_candidate_that_does_best_at_equal_rate_is_taken(
     formula: Any, best: float, images: ImageSet, spectrum: Spectrum
 ) -> None:
     parameters = EncodingParameters.from_quality(30, "4:4:4")
     judge: Any = Stub(formula)
-    chosen = best_dead_zone(_optimizer(images, spectrum), judge, parameters, 0.8, (0.0, 0.04, 0.08, 0.12))
-    assert chosen == best
+    candidates = [with_dead_zone(parameters, zone) for zone in (0.0, 0.04, 0.08, 0.12)]
+    assert best_of(_optimizer(images, spectrum), judge, candidates, 0.8) is candidates[round(best / 0.04)]
 
 
-def test_a_single_choice_is_taken_without_looking(images: ImageSet, spectrum: Spectrum) -> None:
+def test_a_single_candidate_is_taken_without_looking(images: ImageSet, spectrum: Spectrum) -> None:
     judge: Any = SimpleNamespace()
     parameters = EncodingParameters.from_quality(30, "4:4:4")
-    assert best_dead_zone(_optimizer(images, spectrum), judge, parameters, 0.8, (0.05,)) == 0.05
+    assert best_of(_optimizer(images, spectrum), judge, [parameters], 0.8) is parameters
 
 
 def test_a_dead_zone_leaves_dc_alone_and_zero_is_none() -> None:
     parameters = EncodingParameters.from_quality(30)
     zone = with_dead_zone(parameters, 0.1).chroma_dead_zone
     assert zone is not None and zone[0, 0] == 0 and (zone.ravel()[1:] == 0.1).all()
-    assert with_dead_zone(parameters, 0.0) == parameters
-    wider = with_dead_zone(with_dead_zone(parameters, 0.3), 0.1)
-    assert wider == with_dead_zone(parameters, 0.3), "larger ones stay"
+    assert with_dead_zone(with_dead_zone(parameters, 0.1), 0.0) == parameters
 
 
 def test_a_drawn_loss_is_of_the_models_own_answer() -> None:

@@ -1,9 +1,9 @@
 """`learn`: from a frozen model and some pictures to a `Profile`, a ladder of encoding parameters with its provenance.
 
 A ladder climbs from small to large rate. Each point starts from the tables that the model's sensitivities suggest for
-its rate, with the dead zone that real files do best with, and is learned from there by gradient. A part of the pictures
-is held out: it stops a point whose held-out objective gets worse, and gives the figures recorded beside each point,
-measured on real files.
+its rate or from the point before, whichever real files do better with, and with the dead zone that they do best with;
+it is learned from there by gradient. A part of the pictures is held out: it stops a point whose held-out objective gets
+worse, and gives the figures recorded beside each point, measured on real files.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from j4d.optimize import Optimizer, Progress, Recipe
 from j4d.parameters import EncodingParameters, OperatingPoint, Profile, Provenance
 from j4d.progress import LadderProgress
 from j4d.provenance import PROTOCOLS
-from j4d.rounding import best_dead_zone, judge_of, with_dead_zone
 from j4d.simulate import SimulatedJPEG
 from j4d.spectrum import Spectrum
 from j4d.tasks import Classification, Model
+from j4d.trial import best_of, judge_of, with_dead_zone
 
 RATE_IMAGES = 512  # pictures behind the spectrum; the rate of more differs by well under a percent
 FIT_IMAGES = 64  # pictures encoded to fit the rate model
@@ -192,19 +192,23 @@ def _point(
 ) -> tuple[EncodingParameters, float]:
     """Learn one point of the ladder; returns its parameters and lambda.
 
-    judge: of held-out pictures, for stopping early. trial: of learning pictures, for the dead zone.
+    judge: of held-out pictures, for stopping early. trial: of learning pictures, for what to begin with.
     """
     recipe, goal = optimizer.recipe, goals[index]
     quality = int(goal["quality"])
     default = EncodingParameters.from_quality(quality, optimizer.spectrum.sampling)
     bpp = goal.get("bpp") or optimizer.rate_model.bpp(optimizer.spectrum, default)
+    starts = []
     if recipe.start == "sensitivity" or not kept.points:
-        start = optimizer.start(default, bpp, index)
-    else:
+        starts.append(optimizer.start(default, bpp, index))
+    if kept.points:
         before = EncodingParameters.from_quality(int(goals[index - 1]["quality"]), default.sampling)
-        start = carry(kept.points[-1][0], before, default)
+        starts.append(carry(kept.points[-1][0], before, default))
+    elif recipe.start == "sensitivity":
+        starts.append(default)
+    start = best_of(optimizer, trial, starts, bpp)
     if not recipe.learn_dead_zone:
-        start = with_dead_zone(start, best_dead_zone(optimizer, trial, start, bpp, recipe.dead_zones))
+        start = best_of(optimizer, trial, [with_dead_zone(start, zone) for zone in recipe.dead_zones], bpp)
     jpeg = SimulatedJPEG(
         start,
         forward=recipe.forward,
@@ -212,7 +216,6 @@ def _point(
         sharpness=recipe.sharpness,
         learn_sharpness=recipe.learn_sharpness,
         learn_dead_zone=recipe.learn_dead_zone,
-        beyond=True,
     ).to(optimizer.device)
     target = _met(optimizer, trial, jpeg, goal)
     lagrangian, trust = goal.get("lambda", FIRST_LAMBDA), 100.0

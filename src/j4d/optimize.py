@@ -38,16 +38,17 @@ class Recipe:
     steps: per point of the ladder. batch_size: pictures a step. learning_rate: Adam's, on log steps. forward: "hard",
     "soft" or "sampled". gradient: "phase" or "exact", see `j4d.quantizer`. sharpness: kappa of the gradient (and of
     files, where the forward is "sampled"); learn_sharpness lets it move. dead_zones: for all AC frequencies, in steps;
-    each point takes the one that real files of learning pictures do best with at its rate (`j4d.rounding`).
+    each point takes the one that real files of learning pictures do best with at its rate (`j4d.trial`).
     learn_dead_zone: instead, move one per frequency at dead_zone_pace times the learning rate. smoothness: log steps
     are a Gaussian average over neighbouring frequencies of the numbers that Adam moves, with this standard deviation in
     frequencies; 0 moves each alone. calibrate: weigh entropies as real files do (`j4d.calibration`). flip: mirror
-    pictures at random. start: tables to begin with, "sensitivity" (from the model's Fisher information, for every
-    point), "annex-k" (default JPEG's at the target rate) or "flat" (both for the first point; the others begin with the
-    point before), see `j4d.start`. holdout: share of the pictures kept for early stopping and for the measured figures.
+    pictures at random. start: tables to begin with, "sensitivity" (from the model's Fisher information, or the point
+    before, or default JPEG's: the best on real files), "annex-k" (default JPEG's at the target rate) or "flat" (both
+    for the first point; the others begin with the point before), see `j4d.start`. holdout: share of the pictures kept
+    for early stopping and for the measured figures.
     """
 
-    steps: int = 40
+    steps: int = 48
     batch_size: int = 32
     learning_rate: float = 0.05
     forward: Forward = "soft"
@@ -194,8 +195,8 @@ class Optimizer:
                 schedule.step()
                 with torch.no_grad():
                     smooth = (moved.view(2, 64) @ self.kernel.T).view(2, 8, 8)
-                    jpeg.log_steps.copy_(base + smooth)
-                    jpeg.clamp_()
+                    jpeg.log_steps.copy_((base + smooth).clamp(0, math.log(255)))
+                    jpeg.dead_zone.clamp_(0, DEAD_ZONE_LIMIT)
                     if target_bpp is not None:
                         base += self.meet(jpeg, target_bpp)
                 if step >= recipe.steps // 2:
@@ -214,8 +215,7 @@ class Optimizer:
             if abs(error) < 1e-3:
                 break
             change = min(max(-error / slope, -0.5), 0.5)
-            jpeg.log_steps.copy_(start + moved + change)
-            jpeg.clamp_()
+            jpeg.log_steps.copy_((start + moved + change).clamp(0, math.log(255)))
             after = math.log(float(self.bpp(jpeg)) / target_bpp)
             slope = min((after - error) / change, -0.1)
             moved, error = moved + change, after

@@ -25,7 +25,6 @@ from j4d.quantizer import FORWARDS, GRADIENTS, SHARPNESS_RANGE, Forward, Gradien
 from j4d.rate import batch_bits
 from j4d.transform import coefficients_to_pixels, pixels_to_coefficients
 
-LARGEST_STEP = 255
 DEAD_ZONE_LIMIT = 0.5
 DEAD_ZONE_GRID = 1024  # learned dead zones are multiples of 1/1024: every threshold is then exact in float32
 HARD_SHARPNESS = 20.0  # stands for a sharpness of None in gradients and marginals
@@ -53,7 +52,6 @@ class SimulatedJPEG(nn.Module):
         sharpness: float | None = None,
         learn_sharpness: bool = False,
         learn_dead_zone: bool = False,
-        beyond: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -72,21 +70,16 @@ class SimulatedJPEG(nn.Module):
         self.generator = generator
         steps = np.stack((parameters.luma, parameters.chroma)).astype(np.float32)
         zones = [z if z is not None else np.zeros((8, 8)) for z in _dead_zones(parameters)]
-        self.uses_dead_zone = learn_dead_zone or beyond or any(z.any() for z in zones)
-        self.beyond = beyond
-        wide = np.stack(zones).astype(np.float32)
-        if beyond:
-            excess = np.where(steps == LARGEST_STEP, wide, 0)
-            steps, wide = steps * (1 + 2 * excess), wide - excess
+        self.uses_dead_zone = learn_dead_zone or any(z.any() for z in zones)
         self.log_steps = nn.Parameter(torch.from_numpy(steps).log())
-        self.dead_zone = nn.Parameter(torch.from_numpy(wide), learn_dead_zone)
+        self.dead_zone = nn.Parameter(torch.from_numpy(np.stack(zones).astype(np.float32)), learn_dead_zone)
         self.log_sharpness = nn.Parameter(torch.tensor(math.log(kappa)), learn_sharpness)
 
     @property
     def steps(self) -> Tensor:
         """(2, 8, 8) real steps of luma and chroma, within 1..255; whole where they are whole but for rounding."""
         # clamped a rounding error outside the range, so that a step of exactly 1 or 255 keeps its gradient
-        steps = self.log_steps.clamp(-_ROUNDING, math.log(LARGEST_STEP) + _ROUNDING).exp()
+        steps = self.log_steps.clamp(-_ROUNDING, math.log(255) + _ROUNDING).exp()
         excess = (steps - steps.round()).detach()
         return steps - torch.where(excess.abs() < 2 * _ROUNDING * steps, excess, 0.0)
 
@@ -100,19 +93,8 @@ class SimulatedJPEG(nn.Module):
         """(8, 8) dead zone of luma and of chroma; None where there is none."""
         if not self.uses_dead_zone:
             return [None, None]
-        zones: Tensor = self.dead_zone
-        if self.beyond:
-            zones = torch.maximum(zones, (self.log_steps.exp() / LARGEST_STEP - 1) / 2)
-        zones = zones.clamp(0, DEAD_ZONE_LIMIT)
+        zones = self.dead_zone.clamp(0, DEAD_ZONE_LIMIT)
         return list(torch.where(_is_dc(zones), zones.detach(), zones))
-
-    @torch.no_grad()
-    def clamp_(self) -> None:
-        """Bring steps and dead zones back into the range that a file can express."""
-        reach = LARGEST_STEP * (1 + 2 * DEAD_ZONE_LIMIT) if self.beyond else LARGEST_STEP
-        largest = torch.where(_is_dc(self.log_steps[0]), math.log(LARGEST_STEP), math.log(reach))
-        self.log_steps.clamp_(min=0).copy_(torch.minimum(self.log_steps, largest))
-        self.dead_zone.clamp_(0, DEAD_ZONE_LIMIT)
 
     def decoded(self, planes: list[Tensor], height: int, width: int) -> Tensor:
         """Coefficient planes (B, By, Bx, 8, 8), one per component, to the pixels (B, 3, height, width) decoded."""
@@ -152,9 +134,9 @@ class SimulatedJPEG(nn.Module):
         """
         luma, chroma = self.steps.round().int().cpu().numpy().astype(np.int32)
         zones: list[np.ndarray | None] = [None, None]
-        for table, zone in enumerate(self.dead_zones):
-            rounded = None if zone is None else (zone.double().cpu().numpy() * DEAD_ZONE_GRID).round() / DEAD_ZONE_GRID
-            zones[table] = rounded if rounded is not None and rounded.any() else None
+        if self.uses_dead_zone:
+            both = self.dead_zone.clamp(0, DEAD_ZONE_LIMIT).double().cpu().numpy()
+            zones = list((both * DEAD_ZONE_GRID).round() / DEAD_ZONE_GRID)
         sharpness = round(float(self.sharpness), 4) if self.mode == "sampled" else None
         return EncodingParameters(luma, chroma, self.sampling, sharpness, *zones)
 

@@ -102,16 +102,14 @@ class Spectrum:
             result.append(table_bits(samples, weights, dc[:, 0], dc_weights[:, 0], like, sharpness, dead_zones[table]))
         return result
 
-    def squared_error(
-        self, steps: Sequence[Tensor], dead_zones: Sequence[Tensor | None] = (None, None)
-    ) -> list[Tensor]:
+    def squared_error(self, steps: Sequence[Tensor]) -> list[Tensor]:
         """Sum over the whole set of (coefficient - k q)^2 for the nearest index k: (8, 8) per table.
 
         DC, of which the spectrum holds differences alone, is taken as spread evenly over its steps: q^2 / 12 each.
         """
         result = []
-        for (samples, weights), step, zone in zip(self._ac, steps, dead_zones, strict=False):
-            error = ((samples - nearest(samples, step, zone) * step).square_() * weights).sum(0)
+        for (samples, weights), step in zip(self._ac, steps, strict=True):
+            error = ((samples - nearest(samples, step) * step).square_() * weights).sum(0)
             error[0, 0] = weights[:, 0, 1].sum() * step[0, 0].square() / 12
             result.append(error)
         return result

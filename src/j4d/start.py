@@ -20,7 +20,6 @@ from j4d.calibration import RateModel
 from j4d.images import ImageSet
 from j4d.parameters import EncodingParameters
 from j4d.quantizer import SHARPNESS_RANGE, nearest
-from j4d.simulate import DEAD_ZONE_LIMIT, LARGEST_STEP
 from j4d.spectrum import Spectrum
 from j4d.tasks import Classification, Model, logits_of
 from j4d.transform import coefficients_to_pixels, pixels_to_coefficients
@@ -28,11 +27,7 @@ from j4d.transform import coefficients_to_pixels, pixels_to_coefficients
 Start = Literal["sensitivity", "annex-k", "flat"]
 STARTS: tuple[Start, ...] = ("sensitivity", "annex-k", "flat")
 PICTURES = 128  # behind a sensitivity
-# (step, dead zone) that an Allocation tries: beyond 255, which no step of a file is, zeros come from the dead zone.
-_REACH = np.geomspace(LARGEST_STEP, LARGEST_STEP * (1 + 2 * DEAD_ZONE_LIMIT), 13)[1:]
-_TRIED = [(float(step), 0.0) for step in np.unique(np.rint(np.geomspace(1, LARGEST_STEP, 128)))] + [
-    (float(LARGEST_STEP), round((reach / LARGEST_STEP - 1) / 2, 3)) for reach in _REACH
-]
+_STEPS = np.unique(np.rint(np.geomspace(1, 255, 128)).astype(np.int32))  # tried by an Allocation
 
 
 def sensitivity(
@@ -62,28 +57,27 @@ def sensitivity(
 
 
 class Allocation:
-    """Parameters that minimise sum_f s_f D_f(q_f) + lambda R_f(q_f), each frequency's best found by trying them all."""
+    """Steps that minimise sum_f s_f D_f(q_f) + lambda R_f(q_f), each frequency's best found by trying them all."""
 
     def __init__(self, spectrum: Spectrum, rate_model: RateModel) -> None:
         self.spectrum, self.rate_model = spectrum, rate_model
 
     @cached_property
     def _tried(self) -> tuple[Tensor, Tensor]:
-        """Squared error and bits, (tried, tables, 8, 8) each, of the whole set."""
+        """Squared error and bits, (steps, tables, 8, 8) each, of the whole set."""
         errors, bits = [], []
-        for step, zone in _TRIED:
-            steps = [torch.full((8, 8), step)] * self.spectrum.tables
-            zones = [torch.full((8, 8), zone) if zone else None] * self.spectrum.tables
-            errors.append(torch.stack(self.spectrum.squared_error(steps, zones)))
-            tables = self.spectrum.bits(steps, SHARPNESS_RANGE[1], zones)
+        for step in _STEPS.tolist():
+            steps = [torch.full((8, 8), float(step))] * self.spectrum.tables
+            errors.append(torch.stack(self.spectrum.squared_error(steps)))
+            tables = self.spectrum.bits(steps, SHARPNESS_RANGE[1])
             both = [t.ac * self.rate_model.ac for t in tables]
             for table, t in zip(both, tables, strict=True):
                 table[0, 0] = t.dc * self.rate_model.dc
             bits.append(torch.stack(both))
         return torch.stack(errors).double(), torch.stack(bits).double()
 
-    def parameters(self, weights: Tensor, bpp: float) -> EncodingParameters:
-        """The best parameters at the estimated rate `bpp`; weights: a `sensitivity`."""
+    def steps(self, weights: Tensor, bpp: float) -> tuple[np.ndarray, np.ndarray]:
+        """Tables of luma and chroma, (8, 8) int32, at the estimated rate `bpp`; weights: a `sensitivity`."""
         errors, bits = self._tried
         fixed = self.rate_model.block * self.spectrum.blocks + self.rate_model.file * self.spectrum.images
         wanted = bpp * self.spectrum.pixels - fixed
@@ -97,11 +91,8 @@ class Allocation:
                 low = middle
             else:
                 high = middle
-        steps, zones = np.moveaxis(np.array(_TRIED)[choice.numpy()], -1, 0)
-        zones[:, 0, 0] = 0
-        both = [zone if zone.any() else None for zone in zones]
-        tables = steps.astype(np.int32)
-        return EncodingParameters(tables[0], tables[-1], self.spectrum.sampling, None, both[0], both[-1])
+        tables = _STEPS[choice.numpy()]
+        return tables[0], tables[-1]
 
 
 def first_parameters(
@@ -124,4 +115,4 @@ def first_parameters(
         level = np.full((8, 8), round(math.exp(float(np.log(default.luma).mean()))), np.int32)
         return EncodingParameters(level, level, default.sampling)
     weights = sensitivity(model, images, task, default, seed=seed)
-    return allocation.parameters(weights, bpp)
+    return EncodingParameters(*allocation.steps(weights, bpp), default.sampling)
