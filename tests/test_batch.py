@@ -86,7 +86,9 @@ def test_an_empty_batch_gives_no_files() -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs a signal to the main thread")
-def test_a_keyboard_interrupt_ends_a_batch() -> None:
+def test_a_keyboard_interrupt_ends_a_batch(request: pytest.FixtureRequest) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     images = [np.zeros((2000, 2000, 3), np.uint8)] * 2000
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
