@@ -8,9 +8,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CORE := $(wildcard src/core/*.cpp src/core/*.hpp)
+CPP := $(CORE) $(wildcard fuzz/*.cpp fuzz/*.hpp)
 BUILD_INPUTS := pyproject.toml CMakeLists.txt constraints.txt $(CORE)
 
-.PHONY: demo test lint format bench-smoke clean
+.PHONY: demo test lint format bench-smoke fuzz clean
 
 demo: $(VENV)/.demo
 	$(BIN)/j4d demo
@@ -21,17 +22,23 @@ test: lint
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run -Werror $(CORE)
+	$(BIN)/clang-format --dry-run -Werror $(CPP)
 	$(BIN)/mypy
 
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i $(CORE)
+	$(BIN)/clang-format -i $(CPP)
 
 # The benchmark at its smallest size: does it still run, and are its outputs correct?
 bench-smoke: $(VENV)/.bench
 	$(BIN)/python bench/simulator.py --smoke
+
+# libFuzzer on what reads and writes JPEG files; findings in build/fuzz. FUZZ_SECONDS is for each of three harnesses.
+FUZZ_SECONDS ?= 60
+fuzz:
+	@sh tools/system-packages.sh "$(PYTHON)" clang
+	fuzz/run.sh $(FUZZ_SECONDS)
 
 clean:
 	rm -rf $(VENV) build

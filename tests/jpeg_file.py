@@ -1,4 +1,4 @@
-"""What tests read from a JPEG file without any decoder: its quantization tables and sampling factors."""
+"""What tests read from a JPEG file without any decoder: its tables, sampling factors and codes."""
 
 from __future__ import annotations
 
@@ -34,3 +34,26 @@ def components_in_file(data: bytes) -> list[tuple[str, int]]:
     """Sampling factors ("2x2") and table number of each component, from the frame header."""
     body = next(body for marker, body in segments(data) if marker in (0xC0, 0xC1, 0xC2))
     return [(f"{body[i + 1] >> 4}x{body[i + 1] & 15}", body[i + 2]) for i in range(6, 6 + 3 * body[5], 3)]
+
+
+def huffman_tables(data: bytes) -> dict[int, dict[int, list[int]]]:
+    """By class and slot (0x00, 0x01 for DC, 0x10, 0x11 for AC): the symbols of each code length 1..16."""
+    tables = {}
+    for marker, body in segments(data):
+        at = 0
+        while marker == 0xC4 and at < len(body):
+            key, counts, at = body[at], body[at + 1 : at + 17], at + 17
+            tables[key] = {}
+            for length, count in enumerate(counts, start=1):
+                tables[key][length] = list(body[at : at + count])
+                at += count
+    return tables
+
+
+def scan_components(data: bytes) -> list[tuple[int, int]]:
+    """Number and codes (0x11: DC code 1, AC code 1) of each component of the first scan."""
+    next_scan = 2
+    while data[next_scan + 1] != 0xDA:
+        next_scan += 2 + int.from_bytes(data[next_scan + 2 : next_scan + 4], "big")
+    at = next_scan + 5
+    return [(data[at + 2 * i], data[at + 2 * i + 1]) for i in range(data[next_scan + 4])]

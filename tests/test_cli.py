@@ -81,7 +81,9 @@ def test_version(capsys):
     assert succeeds(capsys, "--version") == f"j4d {j4d.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["", "learn", "encode", "decode", "evaluate", "show", "export", "demo"])
+@pytest.mark.parametrize(
+    "command", ["", "learn", "encode", "decode", "transcode", "evaluate", "show", "export", "demo"]
+)
 def test_help_teaches_by_example(command, capsys):
     text = succeeds(capsys, *command.split(), "--help")
     assert f"j4d {command}".strip() in text.replace("Usage: j4d", "")

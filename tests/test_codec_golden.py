@@ -1,19 +1,24 @@
-"""Files written by an earlier build, byte for byte: what a seed and a set of parameters give does not change.
+"""Files written by an earlier build, byte for byte: what a seed and a set of parameters give does not change, on one
+thread or on eight.
 
 After a change of format that is meant, `python tests/test_codec_golden.py` writes them anew.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from j4d import codec
-from j4d.parameters import EncodingParameters
+from j4d.batch import encode_many
+from j4d.codec import Coefficients, plane_shapes
+from j4d.parameters import SAMPLINGS, EncodingParameters
 
 FIXTURES = Path(__file__).parent / "fixtures"
+SEED = 2**40 + 17
 
 
 def picture() -> np.ndarray:
@@ -21,25 +26,60 @@ def picture() -> np.ndarray:
     return np.stack([4 * x + 2 * y, x * y // 3, 160 * (x > 20) + (x * x + 3 * y) % 23], -1).astype(np.uint8)
 
 
-def golden(name: str) -> bytes:
-    sampling, kind = name.rsplit("-", 1)
-    sampling = sampling.replace("_", ":")
-    base = EncodingParameters.from_quality(45, sampling)
+def nearest(sampling: str) -> EncodingParameters:
+    return EncodingParameters.from_quality(45, sampling)
+
+
+def sampled(sampling: str) -> EncodingParameters:
+    base = nearest(sampling)
     zones = np.linspace(0, 0.3, 64).reshape(8, 8)
-    sampled = EncodingParameters(base.luma, base.chroma, sampling, 6.0, zones, zones / 2)
-    if kind == "nearest":
-        return codec.encode(picture(), base)
-    return codec.encode(picture(), sampled, seed=2**40 + 17, progressive=kind == "progressive")
+    return EncodingParameters(base.luma, base.chroma, sampling, 6.0, zones, zones / 2)
 
 
-NAMES = [f"{s}-{k}" for s in ("4_4_4", "4_2_2", "4_2_0", "gray") for k in ("nearest", "sampled")] + [
-    "4_2_0-progressive"
-]
+def indices(sampling: str) -> Coefficients:
+    """Indices of all magnitudes, most of them 0, by integer arithmetic; steps of 1 and 255 among the others."""
+    planes = []
+    for component, shape in enumerate(plane_shapes(45, 70, sampling)):
+        n = np.arange(np.prod(shape)) * 2654435761 + component
+        magnitude = (1 << (n >> 9) % 11) - 1 - (n >> 20) % 2
+        plane = np.where((n >> 13) % 7 == 0, np.maximum(magnitude, 0), 0) * np.where((n >> 17) % 2, 1, -1)
+        planes.append(plane.reshape(shape).astype(np.int16))
+    steps = (1 + 4 * np.arange(64, dtype=np.int32)).reshape(8, 8)
+    tables = (steps, steps.T.copy(), 256 - steps)[: len(planes)]
+    return Coefficients(tuple(planes), tables, sampling, 45, 70)
+
+
+CASES = {
+    f"{s.replace(':', '_')}-{kind}": make
+    for s in SAMPLINGS
+    for kind, make in {
+        "nearest": partial(codec.encode, picture(), nearest(s)),
+        "sampled": partial(codec.encode, picture(), sampled(s), seed=SEED),
+        "indices": partial(codec.write_coefficients, indices(s)),
+    }.items()
+} | {
+    "4_2_0-progressive": partial(codec.encode, picture(), sampled("4:2:0"), seed=SEED, progressive=True),
+    "4_2_2-restart": partial(codec.write_coefficients, indices("4:2:2"), restart_interval=3, jfif=True),
+    "gray-restart": partial(codec.encode, picture(), sampled("gray"), seed=SEED, restart_interval=4),
+}
+NAMES = list(CASES)
+
+
+def golden(name: str) -> bytes:
+    return CASES[name]()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_bytes_as_ever(name: str) -> None:
     assert golden(name) == (FIXTURES / f"{name}.jpg").read_bytes()
+
+
+@pytest.mark.parametrize("threads", [1, 8])
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_the_same_bytes_as_ever_on_any_number_of_threads(sampling: str, threads: int) -> None:
+    for kind, parameters in (("nearest", nearest(sampling)), ("sampled", sampled(sampling))):
+        files = encode_many([picture()] * 20, parameters, seed=SEED, threads=threads)
+        assert set(files) == {(FIXTURES / f"{sampling.replace(':', '_')}-{kind}.jpg").read_bytes()}
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 #!/bin/sh
 # Makes sure that what pip cannot bring is on the machine: Python 3.10 or newer with venv, a C++ compiler, and the
 # headers of libjpeg-turbo. Installs what is missing with apt-get where that may be done without asking; elsewhere
-# says what to install and stops. Usage: tools/system-packages.sh PYTHON
+# says what to install and stops. Usage: tools/system-packages.sh PYTHON [clang], the second where the fuzzers are built.
 set -u
 python=$1
 missing=""
+[ "${2:-}" != clang ] || command -v clang++ >/dev/null 2>&1 || missing="$missing clang"
 
 has_header() { printf '#include <stdio.h>\n#include <jpeglib.h>\n' | c++ -E -x c++ $1 - >/dev/null 2>&1; }
 has_jpeg() {

@@ -19,6 +19,12 @@ class JpegError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// A JPEG file of a kind that we do not handle.
+class UnsupportedError : public JpegError {
+  public:
+    using JpegError::JpegError;
+};
+
 // What a JPEG file says of its picture, apart from the indices.
 struct Frame {
     int height;
@@ -46,6 +52,7 @@ std::string write_jpeg(const Frame& frame, const std::vector<const std::int16_t*
 struct Limits {
     std::int64_t pixels;  // height x width, checked before anything of that size is allocated
     int scans;            // each scan of a progressive file costs time over the whole picture
+    int markers = 4096;   // segments before, between and after the scans
 };
 
 struct ReadResult {

@@ -1,113 +1,119 @@
-// JPEG bytes to quantized coefficients: jpeg_read_coefficients, strict about damage and about what we handle.
+// JPEG bytes to quantized coefficients: jpeg_read_coefficients into memory of our own, so that a picture's
+// coefficients exist once.
+#include "jpeg_read.hpp"
+
 #include <cstring>
 
-#include "libjpeg.hpp"
+#include "decompressor.hpp"
 
 namespace j4d {
 namespace {
 
-// libjpeg calls the progress monitor once per row of MCUs; ours only watches the number of scans.
-struct ScanLimit {
-    jpeg_progress_mgr base;  // first, so that libjpeg's pointer to it is a pointer to the whole
-    int scans;
-};
-
-struct Decompressor {
-    ErrorManager error{};
-    jpeg_decompress_struct info{};
-    ScanLimit limit{};
-    jvirt_barray_ptr* arrays = nullptr;
-
-    Decompressor() { info.err = error.install(); }
-    ~Decompressor() { jpeg_destroy_decompress(&info); }
-    Decompressor(const Decompressor&) = delete;
-    Decompressor& operator=(const Decompressor&) = delete;
-};
-
-void watch_scans(j_common_ptr info) {
-    auto* limit = reinterpret_cast<ScanLimit*>(info->progress);
-    if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number <= limit->scans) return;
-    auto* error = reinterpret_cast<ErrorManager*>(info->err);
-    std::snprintf(error->message, sizeof error->message, "more than %d scans", limit->scans);
-    std::longjmp(error->back, 1);
-}
-
-const char* colour_name(J_COLOR_SPACE space) {
-    switch (space) {
-        case JCS_RGB:
-            return "RGB";
-        case JCS_CMYK:
-            return "CMYK";
-        case JCS_YCCK:
-            return "YCCK";
-        default:
-            return "unknown";
+// libjpeg keeps a picture's coefficients in "virtual arrays" that its memory manager makes and opens row by row. The
+// manager is a table of functions; the three below put the arrays where we can take them over without a copy. Memory
+// comes zeroed and untouched: rows that no scan reaches cost nothing.
+class Arrays {
+  public:
+    explicit Arrays(jpeg_decompress_struct& info) {
+        info.client_data = this;
+        info.mem->request_virt_barray = request;
+        info.mem->access_virt_barray = access;
     }
-}
 
-// The sampling, or JpegError naming what we do not handle. Factors count by their ratio only.
-Sampling sampling_of(const jpeg_decompress_struct& info) {
-    if (info.jpeg_color_space == JCS_GRAYSCALE && info.num_components == 1) return {1, 1, 1};
-    if (info.jpeg_color_space != JCS_YCbCr || info.num_components != 3) {
-        throw JpegError(std::string("colour space ") + colour_name(info.jpeg_color_space) + " with " +
-                        std::to_string(info.num_components) + " components; only YCbCr and gray are handled");
-    }
-    const jpeg_component_info* c = info.comp_info;
-    const Sampling sampling{3, c[0].h_samp_factor / c[1].h_samp_factor, c[0].v_samp_factor / c[1].v_samp_factor};
-    const bool exact = sampling.horizontal * c[1].h_samp_factor == c[0].h_samp_factor &&
-                       sampling.vertical * c[1].v_samp_factor == c[0].v_samp_factor;
-    const bool alike = c[1].h_samp_factor == c[2].h_samp_factor && c[1].v_samp_factor == c[2].v_samp_factor;
-    if (!exact || !alike || !sampling.legal()) {
-        std::string factors;
-        for (int i = 0; i < 3; ++i) {
-            factors += (i ? ", " : "") + std::to_string(c[i].h_samp_factor) + "x" + std::to_string(c[i].v_samp_factor);
+    std::vector<BlockRows> planes{3};
+
+  private:
+    struct Array {
+        JBLOCKARRAY rows;
+        JDIMENSION count;
+    };
+    Array arrays_[3]{};
+    int used_ = 0;
+
+    static jvirt_barray_ptr request(j_common_ptr info, int, boolean, JDIMENSION columns, JDIMENSION rows, JDIMENSION) {
+        auto* self = static_cast<Arrays*>(info->client_data);
+        if (self->used_ == 3) ERREXIT(info, JERR_BAD_VIRTUAL_ACCESS);
+        BlockRows& plane = self->planes[self->used_];
+        plane.stride = columns;
+        plane.values.reset(static_cast<std::int16_t*>(std::calloc(std::size_t{columns} * rows, sizeof(JBLOCK))));
+        Array& array = self->arrays_[self->used_++];
+        array.rows = static_cast<JBLOCKARRAY>(info->mem->alloc_large(info, JPOOL_IMAGE, sizeof(JBLOCKROW) * rows));
+        array.count = rows;
+        if (!plane.values) ERREXIT1(info, JERR_OUT_OF_MEMORY, 0);
+        for (JDIMENSION y = 0; y < rows; ++y) {
+            array.rows[y] = reinterpret_cast<JBLOCKROW>(plane.block(static_cast<int>(y), 0));
         }
-        throw JpegError("sampling factors " + factors + "; only 4:4:4, 4:2:2 and 4:2:0 are handled");
+        return reinterpret_cast<jvirt_barray_ptr>(&array);
     }
-    return sampling;
+
+    static JBLOCKARRAY access(j_common_ptr info, jvirt_barray_ptr pointer, JDIMENSION start, JDIMENSION count,
+                              boolean) {
+        const auto* array = reinterpret_cast<const Array*>(pointer);
+        if (start > array->count || count > array->count - start) ERREXIT(info, JERR_BAD_VIRTUAL_ACCESS);
+        return array->rows + start;
+    }
+};
+
+bool starts_with(const jpeg_marker_struct& marker, const char* head, std::size_t size) {
+    return marker.data_length >= size && std::memcmp(marker.data, head, size) == 0;
 }
 
-void copy_plane(jpeg_decompress_struct& info, jvirt_barray_ptr array, Grid grid, std::int16_t* plane) {
-    const std::size_t row_size = static_cast<std::size_t>(grid.columns) * kBlockSize;
-    for (int y = 0; y < grid.rows; ++y) {
-        JBLOCKARRAY rows = info.mem->access_virt_barray(reinterpret_cast<j_common_ptr>(&info), array,
-                                                        static_cast<JDIMENSION>(y), 1, FALSE);
-        std::memcpy(plane + y * row_size, rows[0], row_size * sizeof(std::int16_t));
+// Exif, XMP with its extension, and ICC; APP1 and APP2 hold other things too, such as the index of further pictures
+// behind this one, which do not survive.
+bool is_metadata(const jpeg_marker_struct& marker) {
+    return starts_with(marker, "Exif\0", 5) || starts_with(marker, "http://ns.adobe.com/xap/1.0/\0", 29) ||
+           starts_with(marker, "http://ns.adobe.com/xmp/extension/\0", 35) || starts_with(marker, "ICC_PROFILE\0", 12);
+}
+
+std::string factors_of(const Layout& layout) {
+    std::string text;
+    for (const Factors f : layout.factors) {
+        text += (text.empty() ? "" : ", ") + std::to_string(f.horizontal) + "x" + std::to_string(f.vertical);
     }
+    return text;
 }
 
 }  // namespace
 
-ReadResult read_jpeg(const std::uint8_t* data, std::size_t size, Limits limits) {
-    Decompressor jpeg;
-    guarded(jpeg.error, [&] {
-        jpeg_create_decompress(&jpeg.info);
-        jpeg_mem_src(&jpeg.info, data, static_cast<unsigned long>(size));
-        jpeg_read_header(&jpeg.info, TRUE);
-    });
-    const jpeg_decompress_struct& info = jpeg.info;
-    ReadResult result{{static_cast<int>(info.image_height), static_cast<int>(info.image_width), sampling_of(info), {}},
-                      {}};
-    const Frame& frame = result.frame;
-    const std::int64_t pixels = std::int64_t{frame.height} * frame.width;
-    if (pixels > limits.pixels) {
-        throw JpegError("the picture has " + std::to_string(frame.width) + " x " + std::to_string(frame.height) +
-                        " pixels, more than the limit of " + std::to_string(limits.pixels));
-    }
-    jpeg.limit.base.progress_monitor = watch_scans;
-    jpeg.limit.scans = limits.scans;
-    jpeg.info.progress = &jpeg.limit.base;
-    guarded(jpeg.error, [&] { jpeg.arrays = jpeg_read_coefficients(&jpeg.info); });
-
-    for (int i = 0; i < frame.sampling.components; ++i) {
-        const JQUANT_TBL* table = info.comp_info[i].quant_table;
+Source read_source(const std::uint8_t* data, std::size_t size, const ReadOptions& options) {
+    Decompressor jpeg(data, size, options);
+    Source source{jpeg.layout(), {}, {}, {}};
+    Arrays arrays(jpeg.info);
+    guarded(jpeg.error, [&] { jpeg_read_coefficients(&jpeg.info); });
+    for (int i = 0; i < source.layout.components(); ++i) {
+        const JQUANT_TBL* table = jpeg.info.comp_info[i].quant_table;
         if (table == nullptr) throw JpegError("component " + std::to_string(i + 1) + " is in no scan");
-        result.frame.tables.emplace_back(table->quantval, table->quantval + kBlockSize);
-        const Grid grid = grid_of(frame.height, frame.width, frame.sampling, i);
-        const std::size_t count = static_cast<std::size_t>(grid.rows) * grid.columns * kBlockSize;
-        result.planes.emplace_back(new std::int16_t[count]);
-        std::int16_t* plane = result.planes.back().get();
-        guarded(jpeg.error, [&] { copy_plane(jpeg.info, jpeg.arrays[i], grid, plane); });
+        source.tables.emplace_back(table->quantval, table->quantval + kBlockSize);
+    }
+    arrays.planes.resize(source.layout.components());
+    source.planes = std::move(arrays.planes);
+    for (const jpeg_marker_struct* marker = jpeg.info.marker_list; marker != nullptr; marker = marker->next) {
+        if (is_metadata(*marker)) {
+            source.metadata.push_back(
+                {marker->marker, std::string(reinterpret_cast<const char*>(marker->data), marker->data_length)});
+        }
+    }
+    return source;
+}
+
+ReadResult read_jpeg(const std::uint8_t* data, std::size_t size, Limits limits) {
+    Source source = read_source(data, size, {limits});
+    const Layout& layout = source.layout;
+    const std::optional<Sampling> sampling = layout.sampling();
+    if (!sampling) {
+        if (layout.colour == Colour::rgb) throw JpegError("colour space RGB; only YCbCr and gray are handled");
+        throw JpegError("sampling factors " + factors_of(layout) + "; only 4:4:4, 4:2:2 and 4:2:0 are handled");
+    }
+    ReadResult result{{layout.height, layout.width, *sampling, source.tables}, {}};
+    for (int i = 0; i < layout.components(); ++i) {
+        const Grid grid = layout.grid(i);
+        const std::size_t row_size = static_cast<std::size_t>(grid.columns) * kBlockSize;
+        result.planes.emplace_back(new std::int16_t[row_size * grid.rows]);
+        for (int y = 0; y < grid.rows; ++y) {
+            std::memcpy(result.planes[i].get() + y * row_size, source.planes[i].block(y, 0),
+                        row_size * sizeof(std::int16_t));
+        }
+        source.planes[i] = {};
     }
     return result;
 }

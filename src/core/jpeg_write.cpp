@@ -1,8 +1,11 @@
-// Quantized coefficients to JPEG bytes: jpeg_write_coefficients with optimized Huffman codes and lean headers.
+// Quantized coefficients to JPEG bytes. Baseline files are our own; a progressive file is the smaller of our own, by
+// spectral selection, and that of libjpeg-turbo's standard script, with successive approximation.
 #include <cstdlib>
 #include <cstring>
 
+#include "baseline.hpp"
 #include "libjpeg.hpp"
+#include "progressive.hpp"
 
 namespace j4d {
 namespace {
@@ -131,6 +134,9 @@ std::string join_table_segments(const unsigned char* data, std::size_t size) {
 
 std::string write_jpeg(const Frame& frame, const std::vector<const std::int16_t*>& planes,
                        const WriteOptions& options) {
+    if (!options.progressive) {
+        return write_baseline(frame, gather_symbols(frame, planes, options.restart_interval), options);
+    }
     Compressor jpeg;
     guarded(jpeg.error, [&] {
         jpeg_create_compress(&jpeg.info);
@@ -147,7 +153,10 @@ std::string write_jpeg(const Frame& frame, const std::vector<const std::int16_t*
         }
         jpeg_finish_compress(&jpeg.info);
     });
-    return join_table_segments(jpeg.buffer, jpeg.size);
+    std::string file = join_table_segments(jpeg.buffer, jpeg.size);
+    if (options.restart_interval != 0) return file;
+    std::string other = write_spectral_selection(frame, planes, options);
+    return other.size() <= file.size() ? other : file;
 }
 
 }  // namespace j4d

@@ -10,8 +10,13 @@
 #include <algorithm>
 #include <tuple>
 
+#include "arrays.hpp"
+#include "huffman.hpp"
 #include "jpeg_io.hpp"
+#include "module.hpp"
 #include "quantize.hpp"
+#include "quantizer.hpp"
+#include "symbols.hpp"
 #include "transform.hpp"
 
 namespace nb = nanobind;
@@ -20,26 +25,8 @@ namespace {
 
 using namespace j4d;
 
-using Image = nb::ndarray<const std::uint8_t, nb::shape<-1, -1, -1>, nb::c_contig, nb::device::cpu>;
-using Plane = nb::ndarray<const std::int16_t, nb::shape<-1, -1, 8, 8>, nb::c_contig, nb::device::cpu>;
-using Table = nb::ndarray<const std::int32_t, nb::shape<8, 8>, nb::c_contig, nb::device::cpu>;
-using DeadZones = nb::ndarray<const double, nb::shape<8, 8>, nb::c_contig, nb::device::cpu>;
 using NewPlane = nb::ndarray<nb::numpy, std::int16_t, nb::ndim<4>>;
 using NewTable = nb::ndarray<nb::numpy, std::int32_t, nb::ndim<2>>;
-using Factors = std::tuple<int, int, int>;  // components, horizontal, vertical
-
-constexpr int kLargestSide = 65500;  // JPEG_MAX_DIMENSION of libjpeg
-
-void require(bool condition, const char* message) {
-    if (!condition) throw std::invalid_argument(message);
-}
-
-Sampling to_sampling(Factors factors) {
-    const Sampling sampling{std::get<0>(factors), std::get<1>(factors), std::get<2>(factors)};
-    require(sampling.legal(), "unknown sampling");
-    return sampling;
-}
-
 template <typename T>
 nb::capsule owner_of(T* values) {
     return nb::capsule(values, [](void* p) noexcept { delete[] static_cast<T*>(p); });
@@ -55,16 +42,9 @@ std::size_t size_of(Grid grid) {
     return static_cast<std::size_t>(grid.rows) * grid.columns * kBlockSize;
 }
 
-bool legal_size(std::size_t height, std::size_t width) {
-    return 1 <= height && height <= kLargestSide && 1 <= width && width <= kLargestSide;
-}
-
 std::vector<NewPlane> py_forward_dct(Image image, Factors factors) {
     const Sampling sampling = to_sampling(factors);
-    require(legal_size(image.shape(0), image.shape(1)), "image size outside 1..65500");
-    const auto channels = static_cast<int>(image.shape(2));
-    require(channels == 3 || (channels == 1 && sampling.components == 1), "image needs 3 channels");
-    const ImageView view{image.data(), static_cast<int>(image.shape(0)), static_cast<int>(image.shape(1)), channels};
+    const ImageView view = to_view(image, sampling);
 
     std::vector<std::unique_ptr<std::int16_t[]>> values;
     std::vector<std::int16_t*> planes;
@@ -83,33 +63,46 @@ std::vector<NewPlane> py_forward_dct(Image image, Factors factors) {
     return arrays;
 }
 
+// Blocks of 64 in natural order, in and out.
+void quantize_blocks(const Quantizer& quantizer, const std::int16_t* coefficients, std::uint32_t blocks,
+                     std::int16_t* indices) {
+    Group group{}, quantized;
+    std::uint64_t nonzero[kLanes];
+    for (std::uint32_t first = 0; first < blocks; first += kLanes) {
+        const int lanes = static_cast<int>(std::min<std::uint32_t>(kLanes, blocks - first));
+        const std::int16_t* in = coefficients + std::size_t{first} * kBlockSize;
+        std::int16_t* out = indices + std::size_t{first} * kBlockSize;
+        for (int lane = 0; lane < lanes; ++lane) {
+            for (int i = 0; i < kBlockSize; ++i) group.values[i][lane] = in[lane * kBlockSize + i];
+        }
+        quantizer(group, first, lanes, quantized, nonzero);
+        for (int lane = 0; lane < lanes; ++lane) {
+            for (int i = 0; i < kBlockSize; ++i) out[lane * kBlockSize + kZigzag[i]] = quantized.values[i][lane];
+        }
+    }
+}
+
 NewPlane py_quantize(Plane coefficients, Table steps, DeadZones dead_zones, double sharpness, std::uint64_t seed,
                      std::uint32_t component) {
     require(coefficients.shape(0) <= kLargestSide && coefficients.shape(1) <= kLargestSide, "plane too large");
-    require(std::all_of(steps.data(), steps.data() + kBlockSize, [](int step) { return step > 0; }),
-            "steps start at 1");
-    require(sharpness > 0.0, "sharpness is above 0");
+    check_quantizer(steps, dead_zones, sharpness);
     const Grid grid{static_cast<int>(coefficients.shape(0)), static_cast<int>(coefficients.shape(1))};
     std::unique_ptr<std::int16_t[]> indices(new std::int16_t[size_of(grid)]);
-    const Quantizer quantizer{steps.data(), dead_zones.data(), sharpness, seed, component};
+    const Quantizer quantizer(steps.data(), dead_zones.data(), sharpness, seed, component);
     {
         nb::gil_scoped_release unlocked;
         const auto blocks = static_cast<std::uint32_t>(grid.rows) * static_cast<std::uint32_t>(grid.columns);
-        for (std::uint32_t block = 0; block < blocks; ++block) {
-            const std::size_t at = std::size_t{block} * kBlockSize;
-            quantizer(coefficients.data() + at, block, indices.get() + at);
-        }
+        quantize_blocks(quantizer, coefficients.data(), blocks, indices.get());
     }
     return to_array(std::move(indices), grid);
 }
 
 nb::bytes py_write(std::vector<Plane> planes, std::vector<Table> tables, Factors factors, int height, int width,
-                   bool progressive, bool jfif, int restart_interval, std::vector<std::tuple<int, nb::bytes>> markers) {
+                   bool progressive, bool jfif, int restart_interval, Markers markers) {
     Frame frame{height, width, to_sampling(factors), {}};
     const auto components = static_cast<std::size_t>(frame.sampling.components);
     require(height > 0 && width > 0 && legal_size(height, width), "image size outside 1..65500");
     require(planes.size() == components && tables.size() == components, "one plane and table per component");
-    require(0 <= restart_interval && restart_interval <= 65535, "restart interval outside 0..65535");
     std::vector<const std::int16_t*> data;
     for (std::size_t i = 0; i < components; ++i) {
         const Grid grid = grid_of(height, width, frame.sampling, static_cast<int>(i));
@@ -119,10 +112,7 @@ nb::bytes py_write(std::vector<Plane> planes, std::vector<Table> tables, Factors
         data.push_back(planes[i].data());
         frame.tables.emplace_back(tables[i].data(), tables[i].data() + kBlockSize);
     }
-    WriteOptions options{progressive, jfif, restart_interval, {}};
-    for (const auto& [code, payload] : markers) {
-        options.markers.push_back({code, std::string(payload.c_str(), payload.size())});
-    }
+    const WriteOptions options = to_options(progressive, jfif, restart_interval, markers);
     std::string file;
     {
         nb::gil_scoped_release unlocked;
@@ -156,17 +146,30 @@ double py_uniform(std::uint64_t seed, std::uint32_t component, std::uint32_t blo
     return to_uniform(random_words(seed, component, block, frequency / 4)[frequency % 4]);
 }
 
+nb::bytes py_code_lengths(Counts counts) {
+    Histogram histogram;
+    std::copy(counts.data(), counts.data() + kSymbols, histogram.begin());
+    require(std::any_of(histogram.begin(), histogram.end(), [](std::uint64_t count) { return count != 0; }),
+            "no symbol occurs");
+    const HuffmanCode code = optimal_code(histogram);
+    return nb::bytes(reinterpret_cast<const char*>(code.length.data()), code.length.size());
+}
+
 }  // namespace
 
 NB_MODULE(_core, module) {
     using namespace nb::literals;
     module.doc() = "Native JPEG codec of j4d; see the stub for shapes and j4d.codec for the public face.";
-    nb::exception<JpegError>(module, "JpegError", PyExc_ValueError);
+    const nb::exception<JpegError> jpeg_error(module, "JpegError", PyExc_ValueError);
+    add_encoder(module);
+    add_transcoder(module, jpeg_error);
     module.def("forward_dct", &py_forward_dct, "image"_a, "sampling"_a);
     module.def("quantize", &py_quantize, "coefficients"_a, "steps"_a, "dead_zones"_a, "sharpness"_a, "seed"_a,
                "component"_a);
     module.def("write", &py_write, "planes"_a, "tables"_a, "sampling"_a, "height"_a, "width"_a, nb::kw_only(),
                "progressive"_a, "jfif"_a, "restart_interval"_a, "markers"_a);
     module.def("read", &py_read, "data"_a, nb::kw_only(), "max_pixels"_a, "max_scans"_a);
+    module.attr("kernels") = kernels().name;
+    module.def("code_lengths", &py_code_lengths, "counts"_a);
     module.def("uniform", &py_uniform, "seed"_a, "component"_a, "block"_a, "frequency"_a);
 }

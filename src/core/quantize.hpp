@@ -1,4 +1,5 @@
-// The quantizer: which index k a coefficient c gets under step q. With u = c / q, dead zone d and sharpness kappa,
+// The quantizer's law: which index k a coefficient c gets under step q. With u = c / q, dead zone d and sharpness
+// kappa,
 //
 //     P(k given c) is proportional to exp(-kappa ((u - k)^2 + 2 d |k|))
 //
@@ -7,7 +8,7 @@
 //
 //     k = sign(u) max(0, floor(|u| + 1/2 - d)),
 //
-// which for d = 0 is libjpeg's rounding, half away from zero.
+// which for d = 0 is libjpeg's rounding, half away from zero. quantizer.hpp applies it to whole groups of blocks.
 #pragma once
 
 #include <algorithm>
@@ -66,30 +67,5 @@ inline int draw_index(const Pmf& pmf, double uniform) {
     }
     return last;
 }
-
-// One component's quantizer: natural order throughout.
-struct Quantizer {
-    const std::int32_t* steps;  // 64 steps, 1..255
-    const double* dead_zones;   // 64 dead zones in [0, 1/2], in steps
-    double sharpness;           // kappa > 0; infinity is the deterministic limit
-    std::uint64_t seed;
-    std::uint32_t component;
-
-    // `coefficients`: 64 outputs of the integer FDCT, 8 x the coefficient; `block`: row-major number of the block.
-    void operator()(const std::int16_t* coefficients, std::uint32_t block, std::int16_t* indices) const {
-        for (int quad = 0; quad < kBlockSize / 4; ++quad) {
-            const Words words = std::isinf(sharpness) ? Words{} : random_words(seed, component, block, quad);
-            for (int lane = 0; lane < 4; ++lane) {
-                const int frequency = 4 * quad + lane;
-                const IndexRange range = index_range(frequency);
-                const double u = coefficients[frequency] / (8.0 * steps[frequency]);
-                const int k = std::isinf(sharpness) ? nearest_index(u, dead_zones[frequency], range)
-                                                    : draw_index(index_pmf(u, dead_zones[frequency], sharpness, range),
-                                                                 to_uniform(words[lane]));
-                indices[frequency] = static_cast<std::int16_t>(k);
-            }
-        }
-    }
-};
 
 }  // namespace j4d

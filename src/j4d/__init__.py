@@ -12,14 +12,25 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from j4d.batch import encode_many
     from j4d.codec import Coefficients, decode, encode
-    from j4d.errors import CodecError, DataError, ImageError, J4DError, ModelError, ParameterError, ProfileError
+    from j4d.errors import (
+        CodecError,
+        DataError,
+        ImageError,
+        J4DError,
+        ModelError,
+        ParameterError,
+        ProfileError,
+        UnsupportedError,
+    )
     from j4d.evaluate import Evaluation, evaluate
     from j4d.images import ImageSet, load_images
     from j4d.learn import learn
     from j4d.models import load_model
     from j4d.parameters import EncodingParameters, OperatingPoint, Profile
     from j4d.simulate import SimulatedJPEG
+    from j4d.transcode import transcode, transcode_many
 
 __version__ = "0.1.0"
 
@@ -38,12 +49,16 @@ __all__ = [
     "Profile",
     "ProfileError",
     "SimulatedJPEG",
+    "UnsupportedError",
     "decode",
     "encode",
+    "encode_many",
     "evaluate",
     "learn",
     "load_images",
     "load_model",
+    "transcode",
+    "transcode_many",
 ]
 
 _HOME = {
@@ -61,12 +76,16 @@ _HOME = {
     "Profile": "parameters",
     "ProfileError": "errors",
     "SimulatedJPEG": "simulate",
+    "UnsupportedError": "errors",
     "decode": "codec",
     "encode": "codec",
+    "encode_many": "batch",
     "evaluate": "evaluate",
     "learn": "learn",
     "load_images": "images",
     "load_model": "models",
+    "transcode": "transcode",
+    "transcode_many": "transcode",
 }
 
 

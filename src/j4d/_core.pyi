@@ -6,6 +6,36 @@ import numpy as np
 import numpy.typing as npt
 
 class JpegError(ValueError): ...
+class UnsupportedError(JpegError): ...
+
+class Transcoder:
+    """Settings of transcoding. `sampling` None keeps the source's; otherwise as everywhere."""
+
+    def __init__(
+        self,
+        *,
+        luma: npt.NDArray[np.int32],
+        chroma: npt.NDArray[np.int32],
+        luma_dead_zones: npt.NDArray[np.float64],
+        chroma_dead_zones: npt.NDArray[np.float64],
+        sharpness: float,
+        seed: int,
+        sampling: tuple[int, int, int] | None,
+        progressive: bool,
+        strip: bool,
+        tolerate_damage: bool,
+        max_pixels: int,
+        max_scans: int,
+        max_markers: int,
+    ) -> None: ...
+    def one(self, data: bytes) -> tuple[bytes, int, int]:
+        """A JPEG file to (file, height, width). Raises JpegError, UnsupportedError."""
+
+    def many(self, datas: list[bytes], threads: int) -> list[tuple[bytes, int, int] | tuple[str, bool]]:
+        """In order: (file, height, width), or (reason, whether it is unsupported)."""
+
+kernels: str
+"""The instruction set in use: portable, avx2 or avx512; J4D_KERNELS in the environment asks for one."""
 
 def forward_dct(image: npt.NDArray[np.uint8], sampling: tuple[int, int, int]) -> list[npt.NDArray[np.int16]]:
     """(H, W, 3), or (H, W, 1) for one component, to 8 x coefficient, (By, Bx, 8, 8) per component."""
@@ -19,6 +49,37 @@ def quantize(
     component: int,
 ) -> npt.NDArray[np.int16]:
     """8 x coefficient (By, Bx, 8, 8) to indices; infinite sharpness is the deterministic limit."""
+
+def encode(
+    image: npt.NDArray[np.uint8],
+    tables: list[npt.NDArray[np.int32]],
+    dead_zones: list[npt.NDArray[np.float64]],
+    sharpness: float,
+    sampling: tuple[int, int, int],
+    seed: int,
+    *,
+    progressive: bool,
+    jfif: bool,
+    restart_interval: int,
+    markers: list[tuple[int, bytes]],
+) -> bytes:
+    """Pixels as in `forward_dct` to a JPEG file; a table and dead zones per component. Raises JpegError."""
+
+def encode_many(
+    images: list[npt.NDArray[np.uint8]],
+    tables: list[npt.NDArray[np.int32]],
+    dead_zones: list[npt.NDArray[np.float64]],
+    sharpness: float,
+    sampling: tuple[int, int, int],
+    seeds: list[int],
+    threads: int,
+    *,
+    progressive: bool,
+    jfif: bool,
+    restart_interval: int,
+    markers: list[tuple[int, bytes]],
+) -> list[bytes | str]:
+    """`encode` of each image with its seed, in order; where an image makes no file, why, as a string."""
 
 def write(
     planes: list[npt.NDArray[np.int16]],
@@ -41,3 +102,6 @@ def read(
 
 def uniform(seed: int, component: int, block: int, frequency: int) -> float:
     """The number in (0, 1) that decides the index of one coefficient."""
+
+def code_lengths(counts: npt.NDArray[np.uint64]) -> bytes:
+    """Lengths of the Huffman code that a file would hold for 256 symbols that occur `counts` times; 0 for none."""

@@ -31,8 +31,8 @@ MAX_PIXELS = 1 << 28  # of a file that is read, checked before memory is taken
 MAX_SCANS = 500  # of a progressive file that is read; each costs time over the whole picture
 
 # Components, and luma samples per chroma sample: horizontally, vertically.
-_FACTORS = {"4:4:4": (3, 1, 1), "4:2:2": (3, 2, 1), "4:2:0": (3, 2, 2), "gray": (1, 1, 1)}
-_SAMPLING = {factors: sampling for sampling, factors in _FACTORS.items()}
+FACTORS = {"4:4:4": (3, 1, 1), "4:2:2": (3, 2, 1), "4:2:0": (3, 2, 2), "gray": (1, 1, 1)}
+_SAMPLING = {factors: sampling for sampling, factors in FACTORS.items()}
 
 Indices = npt.NDArray[np.int16]
 
@@ -67,7 +67,7 @@ class Coefficients:
 
 def plane_shapes(height: int, width: int, sampling: str) -> tuple[tuple[int, int, int, int], ...]:
     """The shape (By, Bx, 8, 8) of each component's plane. Raises CodecError outside 1..65500 pixels."""
-    components, horizontal, vertical = _FACTORS[check_sampling(sampling)]
+    components, horizontal, vertical = FACTORS[check_sampling(sampling)]
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
         raise CodecError(f"size {width} x {height} is outside 1..{MAX_SIDE} pixels, libjpeg's limit")
     luma = (-(-height // 8), -(-width // 8), 8, 8)
@@ -81,8 +81,8 @@ def forward_dct(image: npt.NDArray[np.uint8], sampling: str) -> tuple[Indices, .
     image: uint8 (H, W, 3) RGB; also (H, W) for sampling "gray". Returns one int16 array (By, Bx, 8, 8) per
     component in natural order, 8 x the orthonormal coefficient. Raises ImageError, ParameterError.
     """
-    pixels = _check_image(image, check_sampling(sampling))
-    return tuple(_core.forward_dct(pixels, _FACTORS[sampling]))
+    pixels = check_image(image, check_sampling(sampling))
+    return tuple(_core.forward_dct(pixels, FACTORS[sampling]))
 
 
 def quantize(
@@ -96,20 +96,14 @@ def quantize(
     sharpness, k = sign(u) max(0, floor(|u| + 1/2 - d)), which for d = 0 is libjpeg's rounding. seed: 0..2^64 - 1.
     Raises ImageError, ParameterError.
     """
-    _check_parameters(parameters)
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 1 << 64:
-        raise ParameterError(f"seed {seed!r} is not an integer 0..2^64-1")
-    sharpness = math.inf if deterministic or parameters.sharpness is None else parameters.sharpness
-    planes, tables = [], []
-    for component, coefficients in enumerate(forward_dct(image, parameters.sampling)):
-        steps = parameters.chroma if component else parameters.luma
-        dead_zones = parameters.chroma_dead_zone if component else parameters.luma_dead_zone
-        if dead_zones is None:
-            dead_zones = np.zeros((8, 8))
-        planes.append(_core.quantize(coefficients, steps, dead_zones, sharpness, int(seed), component))
-        tables.append(steps)
+    steps, dead_zones, sharpness = quantizers(parameters, deterministic)
+    seed = check_seed(seed)
+    planes = tuple(
+        _core.quantize(coefficients, steps[component], dead_zones[component], sharpness, seed, component)
+        for component, coefficients in enumerate(forward_dct(image, parameters.sampling))
+    )
     height, width = image.shape[:2]
-    return Coefficients(tuple(planes), tuple(tables), parameters.sampling, height, width)
+    return Coefficients(planes, tuple(steps), parameters.sampling, height, width)
 
 
 def encode(
@@ -130,15 +124,10 @@ def encode(
     Same arguments, same bytes. `seed` and `deterministic` choose the indices (see `quantize`), the rest the file
     around them (see `write_coefficients`). Raises ImageError, ParameterError, CodecError.
     """
-    return write_coefficients(
-        quantize(image, parameters, seed=seed, deterministic=deterministic),
-        progressive=progressive,
-        jfif=jfif,
-        icc=icc,
-        exif=exif,
-        xmp=xmp,
-        restart_interval=restart_interval,
-    )
+    steps, dead_zones, sharpness = quantizers(parameters, deterministic)
+    pixels = check_image(image, parameters.sampling)
+    options = file_options(progressive, jfif, icc, exif, xmp, restart_interval)
+    return _core.encode(pixels, steps, dead_zones, sharpness, FACTORS[parameters.sampling], check_seed(seed), **options)
 
 
 def write_coefficients(
@@ -153,26 +142,21 @@ def write_coefficients(
 ) -> bytes:
     """Write quantized coefficients to a JPEG file, with Huffman codes optimized for them.
 
-    progressive: libjpeg's standard script of scans. jfif: write the 18-byte JFIF header, which no decoder needs.
+    progressive: the smallest of a few scripts of scans, which takes several times as long. jfif: write the 18-byte
+    JFIF header, which no decoder needs.
     icc, exif, xmp: metadata to embed. restart_interval: MCUs between restart markers, 0 for none, up to 65535.
     Raises CodecError where an index is outside what baseline Huffman codes hold (AC -1023..1023, difference of
     neighbouring DC -2047..2047) or metadata do not fit, ParameterError for a wrong table or restart interval.
     """
-    if isinstance(restart_interval, bool) or not isinstance(restart_interval, (int, np.integer)):
-        raise ParameterError(f"restart interval {restart_interval!r} is not an integer")
-    if not 0 <= restart_interval <= 65535:
-        raise ParameterError(f"restart interval {restart_interval} is outside 0..65535 MCUs")
+    options = file_options(progressive, jfif, icc, exif, xmp, restart_interval)
     try:
         return _core.write(
             [np.ascontiguousarray(plane) for plane in coefficients.planes],
             [check_table(table, f"component {i}") for i, table in enumerate(coefficients.tables)],
-            _FACTORS[coefficients.sampling],
+            FACTORS[coefficients.sampling],
             coefficients.height,
             coefficients.width,
-            progressive=progressive,
-            jfif=jfif,
-            restart_interval=int(restart_interval),
-            markers=segments(icc=icc, exif=exif, xmp=xmp),
+            **options,
         )
     except _core.JpegError as error:
         raise CodecError(f"these coefficients make no JPEG file: {error}") from None
@@ -185,7 +169,7 @@ def read_coefficients(data: bytes) -> Coefficients:
     """
     try:
         planes, tables, factors, height, width = _core.read(
-            _check_bytes(data), max_pixels=MAX_PIXELS, max_scans=MAX_SCANS
+            check_bytes(data), max_pixels=MAX_PIXELS, max_scans=MAX_SCANS
         )
     except _core.JpegError as error:
         raise CodecError(f"cannot read this JPEG file: {error}") from None
@@ -201,7 +185,7 @@ def decode(data: bytes) -> npt.NDArray[np.uint8]:
     from PIL.JpegImagePlugin import JpegImageFile
 
     try:
-        with JpegImageFile(io.BytesIO(_check_bytes(data))) as picture:
+        with JpegImageFile(io.BytesIO(check_bytes(data))) as picture:
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise CodecError(f"the picture has {width} x {height} pixels, more than the limit of {MAX_PIXELS}")
@@ -215,7 +199,7 @@ def decode(data: bytes) -> npt.NDArray[np.uint8]:
         raise CodecError(f"cannot decode this JPEG file: {error}") from None
 
 
-def _check_bytes(data: Any) -> bytes:
+def check_bytes(data: Any) -> bytes:
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise CodecError(f"a {type(data).__name__} is no JPEG file; expected its bytes")
     return bytes(data)
@@ -226,7 +210,40 @@ def _check_parameters(parameters: Any) -> None:
         raise ParameterError(f"a {type(parameters).__name__} is no EncodingParameters; of a profile, take .at(...)")
 
 
-def _check_image(image: Any, sampling: str) -> npt.NDArray[np.uint8]:
+def quantizers(
+    parameters: Any, deterministic: bool
+) -> tuple[list[npt.NDArray[np.int32]], list[npt.NDArray[np.float64]], float]:
+    """Steps and dead zones per component, and the sharpness, infinite for the deterministic limit."""
+    _check_parameters(parameters)
+    none = np.zeros((8, 8))
+    luma_zone, chroma_zone = (
+        none if zone is None else zone for zone in (parameters.luma_dead_zone, parameters.chroma_dead_zone)
+    )
+    count = FACTORS[parameters.sampling][0]
+    steps = [parameters.luma, parameters.chroma, parameters.chroma][:count]
+    sharpness = math.inf if deterministic or parameters.sharpness is None else parameters.sharpness
+    return steps, [luma_zone, chroma_zone, chroma_zone][:count], sharpness
+
+
+def check_seed(seed: Any) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 1 << 64:
+        raise ParameterError(f"seed {seed!r} is not an integer 0..2^64-1")
+    return int(seed)
+
+
+def file_options(
+    progressive: bool, jfif: bool, icc: bytes | None, exif: bytes | None, xmp: bytes | None, restart_interval: Any
+) -> dict[str, Any]:
+    """What `_core.write` and `_core.encode` want to know of the file around the indices."""
+    if isinstance(restart_interval, bool) or not isinstance(restart_interval, (int, np.integer)):
+        raise ParameterError(f"restart interval {restart_interval!r} is not an integer")
+    if not 0 <= restart_interval <= 65535:
+        raise ParameterError(f"restart interval {restart_interval} is outside 0..65535 MCUs")
+    markers = segments(icc=icc, exif=exif, xmp=xmp)
+    return {"progressive": progressive, "jfif": jfif, "restart_interval": int(restart_interval), "markers": markers}
+
+
+def check_image(image: Any, sampling: str) -> npt.NDArray[np.uint8]:
     """The image as contiguous (H, W, channels), or ImageError."""
     if not isinstance(image, np.ndarray):
         raise ImageError(f"image is a {type(image).__name__}, expected a NumPy array uint8 (H, W, 3)")

@@ -26,6 +26,10 @@ class CodecError(J4DError, ValueError):
     """JPEG bytes that cannot be read or written."""
 
 
+class UnsupportedError(CodecError):
+    """A JPEG file of a kind that is not transcoded: CMYK, 12-bit, lossless."""
+
+
 class ModelError(J4DError, TypeError):
     """A model that cannot be loaded, or that returns something other than logits."""
 

@@ -5,11 +5,19 @@ The native core writes them as they are; what each format wants around its data 
 
 from __future__ import annotations
 
+import re
+
 from j4d.errors import CodecError
 
-APP1 = 0xE1
+APP0, APP1 = 0xE0, 0xE1
 APP2 = 0xE2
+APP14, APP15 = 0xEE, 0xEF
+COM = 0xFE
+SOF0, EOI, SOS = 0xC0, 0xD9, 0xDA
 MAX_PAYLOAD = 65533  # a segment's 16-bit length counts its own two bytes
+
+# Entropy-coded data go on through stuffed zeros, restart markers and fill bytes.
+_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 _EXIF_HEAD = b"Exif\0\0"  # JEITA CP-3451, 4.7.2
 _XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"  # ISO 16684-3, 7.5.2
@@ -48,3 +56,49 @@ def _icc_payloads(icc: bytes) -> list[bytes]:
     if not 1 <= len(chunks) <= 255:
         raise CodecError(f"ICC profile: {len(icc)} bytes, a JPEG file holds 1..{255 * room}; leave it out")
     return [_ICC_HEAD + bytes([number, len(chunks)]) + chunk for number, chunk in enumerate(chunks, start=1)]
+
+
+def header_bytes(data: bytes) -> int:
+    """How many bytes of a JPEG file are markers and segments; stuffing and restarts count with what is entropy-coded.
+
+    data: a file that `encode` or another encoder wrote; nothing is checked. Works on progressive files too.
+    """
+    count = at = 2  # the start of the image
+    while data[at + 1] != 0xD9:
+        length = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        scan = data[at + 1] == 0xDA
+        at += length
+        count += length
+        while scan and not (data[at] == 0xFF and data[at + 1] != 0 and not 0xD0 <= data[at + 1] <= 0xD7):
+            at = data.index(b"\xff", at + 1)
+    return count + 2
+
+
+def without_metadata(data: bytes) -> bytes | None:
+    """A JPEG file without its comments and application segments, or None where its segments cannot be told apart.
+
+    The JFIF header and the Adobe segment stay, since they say what the colours mean; what follows the end of the
+    picture goes. Segments between scans count as well.
+    """
+    kept = bytearray(data[:2])
+    at = 2
+    while data[at : at + 1] == b"\xff":
+        code = data[at + 1] if at + 1 < len(data) else 0
+        if code == 0xFF:  # a fill byte
+            at += 1
+            continue
+        if code == EOI:
+            return bytes(kept + data[at : at + 2])
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if code < SOF0 or end < at + 4 or end > len(data):
+            return None
+        if not (APP0 < code <= APP15 and code != APP14) and code != COM:
+            kept += data[at:end]
+        at = end
+        if code == SOS:
+            scan = _SCAN_END.search(data, at)
+            if scan is None:
+                return None
+            kept += data[at : scan.start()]
+            at = scan.start()
+    return None

@@ -3,8 +3,8 @@
 Every mistake ends in one line on stderr and exit code 2; Ctrl-C in one line
 and 130; a bug in one line and 1. `J4D_DEBUG=1` shows the stack trace. Nothing
 heavy is imported before a command runs, so help and encoding start in a
-fraction of a second and `encode`, `decode`, `show` and `export` never load
-PyTorch.
+fraction of a second and `encode`, `decode`, `transcode`, `show` and `export`
+never load PyTorch.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import typer
 
 from j4d import __version__
 from j4d.cli import files, measure, profiles
+from j4d.cli.transcode import transcode
 from j4d.errors import J4DError
 
 USER_ERROR, INTERRUPTED, BUG = 2, 130, 1
@@ -33,6 +34,7 @@ for command in (
     measure.learn,
     files.encode,
     files.decode,
+    transcode,
     measure.evaluate,
     profiles.show,
     profiles.export,

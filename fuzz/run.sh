@@ -1,0 +1,33 @@
+#!/bin/sh
+# Builds the libFuzzer harnesses with AddressSanitizer and UndefinedBehaviorSanitizer and runs each for a while on one
+# core; what they find lies in build/fuzz. Usage: fuzz/run.sh SECONDS [HARNESS...]
+#
+# The fuzzer steers by coverage, of our code only with the system's libjpeg-turbo. To let it see into the parser, build
+# libjpeg-turbo (static, without SIMD, CFLAGS="-g -O1 -fsanitize=address,fuzzer-no-link") and name its prefix in
+# J4D_FUZZ_JPEG.
+set -eu
+cd "$(dirname "$0")/.."
+seconds=$1
+shift
+out=build/fuzz
+mkdir -p "$out"
+sources=$(ls src/core/*.cpp | grep -v /module)
+flags="-std=c++17 -g -O1 -fno-omit-frame-pointer -ffp-contract=off -fsanitize=fuzzer,address,undefined"
+flags="$flags -Wno-pass-failed -fno-sanitize-recover=undefined -Isrc/core -DJ4D_KERNELS_NAME=portable"
+libraries="-ljpeg"
+if [ -n "${J4D_FUZZ_JPEG:-}" ]; then
+    flags="-I$J4D_FUZZ_JPEG/include $flags"
+    libraries="$J4D_FUZZ_JPEG/lib/libjpeg.a"
+fi
+
+for harness in ${*:-read transcode write}; do
+    # shellcheck disable=SC2086  # lists of words
+    clang++ $flags "fuzz/$harness.cpp" $sources $libraries -o "$out/$harness"
+    case $harness in write) seeds=fuzz/seeds/write ;; *) seeds=fuzz/seeds/jpeg ;; esac
+    mkdir -p "$out/corpus-$harness"
+    echo "$harness, $seconds s"
+    "$out/$harness" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=16384 -dict=fuzz/jpeg.dict \
+        -print_final_stats=1 -artifact_prefix="$out/$harness-" "$out/corpus-$harness" "$seeds" 2>"$out/$harness.log" \
+        || { tail -40 "$out/$harness.log"; echo "$harness: a finding, see $out/$harness.log"; exit 1; }
+    grep -E "stat::|DONE| cov: " "$out/$harness.log" | tail -8
+done

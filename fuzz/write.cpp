@@ -1,0 +1,43 @@
+// Any coefficients, written and read back: JpegError where an index is beyond what Huffman codes hold, the same
+// coefficients else. tests/test_hostile.py replays such inputs.
+#include <algorithm>
+#include <cstring>
+
+#include "fuzz.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    constexpr std::size_t kHead = 5;
+    if (size < kHead) return 0;
+    constexpr j4d::Sampling kSamplings[] = {{1, 1, 1}, {3, 1, 1}, {3, 2, 1}, {3, 2, 2}};
+    j4d::Frame frame{1 + data[1] % 64, 1 + data[2] % 64, kSamplings[data[0] % 4], {}};
+    const j4d::WriteOptions options{(data[3] & 1) != 0, (data[3] & 2) != 0, data[4], {}};
+    std::size_t left = (size - kHead) / 2;
+    const std::uint8_t* values = data + kHead;
+    std::vector<std::vector<std::int16_t>> planes;
+    std::vector<const std::int16_t*> pointers;
+    bool small = true;
+    for (int i = 0; i < frame.sampling.components; ++i) {
+        const j4d::Grid grid = j4d::grid_of(frame.height, frame.width, frame.sampling, i);
+        planes.emplace_back(static_cast<std::size_t>(grid.rows) * grid.columns * j4d::kBlockSize);
+        const std::size_t count = std::min(left, planes.back().size());
+        std::memcpy(planes.back().data(), values, 2 * count);
+        values += 2 * count;
+        left -= count;
+        for (const int value : planes.back()) small = small && -1023 <= value && value <= 1023;
+        frame.tables.emplace_back(j4d::kBlockSize, i == 0 ? 1 : 1 + data[3] / 4);
+    }
+    for (const auto& plane : planes) pointers.push_back(plane.data());
+    std::string file;
+    try {
+        file = j4d::write_jpeg(frame, pointers, options);
+    } catch (const j4d::JpegError&) {
+        expect(!small);
+        return 0;
+    }
+    const j4d::ReadResult result =
+        j4d::read_jpeg(reinterpret_cast<const std::uint8_t*>(file.data()), file.size(), kLimits);
+    for (std::size_t i = 0; i < planes.size(); ++i) {
+        expect(std::equal(planes[i].begin(), planes[i].end(), result.planes[i].get()));
+    }
+    return 0;
+}

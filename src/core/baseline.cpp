@@ -1,0 +1,96 @@
+// Baseline sequential files (T.81 annexes B, C and F). Every kind of table is one segment, quantization tables that are
+// equal are written once, and luma and chroma share a Huffman code where the file is smaller so.
+#include "baseline.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "codes.hpp"
+#include "emission.hpp"
+#include "writer.hpp"
+
+namespace j4d {
+namespace {
+
+CodeSet codes_of(const Symbols& symbols, SymbolClass luma, SymbolClass chroma, bool gray) {
+    std::vector<Histogram> counts{symbols.histogram(luma)};
+    if (!gray) counts.push_back(symbols.histogram(chroma));
+    return best_codes(counts);
+}
+
+void write_scan_header(Writer& out, const Frame& frame, const CodeSet& dc, const CodeSet& ac) {
+    out.segment(kStartOfScan, 4 + 2 * static_cast<std::size_t>(frame.sampling.components));
+    out.byte(frame.sampling.components);
+    for (int i = 0; i < frame.sampling.components; ++i) {
+        const int user = i != 0;
+        out.byte(i + 1);
+        out.byte(dc.slots[user] << 4 | ac.slots[user]);
+    }
+    out.byte(0);  // the scan holds all frequencies
+    out.byte(63);
+    out.byte(0);
+}
+
+}  // namespace
+
+Symbols gather_symbols(const Frame& frame, const std::vector<const std::int16_t*>& planes, int restart_interval) {
+    Symbols symbols;
+    Grid grids[3];
+    for (int i = 0; i < frame.sampling.components; ++i) {
+        grids[i] = grid_of(frame.height, frame.width, frame.sampling, i);
+    }
+    int predicted[3] = {};
+    visit_blocks(
+        frame.height, frame.width, frame.sampling, restart_interval, [](int) {},
+        [&](int component, int row, int column) {
+            if (row >= grids[component].rows || column >= grids[component].columns) {
+                symbols.add_padding(component != 0);
+                return;
+            }
+            const std::int16_t* block =
+                planes[component] + (static_cast<std::size_t>(row) * grids[component].columns + column) * kBlockSize;
+            const int difference = block[0] - std::exchange(predicted[component], block[0]);
+            check_dc(difference);
+            check_ac(block);
+            symbols.add_block(component != 0, difference, nonzero_in_zigzag(block),
+                              [block](int i) { return block[kZigzag[i]]; });
+        },
+        [&] {
+            std::fill(predicted, predicted + 3, 0);
+            symbols.add_restart();
+        });
+    return symbols;
+}
+
+std::string write_baseline(const Frame& frame, const Symbols& symbols, const WriteOptions& options) {
+    const bool gray = frame.sampling.components == 1;
+    const std::vector<int> slots = table_slots(frame);
+    const CodeSet dc = codes_of(symbols, kLumaDc, kChromaDc, gray);
+    const CodeSet ac = codes_of(symbols, kLumaAc, kChromaAc, gray);
+    EmissionTable table{};
+    set_codes(table, kLumaDc, dc.of(0));
+    set_codes(table, kLumaAc, ac.of(0));
+    if (!gray) {
+        set_codes(table, kChromaDc, dc.of(1));
+        set_codes(table, kChromaAc, ac.of(1));
+    }
+    Writer out;
+    const std::size_t bytes = scan_bits(symbols, table) / 8;
+    out.bytes().reserve(bytes + bytes / 64 + 2048 + 3 * symbols.restarts().size());
+
+    out.marker(kStartOfImage);
+    write_application_segments(out, options);
+    write_quantization_tables(out, frame, slots);
+    write_frame_header(out, kBaselineFrame, frame, slots);
+    write_huffman_tables(out, dc, ac);
+    if (options.restart_interval != 0) {
+        out.segment(kRestartInterval, 2);
+        out.word(options.restart_interval);
+    }
+    write_scan_header(out, frame, dc, ac);
+    write_entropy_coded(out, symbols, table);
+    out.marker(kEndOfImage);
+    return std::move(out.bytes());
+}
+
+}  // namespace j4d

@@ -1,0 +1,33 @@
+// A libjpeg decompressor with our limits: opened on bytes in memory, header read and judged, nothing large allocated
+// yet. The coefficient reader and the chroma resampler both start from here, so that they refuse the same files.
+#pragma once
+
+#include "jpeg_read.hpp"
+#include "libjpeg.hpp"
+
+namespace j4d {
+
+struct Decompressor {
+    ErrorManager error{};
+    jpeg_decompress_struct info{};
+
+    // Reads the header. Raises JpegError and UnsupportedError.
+    Decompressor(const std::uint8_t* data, std::size_t size, const ReadOptions& options);
+    ~Decompressor() { jpeg_destroy_decompress(&info); }
+    Decompressor(const Decompressor&) = delete;
+    Decompressor& operator=(const Decompressor&) = delete;
+
+    Layout layout() const;
+
+  private:
+    // libjpeg calls the progress monitor once per row of MCUs; ours only watches the number of scans.
+    struct ScanLimit {
+        jpeg_progress_mgr base;  // first, as in ErrorManager
+        int scans;
+    };
+    ScanLimit limit_{};
+
+    static void watch_scans(j_common_ptr info);
+};
+
+}  // namespace j4d

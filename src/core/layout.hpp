@@ -1,0 +1,62 @@
+// The shape of any JPEG picture that transcoding reads: colour model and sampling factors per component, as the frame
+// header states them. `Sampling` (geometry.hpp) is the narrow case that the encoder writes.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "geometry.hpp"
+
+namespace j4d {
+
+enum class Colour { gray, ycbcr, rgb };
+
+// Samples of a component relative to the others: 1..4 along each axis (T.81 A.1.1).
+struct Factors {
+    int horizontal;
+    int vertical;
+
+    bool operator==(Factors other) const { return horizontal == other.horizontal && vertical == other.vertical; }
+    bool operator!=(Factors other) const { return !(*this == other); }
+};
+
+struct Layout {
+    int height;
+    int width;
+    Colour colour;
+    std::vector<Factors> factors;  // one per component
+
+    int components() const { return static_cast<int>(factors.size()); }
+
+    Factors largest() const {
+        Factors most{1, 1};
+        for (const Factors f : factors) {
+            most = {std::max(most.horizontal, f.horizontal), std::max(most.vertical, f.vertical)};
+        }
+        return most;
+    }
+
+    // Blocks of a component that hold picture, without the padding to whole MCUs.
+    Grid grid(int component) const {
+        const Factors most = largest();
+        const Factors own = factors[component];
+        return {ceil_div(height * own.vertical, most.vertical * kBlock),
+                ceil_div(width * own.horizontal, most.horizontal * kBlock)};
+    }
+
+    // The encoder's sampling of the same ratios, where there is one.
+    std::optional<Sampling> sampling() const {
+        if (colour == Colour::gray) return Sampling{1, 1, 1};
+        if (colour == Colour::rgb) return std::nullopt;
+        const Factors luma = factors[0];
+        const Factors chroma = factors[1];
+        const Sampling found{3, luma.horizontal / chroma.horizontal, luma.vertical / chroma.vertical};
+        const bool exact = found.horizontal * chroma.horizontal == luma.horizontal &&
+                           found.vertical * chroma.vertical == luma.vertical;
+        if (!exact || !(chroma == factors[2]) || !found.legal()) return std::nullopt;
+        return found;
+    }
+};
+
+}  // namespace j4d

@@ -1,0 +1,140 @@
+// Transcoding for Python: one object holds the checked settings, its two verbs work without the interpreter's lock.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+
+#include "module.hpp"
+#include "transcode.hpp"
+#include "workers.hpp"
+
+namespace nb = nanobind;
+
+namespace j4d {
+namespace {
+
+using Table = nb::ndarray<const std::int32_t, nb::shape<8, 8>, nb::c_contig, nb::device::cpu>;
+using DeadZones = nb::ndarray<const double, nb::shape<8, 8>, nb::c_contig, nb::device::cpu>;
+
+void require(bool condition, const char* message) {
+    if (!condition) throw std::invalid_argument(message);
+}
+
+QuantizerSettings to_table(const Table& steps, const DeadZones& dead_zones) {
+    QuantizerSettings table;
+    std::copy_n(steps.data(), kBlockSize, table.steps.begin());
+    std::copy_n(dead_zones.data(), kBlockSize, table.dead_zones.begin());
+    for (const int step : table.steps) require(1 <= step && step <= 255, "steps are 1..255");
+    for (const double zone : table.dead_zones) require(0.0 <= zone && zone <= 0.5, "dead zones are 0..1/2");
+    return table;
+}
+
+const std::uint8_t* data_of(const nb::bytes& bytes) {
+    return reinterpret_cast<const std::uint8_t*>(bytes.c_str());
+}
+
+nb::tuple to_tuple(const Transcoded& result) {
+    return nb::make_tuple(nb::bytes(result.file.data(), result.file.size()), result.height, result.width);
+}
+
+// One file's result, or why there is none.
+struct Outcome {
+    Transcoded result;
+    std::string error;
+    bool unsupported = false;
+};
+
+class Transcoder {
+  public:
+    Transcoder(Table luma, Table chroma, DeadZones luma_dead_zones, DeadZones chroma_dead_zones, double sharpness,
+               std::uint64_t seed, std::optional<std::tuple<int, int, int>> factors, bool progressive, bool strip,
+               bool tolerate_damage, std::int64_t max_pixels, int max_scans, int max_markers)
+        : options_{to_table(luma, luma_dead_zones),
+                   to_table(chroma, chroma_dead_zones),
+                   sharpness,
+                   seed,
+                   std::nullopt,
+                   progressive,
+                   strip,
+                   tolerate_damage,
+                   {max_pixels, max_scans, max_markers}} {
+        require(sharpness > 0.0, "sharpness is above 0");
+        if (factors) {
+            const auto [components, horizontal, vertical] = *factors;
+            options_.sampling = Sampling{components, horizontal, vertical};
+            require(options_.sampling->legal(), "unknown sampling");
+        }
+    }
+
+    nb::tuple one(nb::bytes data) const {
+        Transcoded result;
+        {
+            nb::gil_scoped_release unlocked;
+            result = transcode(data_of(data), data.size(), options_);
+        }
+        return to_tuple(result);
+    }
+
+    nb::list many(std::vector<nb::bytes> datas, int threads) const {
+        require(threads > 0, "threads start at 1");
+        std::vector<Outcome> outcomes(datas.size());
+        std::vector<std::pair<const std::uint8_t*, std::size_t>> inputs;
+        for (const nb::bytes& data : datas) inputs.emplace_back(data_of(data), data.size());
+        bool complete;
+        {
+            nb::gil_scoped_release unlocked;
+            complete = on_threads(
+                inputs.size(), threads,
+                [&](std::size_t i) { outcomes[i] = outcome(inputs[i].first, inputs[i].second); },
+                [] {
+                    nb::gil_scoped_acquire locked;
+                    return PyErr_CheckSignals() == 0;
+                });
+        }
+        if (!complete) throw nb::python_error();
+        nb::list results;
+        for (Outcome& outcome : outcomes) {
+            if (outcome.error.empty()) {
+                results.append(to_tuple(outcome.result));
+            } else {
+                results.append(nb::make_tuple(outcome.error, outcome.unsupported));
+            }
+            outcome = {};
+        }
+        return results;
+    }
+
+  private:
+    TranscodeOptions options_;
+
+    Outcome outcome(const std::uint8_t* data, std::size_t size) const {
+        try {
+            return {transcode(data, size, options_), {}};
+        } catch (const UnsupportedError& error) {
+            return {{}, error.what(), true};
+        } catch (const std::exception& error) {
+            return {{}, error.what()};
+        }
+    }
+};
+
+}  // namespace
+
+void add_transcoder(nb::module_& module, const nb::handle& jpeg_error) {
+    using namespace nb::literals;
+    nb::exception<UnsupportedError>(module, "UnsupportedError", jpeg_error.ptr());
+    nb::class_<Transcoder>(module, "Transcoder")
+        .def(nb::init<Table, Table, DeadZones, DeadZones, double, std::uint64_t,
+                      std::optional<std::tuple<int, int, int>>, bool, bool, bool, std::int64_t, int, int>(),
+             nb::kw_only(), "luma"_a, "chroma"_a, "luma_dead_zones"_a, "chroma_dead_zones"_a, "sharpness"_a, "seed"_a,
+             "sampling"_a.none(), "progressive"_a, "strip"_a, "tolerate_damage"_a, "max_pixels"_a, "max_scans"_a,
+             "max_markers"_a)
+        .def("one", &Transcoder::one, "data"_a)
+        .def("many", &Transcoder::many, "datas"_a, "threads"_a);
+}
+
+}  // namespace j4d

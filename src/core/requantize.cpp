@@ -1,0 +1,186 @@
+// Two passes over a block: a plain loop over all 64 frequencies finds the nearest indices and says which of them a
+// random word might move, and only those are looked up.
+#include "requantize.hpp"
+
+#include <cstring>
+#include <new>
+
+namespace j4d {
+namespace {
+
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#define J4D_WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define J4D_WIDE
+#endif
+
+// Before a loop whose iterations are independent and are to become vectors, not copies.
+#if defined(__clang__)
+#define J4D_VECTORS _Pragma("clang loop vectorize(assume_safety) unroll(disable)")
+#elif defined(__GNUC__)
+#define J4D_VECTORS _Pragma("GCC unroll 1") _Pragma("GCC ivdep")
+#else
+#define J4D_VECTORS
+#endif
+
+constexpr int kQuads = kBlockSize / 4;
+constexpr std::int32_t kLargest = index_range(1).high;
+constexpr std::uint32_t kNever = 0xFFFFFFFF;  // no word is greater
+
+// The random words of one block in natural order: `random_words` of all quads at once, each 32-bit word alone in 64
+// bits, so that the compiler makes vectors of the products. What grows above 32 bits is never looked at.
+J4D_WIDE void block_words(std::uint64_t seed, std::uint32_t component, std::uint32_t block, std::uint32_t* words) {
+    std::uint64_t c0[kQuads], c1[kQuads], c2[kQuads], c3[kQuads];
+    for (int i = 0; i < kQuads; ++i) {
+        c0[i] = block;
+        c1[i] = component;
+        c2[i] = static_cast<std::uint64_t>(i);
+        c3[i] = 0;
+    }
+    auto key0 = static_cast<std::uint32_t>(seed);
+    auto key1 = static_cast<std::uint32_t>(seed >> 32);
+    for (int round = 0; round < 10; ++round) {
+        J4D_VECTORS for (int i = 0; i < kQuads; ++i) {
+            const std::uint64_t product0 = std::uint64_t{0xD2511F53} * static_cast<std::uint32_t>(c0[i]);
+            const std::uint64_t product1 = std::uint64_t{0xCD9E8D57} * static_cast<std::uint32_t>(c2[i]);
+            c0[i] = (product1 >> 32) ^ c1[i] ^ key0;
+            c1[i] = product1;
+            c2[i] = (product0 >> 32) ^ c3[i] ^ key1;
+            c3[i] = product0;
+        }
+        key0 += 0x9E3779B9;
+        key1 += 0xBB67AE85;
+    }
+    J4D_VECTORS for (int i = 0; i < kQuads; ++i) {
+        words[4 * i] = static_cast<std::uint32_t>(c0[i]);
+        words[4 * i + 1] = static_cast<std::uint32_t>(c1[i]);
+        words[4 * i + 2] = static_cast<std::uint32_t>(c2[i]);
+        words[4 * i + 3] = static_cast<std::uint32_t>(c3[i]);
+    }
+}
+
+// nearest_index for all frequencies, in its own arithmetic; but a DC index may be -1024, which is left to the caller.
+// `excess`: |u| less magnitude and dead zone, the magnitude before it is brought into the legal range.
+J4D_WIDE void nearest_block(const std::int16_t* in, const double* source_steps, const double* divisors,
+                            const double* offsets, std::int16_t* out, float* excess) {
+    J4D_VECTORS for (int f = 0; f < kBlockSize; ++f) {
+        const double raised = std::abs(in[f] * source_steps[f] / divisors[f]) + offsets[f];
+        const auto magnitude = static_cast<std::int32_t>(raised);
+        const std::int32_t legal = std::min(magnitude, kLargest);
+        excess[f] = static_cast<float>(raised - 0.5 - magnitude);
+        const std::int32_t sign = in[f] >> 15;
+        out[f] = static_cast<std::int16_t>((legal ^ sign) - sign);
+    }
+}
+
+// Marks the indices that the word might move to a neighbour, and perhaps more. With x the excess, the energy
+// (quantize.hpp) rises by at least e = 1 - 2|x|, from 0 by 1 - 2x, and from the last legal index, when |u| is beyond
+// it, by more than 1. All indices on one side have together at most 2^(margin - bits e) of the probability, bits =
+// kappa / ln 2. That power is bounded by a float whose exponent and mantissa are written as one number, since 2^y <= 1
+// + y within 0..1.
+J4D_WIDE bool mark_uncertain(const std::int16_t* nearest, const float* excess, float bits, float margin,
+                             const std::uint32_t* words, std::uint8_t* marks) {
+    std::uint32_t any = 0;
+    J4D_VECTORS for (int f = 0; f < kBlockSize; ++f) {
+        const float beyond = nearest[f] == 0 ? excess[f] : std::abs(excess[f]);
+        const float exponent = 127.0f + 32.0f + margin - bits * (1.0f - 2.0f * beyond);  // of the probability x 2^32
+        const auto written = static_cast<std::int32_t>(exponent * 0x1p19f);
+        // The word's distance from either end as a float, to the same 19 bits of mantissa, one less for the rounding.
+        const auto flipped = static_cast<std::int32_t>(words[f]) >> 31;
+        const auto distance = static_cast<float>(static_cast<std::int32_t>(words[f]) ^ flipped);
+        std::int32_t distance_bits;
+        std::memcpy(&distance_bits, &distance, sizeof distance_bits);
+        const std::uint32_t mark = (distance_bits >> 4) - 1 <= written;
+        marks[f] = static_cast<std::uint8_t>(mark);
+        any |= mark;
+    }
+    return any != 0;
+}
+
+// How many of the 2^32 words w have to_uniform(w) < probability.
+std::uint64_t words_below(double probability) {
+    const double count = std::ceil(probability * 0x1p32 - 0.5);
+    return count <= 0.0 ? 0 : count >= 0x1p32 ? std::uint64_t{1} << 32 : static_cast<std::uint64_t>(count);
+}
+
+}  // namespace
+
+Requantizer::Requantizer(const std::int32_t* source_steps, const std::int32_t* steps, const double* dead_zones,
+                         double sharpness, double units)
+    : sharpness_(sharpness), certain_(std::isinf(sharpness)) {
+    std::copy_n(source_steps, kBlockSize, source_steps_);
+    std::copy_n(dead_zones, kBlockSize, dead_zones_);
+    for (int f = 0; f < kBlockSize; ++f) {
+        divisors_[f] = units * steps[f];
+        offsets_[f] = 0.5 - dead_zones[f];
+    }
+    if (certain_) return;
+    // A smaller kappa bounds a larger one, and with this one the rounding of floats is far below the margin. An index
+    // two away has at most exp(-2 kappa) of the probability of its neighbour.
+    const double kappa = std::min(sharpness, 500.0);
+    bits_ = static_cast<float>(kappa / std::log(2.0));
+    margin_ = static_cast<float>(std::log2(1.0 + std::exp(-2.0 * kappa)) + 0.01);
+    draws_.reset(static_cast<Draw*>(std::calloc(place(0, -kReach) + kBlockSize, sizeof(Draw))));
+    if (!draws_) throw std::bad_alloc();
+}
+
+Requantizer::Draw Requantizer::draw_of(int frequency, int index) const {
+    // As draw_index: the index at which the cumulative probability passes the word, the last possible one else.
+    const Pmf pmf =
+        index_pmf(coefficient(frequency, index), dead_zones_[frequency], sharpness_, index_range(frequency));
+    Draw draw{0, true, {kNever, kNever, kNever, kNever}};
+    double passed = 0.0;
+    int bounds = 0;
+    std::uint64_t below = 0;
+    for (int j = 0; j < kWindow && below <= kNever; ++j) {
+        if (pmf.probability[j] == 0.0) continue;
+        if (below > 0) {
+            draw.above[bounds++] = static_cast<std::uint32_t>(below - 1);
+        } else {
+            draw.lowest = static_cast<std::int16_t>(pmf.first + j);
+        }
+        passed += pmf.probability[j];
+        below = words_below(passed);
+    }
+    return draw;
+}
+
+int Requantizer::drawn(int frequency, int index, std::uint32_t word) {
+    if (std::abs(index) > kReach) return draw_of(frequency, index)(word);
+    Draw& draw = draws_[place(frequency, index)];
+    if (!draw.known) draw = draw_of(frequency, index);
+    return draw(word);
+}
+
+void Requantizer::operator()(const std::int16_t* in, std::size_t count, std::uint64_t seed, std::uint32_t component,
+                             std::uint32_t block, std::int16_t* out) {
+    alignas(64) std::int16_t source[kBlockSize];
+    alignas(64) float excess[kBlockSize];
+    alignas(64) std::uint32_t words[kBlockSize];
+    alignas(64) std::uint8_t marks[kBlockSize];
+    for (std::size_t i = 0; i < count; ++i, in += kBlockSize, out += kBlockSize, ++block) {
+        std::copy_n(in, kBlockSize, source);
+        nearest_block(source, source_steps_, divisors_, offsets_, out, excess);
+        const bool dc_at_end = std::abs(out[0]) == kLargest;
+        if (certain_) {
+            if (dc_at_end) {
+                const int dc = nearest_index(coefficient(0, source[0]), dead_zones_[0], index_range(0));
+                out[0] = static_cast<std::int16_t>(dc);
+            }
+            continue;
+        }
+        block_words(seed, component, block, words);
+        if (!mark_uncertain(out, excess, bits_, margin_, words, marks) && !dc_at_end) continue;
+        marks[0] |= static_cast<std::uint8_t>(dc_at_end);
+        for (int first = 0; first < kBlockSize; first += 8) {
+            std::uint64_t any;
+            std::memcpy(&any, marks + first, sizeof any);
+            if (any == 0) continue;
+            for (int f = first; f < first + 8; ++f) {
+                if (marks[f]) out[f] = static_cast<std::int16_t>(drawn(f, source[f], words[f]));
+            }
+        }
+    }
+}
+
+}  // namespace j4d

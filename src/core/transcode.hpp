@@ -1,0 +1,37 @@
+// A JPEG file to a smaller one without going through pixels: read, requantize in place, write.
+#pragma once
+
+#include <array>
+#include <optional>
+
+#include "jpeg_read.hpp"
+
+namespace j4d {
+
+struct QuantizerSettings {
+    std::array<std::int32_t, kBlockSize> steps;  // 1..255, natural order
+    std::array<double, kBlockSize> dead_zones;   // 0..1/2
+};
+
+struct TranscodeOptions {
+    QuantizerSettings luma;  // for gray and for all three components of RGB too
+    QuantizerSettings chroma;
+    double sharpness;  // infinity for the deterministic limit
+    std::uint64_t seed;
+    std::optional<Sampling> sampling;  // of a YCbCr file; without one, the source's own
+    bool progressive;
+    bool strip;  // leave Exif, XMP and ICC out
+    bool tolerate_damage;
+    Limits limits;
+};
+
+struct Transcoded {
+    std::string file;
+    int height;
+    int width;
+};
+
+// Raises UnsupportedError and JpegError.
+Transcoded transcode(const std::uint8_t* data, std::size_t size, const TranscodeOptions& options);
+
+}  // namespace j4d

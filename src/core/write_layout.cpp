@@ -1,0 +1,113 @@
+// Such files are rare, so libjpeg's own optimizing coder writes them, straight from our planes.
+#include "write_layout.hpp"
+
+#include "libjpeg.hpp"
+
+namespace j4d {
+namespace {
+
+constexpr int kBlocksInMcu = 10;  // T.81 B.2.3: of an interleaved scan
+
+struct PlaneRows {
+    std::vector<JBLOCKROW> rows;
+};
+
+struct Compressor {
+    ErrorManager error{};
+    jpeg_compress_struct info{};
+    unsigned char* buffer = nullptr;
+    unsigned long size = 0;
+    PlaneRows planes[3];
+    jvirt_barray_ptr arrays[3];
+    jpeg_scan_info scans[3]{};
+
+    Compressor() { info.err = error.install(); }
+    ~Compressor() {
+        jpeg_destroy_compress(&info);
+        std::free(buffer);
+    }
+    Compressor(const Compressor&) = delete;
+    Compressor& operator=(const Compressor&) = delete;
+};
+
+JBLOCKARRAY access_rows(j_common_ptr, jvirt_barray_ptr array, JDIMENSION start, JDIMENSION, boolean) {
+    return reinterpret_cast<PlaneRows*>(array)->rows.data() + start;
+}
+
+// libjpeg asks for the rows of a whole MCU and leaves those beyond the picture alone; their pointers must exist.
+void point_at(PlaneRows& plane, const std::int16_t* values, Grid grid, int padding) {
+    plane.rows.assign(static_cast<std::size_t>(grid.rows) + padding, nullptr);
+    for (int y = 0; y < grid.rows; ++y) {
+        const std::size_t at = static_cast<std::size_t>(y) * grid.columns * kBlockSize;
+        plane.rows[y] = reinterpret_cast<JBLOCKROW>(const_cast<std::int16_t*>(values + at));
+    }
+}
+
+void set_table(jpeg_compress_struct& info, int slot, const std::vector<std::int32_t>& steps) {
+    JQUANT_TBL* table = jpeg_alloc_quant_table(reinterpret_cast<j_common_ptr>(&info));
+    for (int i = 0; i < kBlockSize; ++i) table->quantval[i] = static_cast<UINT16>(steps[i]);
+    table->sent_table = FALSE;
+    info.quant_tbl_ptrs[slot] = table;
+}
+
+void set_header(Compressor& jpeg, const Layout& layout, const std::vector<std::vector<std::int32_t>>& tables,
+                bool progressive) {
+    jpeg_compress_struct& info = jpeg.info;
+    info.image_height = static_cast<JDIMENSION>(layout.height);
+    info.image_width = static_cast<JDIMENSION>(layout.width);
+    info.input_components = layout.components();
+    info.in_color_space = layout.colour == Colour::gray  ? JCS_GRAYSCALE
+                          : layout.colour == Colour::rgb ? JCS_RGB
+                                                         : JCS_YCbCr;
+    jpeg_set_defaults(&info);
+    // For RGB this names the components R, G, B and asks for an Adobe marker without transform: some decoders look
+    // at the one, some at the other.
+    jpeg_set_colorspace(&info, info.in_color_space);
+    info.write_JFIF_header = FALSE;
+    info.optimize_coding = TRUE;
+    int slots = 0;
+    int blocks = 0;
+    for (int i = 0; i < layout.components(); ++i) {
+        jpeg_component_info& component = info.comp_info[i];
+        component.h_samp_factor = layout.factors[i].horizontal;
+        component.v_samp_factor = layout.factors[i].vertical;
+        blocks += component.h_samp_factor * component.v_samp_factor;
+        int same = 0;
+        while (tables[same] != tables[i]) ++same;
+        if (same == i) set_table(info, slots, tables[i]);
+        component.quant_tbl_no = same == i ? slots++ : info.comp_info[same].quant_tbl_no;
+        jpeg.scans[i] = {1, {i, 0, 0, 0}, 0, kBlockSize - 1, 0, 0};
+    }
+    if (layout.components() > 1 && blocks > kBlocksInMcu) {  // no interleaved scan holds them, progressive or not
+        info.scan_info = jpeg.scans;
+        info.num_scans = layout.components();
+    } else if (progressive) {
+        jpeg_simple_progression(&info);
+    }
+}
+
+}  // namespace
+
+std::string write_layout(const Layout& layout, const std::vector<std::vector<std::int32_t>>& tables,
+                         const std::vector<const std::int16_t*>& planes, const WriteOptions& options) {
+    Compressor jpeg;
+    for (int i = 0; i < layout.components(); ++i) {
+        point_at(jpeg.planes[i], planes[i], layout.grid(i), layout.factors[i].vertical);
+        jpeg.arrays[i] = reinterpret_cast<jvirt_barray_ptr>(&jpeg.planes[i]);
+    }
+    guarded(jpeg.error, [&] {
+        jpeg_create_compress(&jpeg.info);
+        jpeg.info.mem->access_virt_barray = access_rows;
+        jpeg_mem_dest(&jpeg.info, &jpeg.buffer, &jpeg.size);
+        set_header(jpeg, layout, tables, options.progressive);
+        jpeg_write_coefficients(&jpeg.info, jpeg.arrays);
+        for (const Marker& marker : options.markers) {
+            jpeg_write_marker(&jpeg.info, marker.code, reinterpret_cast<const JOCTET*>(marker.payload.data()),
+                              static_cast<unsigned int>(marker.payload.size()));
+        }
+        jpeg_finish_compress(&jpeg.info);
+    });
+    return std::string(reinterpret_cast<const char*>(jpeg.buffer), jpeg.size);
+}
+
+}  // namespace j4d

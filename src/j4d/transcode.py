@@ -1,0 +1,197 @@
+"""JPEG bytes to smaller JPEG bytes without going through pixels.
+
+    >>> parameters = Profile.load("profile.json").at(bpp=0.5)
+    >>> data = transcode(data, parameters)            # bytes -> bytes
+    >>> results = transcode_many(datas, parameters)   # each bytes, or the CodecError that file ended in
+
+A file's coefficients are read, quantized anew with the steps, the dead zones and the sharpness of `parameters`, and
+written with Huffman codes made for them. The picture keeps its size, and its sampling unless the parameters' is asked
+for. The arithmetic is native (`j4d._core`). No PyTorch here. What quantizing twice costs is in docs/transcoding.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from j4d import _core
+from j4d.batch import thread_count
+from j4d.codec import FACTORS, MAX_PIXELS, MAX_SCANS, check_bytes, check_seed
+from j4d.errors import CodecError, ParameterError, UnsupportedError
+from j4d.markers import without_metadata
+from j4d.parameters import EncodingParameters
+
+MAX_MARKERS = 4096  # segments of a file that is read
+_TIE = 1e-6  # steps; coefficients on a grid of whole steps are ties or lie farther than this from one
+
+Sampling = Literal["keep", "parameters"]
+
+
+@dataclass(frozen=True)
+class Transcoded:
+    """A transcoded file. height, width: pixels. copied: it is the source, because the result was not smaller."""
+
+    data: bytes
+    height: int
+    width: int
+    copied: bool
+
+
+def transcode(
+    data: bytes,
+    parameters: EncodingParameters,
+    *,
+    seed: int = 0,
+    deterministic: bool = False,
+    progressive: bool = False,
+    sampling: Sampling = "keep",
+    strip: bool = False,
+    never_grow: bool = True,
+    tolerate_damage: bool = False,
+    max_pixels: int = MAX_PIXELS,
+) -> bytes:
+    """Quantize the coefficients of a JPEG file anew. Same arguments, same bytes.
+
+    The source may be baseline, extended or progressive, Huffman or arithmetic coded, with any sampling factors; YCbCr,
+    gray or RGB. Gray and RGB stay what they are and take the luma table throughout. Kept byte for byte: Exif with its
+    orientation, ICC and XMP; all else that is no picture (JFIF header, comments, thumbnails, anything behind the
+    picture) goes.
+
+    seed, deterministic: the indices, as in `encode`, but that an AC coefficient half way between two indices, which is
+    common among those of a file, goes to the one nearer zero: as close, and fewer bits. progressive: write a
+    progressive file. sampling: "keep" the source's, or take the one of `parameters`: luma still never leaves the
+    coefficients, chroma is decoded, resampled and encoded. strip: Exif, ICC and XMP go too. never_grow: where the
+    result is not smaller, return the source (with `strip` without its metadata). tolerate_damage: go on where libjpeg
+    warns of damage; what is missing becomes gray. max_pixels: limit on height x width, checked before memory is taken.
+
+    Raises CodecError for damage and limits, UnsupportedError (a CodecError) for CMYK, YCCK, 12-bit, lossless and
+    hierarchical files, ParameterError.
+    """
+    transcoder = Transcoder(
+        parameters,
+        seed=seed,
+        deterministic=deterministic,
+        progressive=progressive,
+        sampling=sampling,
+        strip=strip,
+        never_grow=never_grow,
+        tolerate_damage=tolerate_damage,
+        max_pixels=max_pixels,
+    )
+    return transcoder.one(data).data
+
+
+def transcode_many(
+    datas: Iterable[bytes], parameters: EncodingParameters, *, threads: int | None = None, **options: Any
+) -> list[bytes | CodecError]:
+    """`transcode` over a pool of native threads: one result per file, in order.
+
+    A file that cannot be transcoded has the CodecError that `transcode` would raise as its result; the others are not
+    touched by it. threads: None for one per processor that this process may use. options: those of `transcode`. The
+    bytes do not depend on the number of threads. All of the files and results are in memory at once, and one picture's
+    coefficients (3 bytes a pixel at 4:2:0) per thread. Raises ParameterError.
+    """
+    results = Transcoder(parameters, **options).many(datas, threads=threads)
+    return [result if isinstance(result, CodecError) else result.data for result in results]
+
+
+class Transcoder:
+    """Checked settings of `transcode` for many files; results that tell more than the bytes. Raises ParameterError."""
+
+    def __init__(
+        self,
+        parameters: EncodingParameters,
+        *,
+        seed: int = 0,
+        deterministic: bool = False,
+        progressive: bool = False,
+        sampling: Sampling = "keep",
+        strip: bool = False,
+        never_grow: bool = True,
+        tolerate_damage: bool = False,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        if not isinstance(parameters, EncodingParameters):
+            raise ParameterError(f"a {type(parameters).__name__} is no EncodingParameters; of a profile, take .at(...)")
+        if sampling not in get_args(Sampling):
+            raise ParameterError(f"sampling {sampling!r} is not one of {', '.join(get_args(Sampling))}")
+        zones = (parameters.luma_dead_zone, parameters.chroma_dead_zone)
+        sharpness = math.inf if deterministic or parameters.sharpness is None else parameters.sharpness
+        luma_dead_zones, chroma_dead_zones = (_widened(zone, ties=math.isinf(sharpness)) for zone in zones)
+        self._strip, self._never_grow = bool(strip), bool(never_grow)
+        self._core = _core.Transcoder(
+            luma=parameters.luma,
+            chroma=parameters.chroma,
+            luma_dead_zones=luma_dead_zones,
+            chroma_dead_zones=chroma_dead_zones,
+            sharpness=sharpness,
+            seed=check_seed(seed),
+            sampling=None if sampling == "keep" else FACTORS[parameters.sampling],
+            progressive=bool(progressive),
+            strip=self._strip,
+            tolerate_damage=bool(tolerate_damage),
+            max_pixels=_integer(max_pixels, "max_pixels", 1, 2**32),
+            max_scans=MAX_SCANS,
+            max_markers=MAX_MARKERS,
+        )
+
+    def one(self, data: bytes) -> Transcoded:
+        """Transcode one file. Raises CodecError, UnsupportedError."""
+        source = check_bytes(data)
+        try:
+            return self._finish(source, *self._core.one(source))
+        except _core.JpegError as error:
+            raise _codec_error(str(error), isinstance(error, _core.UnsupportedError)) from None
+
+    def many(self, datas: Iterable[bytes], *, threads: int | None = None) -> list[Transcoded | CodecError]:
+        """Transcode files on native threads: results in order, a CodecError in the place of a file that failed."""
+        count = thread_count(threads)
+        results: list[Transcoded | CodecError] = []
+        sources: list[bytes] = []
+        failed: dict[int, CodecError] = {}
+        for index, data in enumerate(datas):
+            try:
+                sources.append(check_bytes(data))
+            except CodecError as error:
+                failed[index] = error
+                sources.append(b"")
+        for index, (source, outcome) in enumerate(zip(sources, self._core.many(sources, count), strict=True)):
+            if index in failed:
+                results.append(failed[index])
+            elif len(outcome) == 2:
+                results.append(_codec_error(*outcome))
+            else:
+                results.append(self._finish(source, *outcome))
+        return results
+
+    def _finish(self, source: bytes, data: bytes, height: int, width: int) -> Transcoded:
+        if self._never_grow and len(data) >= len(source):
+            kept = without_metadata(source) if self._strip else source
+            if kept is not None and len(data) >= len(kept):
+                return Transcoded(kept, height, width, copied=True)
+        return Transcoded(data, height, width, copied=False)
+
+
+def _widened(dead_zone: NDArray[np.float64] | None, *, ties: bool) -> NDArray[np.float64]:
+    """The dead zone, (8, 8); with `ties` a hair wider for AC, so that a tie goes to the index nearer zero."""
+    zone = np.zeros((8, 8)) if dead_zone is None else np.array(dead_zone)
+    if ties:
+        zone.flat[1:] = np.minimum(zone.flat[1:] + _TIE, 0.5)
+    return zone
+
+
+def _codec_error(reason: str, unsupported: bool) -> CodecError:
+    if unsupported:
+        return UnsupportedError(f"this kind of JPEG file is not transcoded: {reason}")
+    return CodecError(f"cannot transcode this JPEG file: {reason}")
+
+
+def _integer(value: Any, name: str, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
+        raise ParameterError(f"{name} {value!r} is not an integer {low}..{high}")
+    return int(value)

@@ -1,0 +1,113 @@
+"""The vectorized inner loops compute what the plain formulas say, to the last coefficient, on every instruction set."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from test_codec_golden import NAMES, golden
+
+from j4d import _core
+
+EVERY_INT16 = np.arange(-32768, 32768).astype(np.int16).reshape(32, 32, 8, 8)
+IS_DC = np.arange(64).reshape(8, 8) == 0
+
+
+def limit(u: np.ndarray, dead_zone: float | np.ndarray) -> np.ndarray:
+    """The deterministic limit as src/core/quantize.hpp states it."""
+    magnitude = np.maximum(0, np.floor(np.abs(u) + (0.5 - dead_zone)))
+    return np.clip(np.where(u < 0, -magnitude, magnitude), np.where(IS_DC, -1024, -1023), 1023).astype(int)
+
+
+def law(u: np.ndarray, dead_zone: float, sharpness: float, uniform: np.ndarray) -> np.ndarray:
+    """The index at which the cumulative pmf over the five indices around the likeliest passes `uniform`."""
+    k = limit(u, dead_zone)[..., None] + np.arange(-2, 3)
+    legal = (np.where(IS_DC, -1024, -1023)[..., None] <= k) & (k <= 1023)
+    energy = np.where(legal, (u[..., None] - k) ** 2 + 2 * dead_zone * np.abs(k), np.inf)
+    weight = np.exp(-sharpness * (energy - energy.min(-1, keepdims=True)))
+    probability = weight / weight.sum(-1, keepdims=True)
+    passed = np.cumsum(probability, -1)
+    first = (uniform[..., None] < passed) & (probability > 0)
+    last = 4 - np.argmax(probability[..., ::-1] > 0, -1)
+    return np.take_along_axis(k, np.where(first.any(-1), first.argmax(-1), last)[..., None], -1)[..., 0]
+
+
+def uniforms(seed: int, component: int, blocks: int) -> np.ndarray:
+    """(blocks, 8, 8): Philox4x32-10 of (block, component, frequency / 4, 0)."""
+    mask = np.uint64(2**32 - 1)
+    block, quad = np.meshgrid(np.arange(blocks, dtype=np.uint64), np.arange(16, dtype=np.uint64), indexing="ij")
+    c = [block, np.full_like(block, component), quad, np.zeros_like(block)]
+    key = [np.uint64(seed % 2**32), np.uint64(seed >> 32)]
+    for _ in range(10):
+        left, right = np.uint64(0xD2511F53) * c[0], np.uint64(0xCD9E8D57) * c[2]
+        shift = np.uint64(32)
+        c = [(right >> shift) ^ c[1] ^ key[0], right & mask, (left >> shift) ^ c[3] ^ key[1], left & mask]
+        key = [(key[0] + np.uint64(0x9E3779B9)) & mask, (key[1] + np.uint64(0xBB67AE85)) & mask]
+    return (np.stack(c, -1).reshape(blocks, 8, 8) + 0.5) / 2**32
+
+
+@pytest.mark.parametrize("dead_zone", [0.0, 0.1, 0.25, 0.3, 1 / 3, 0.4999, 0.5])
+def test_multiplication_is_division_for_every_coefficient_and_step(dead_zone: float) -> None:
+    zones = np.full((8, 8), dead_zone)
+    for step in range(1, 256):
+        steps = np.full((8, 8), step, np.int32)
+        expected = limit(EVERY_INT16 / (8.0 * step), dead_zone)
+        assert np.array_equal(_core.quantize(EVERY_INT16, steps, zones, math.inf, 0, 0), expected), step
+
+
+def test_multiplication_is_division_at_the_edges_of_any_dead_zone(rng: np.random.Generator) -> None:
+    for _ in range(300):
+        steps = rng.integers(1, 256, (8, 8)).astype(np.int32)
+        zones = np.round(rng.uniform(0, 0.5, (8, 8)), rng.integers(1, 16))
+        nth = rng.integers(0, 1 + 1000 // steps, (40, 1, 8, 8))
+        edge = 8.0 * steps * (nth + 0.5 + zones)
+        plane = np.clip(np.round(edge) + rng.integers(-1, 2, edge.shape), -32768, 32767).astype(np.int16)
+        plane *= rng.choice(np.array([-1, 1], np.int16), plane.shape)
+        assert np.array_equal(_core.quantize(plane, steps, zones, math.inf, 0, 0), limit(plane / (8.0 * steps), zones))
+
+
+@pytest.mark.parametrize("sharpness", [0.05, 0.7, 2.0, 8.0, 25.0, 700.0, 1e5, 1e9, 1e300])
+@pytest.mark.parametrize("dead_zone", [0.0, 0.21, 0.5])
+def test_every_drawn_index_is_the_laws(sharpness: float, dead_zone: float, rng: np.random.Generator) -> None:
+    blocks = 700
+    for step in (1, 3, 16, 99, 255):
+        steps, zones = np.full((8, 8), step, np.int32), np.full((8, 8), dead_zone)
+        small = rng.normal(0, 8 * step, (blocks, 8, 8))
+        ties = 8 * step * (rng.integers(-3, 4, small.shape) + 0.5)
+        wide = rng.uniform(-8192, 8192, small.shape)
+        kind = rng.integers(0, 8, small.shape)
+        plane = np.where(kind == 0, wide, np.where(kind == 1, ties, small)).astype(np.int16)
+        seed = int(rng.integers(0, 2**63))
+        expected = law(plane / (8.0 * step), dead_zone, sharpness, uniforms(seed, 1, blocks))
+        drawn = _core.quantize(plane.reshape(35, 20, 8, 8), steps, zones, sharpness, seed, 1)
+        assert np.array_equal(drawn.reshape(plane.shape), expected), step
+
+
+def test_words_close_to_one_half_may_choose_an_index_beyond_the_nearest() -> None:
+    # Almost a tie of 0 and 1, in whose favour the 2 beyond it decides: the words from 0.496 on.
+    steps, zones, plane = np.full((8, 8), 255, np.int32), np.full((8, 8), 0.5), np.full((1, 1, 8, 8), 2039, np.int16)
+    for seed in range(300):
+        expected = law(plane[0] / 2040.0, 0.5, 2.0, uniforms(seed, 0, 1))
+        assert np.array_equal(_core.quantize(plane, steps, zones, 2.0, seed, 0)[0], expected), seed
+
+
+def test_every_instruction_set_writes_the_same_files() -> None:
+    code = (
+        "import hashlib; from j4d import _core; from test_codec_golden import NAMES, golden;"
+        "print(_core.kernels, hashlib.sha256(b''.join(map(golden, NAMES))).hexdigest())"
+    )
+    lines = {}
+    for name in ("portable", "avx2", "avx512"):
+        environment = {**os.environ, "J4D_KERNELS": name, "PYTHONPATH": os.path.dirname(__file__)}
+        output = subprocess.run(
+            [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+        )
+        used, digest = output.stdout.split()
+        lines[used] = digest
+    assert "portable" in lines and set(lines) <= {"portable", "avx2", "avx512"}
+    assert len(set(lines.values())) == 1, lines
+    assert len(b"".join(map(golden, NAMES))) > 0
