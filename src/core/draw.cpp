@@ -4,6 +4,8 @@
 // The law asks where a random word falls among the cumulative probabilities of five indices. Here these come from float
 // arithmetic with a known error: a word that falls within that error of a boundary, a few in a million, is left to the
 // law itself. Most words are far from any boundary, which bounds of two exponentials tell without computing them.
+#include <cstring>
+
 #include "kernels.hpp"
 #include "lanes.hpp"
 
@@ -163,13 +165,13 @@ constexpr std::int32_t kAll = 0xFFFFFF;  // words count by their upper 24 bits, 
 
 inline float float_of_bits(std::int32_t bits) {
     float result;
-    __builtin_memcpy(&result, &bits, sizeof result);
+    std::memcpy(&result, &bits, sizeof result);
     return result;
 }
 
 inline std::int32_t bits_of_float(float value) {
     std::int32_t result;
-    __builtin_memcpy(&result, &value, sizeof result);
+    std::memcpy(&result, &value, sizeof result);
     return result;
 }
 

@@ -8,7 +8,8 @@
 namespace j4d {
 namespace {
 
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+// Clones need the loader's help (ifunc), which of Linux's C libraries glibc gives and musl does not.
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
 #define J4D_WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define J4D_WIDE

@@ -9,13 +9,17 @@
 #include <thread>
 #include <vector>
 
-// One function compiled for several instruction sets, chosen when the library is loaded.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__linux__)
+// One function compiled for several instruction sets, chosen when the library is loaded: by glibc, musl cannot.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__)
 #define J4D_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define J4D_CLONES
 #endif
+#if defined(_MSC_VER) && !defined(__clang__)
+#define J4D_INLINE __forceinline
+#else
 #define J4D_INLINE __attribute__((always_inline)) inline
+#endif
 
 namespace j4d::soft {
 namespace {
