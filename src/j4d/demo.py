@@ -27,6 +27,7 @@ from j4d.report.terminal import print_evaluation
 from j4d.results import Evaluation
 
 MODEL = "demo:efficientnet-lite0"
+TRIAL_PICTURES = 32  # a third of the usual: the demonstration is to take a few minutes
 SAMPLING = "4:2:0"
 
 
@@ -144,6 +145,7 @@ def run(
         rates=work.rates,
         steps=work.steps,
         batch_size=work.batch_size,
+        trial_pictures=TRIAL_PICTURES,
         seed=seed,
         progress=progress,
         name="efficientnet-lite0-demo",

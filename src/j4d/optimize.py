@@ -44,8 +44,9 @@ class Recipe:
     frequencies; 0 moves each alone. calibrate: weigh entropies as real files do (`j4d.calibration`). flip: mirror
     pictures at random. start: tables to begin with, "sensitivity" (from the model's Fisher information, or the point
     before, or default JPEG's: the best on real files), "annex-k" (default JPEG's at the target rate) or "flat" (both
-    for the first point; the others begin with the point before), see `j4d.start`. holdout: share of the pictures kept
-    for early stopping and for the measured figures.
+    for the first point; the others begin with the point before), see `j4d.start`. trial_pictures: how many files of
+    learning pictures such choices are made on. holdout: share of the pictures kept for early stopping and for the
+    measured figures.
     """
 
     steps: int = 48
@@ -62,6 +63,7 @@ class Recipe:
     calibrate: bool = True
     flip: bool = True
     start: Start = "sensitivity"
+    trial_pictures: int = 96
     holdout: float = 0.15
 
     def __post_init__(self) -> None:
@@ -72,6 +74,7 @@ class Recipe:
             "sharpness": (1.0, 80.0),
             "smoothness": (0.0, 4.0),
             "dead_zone_pace": (0.0, 1.0),
+            "trial_pictures": (1, 1e6),
             "holdout": (0.0, 0.5),
         }
         for name, (low, high) in limits.items():

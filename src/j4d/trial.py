@@ -18,7 +18,6 @@ from j4d.optimize import Optimizer
 from j4d.parameters import EncodingParameters
 from j4d.simulate import SimulatedJPEG
 
-PICTURES = 96  # that parameters are tried on
 _PROBE = 1.1  # steps scaled to a rate smaller by this factor tell what a bit is worth
 
 
@@ -33,7 +32,7 @@ def with_dead_zone(parameters: EncodingParameters, dead_zone: float) -> Encoding
 def judge_of(optimizer: Optimizer) -> Judge:
     """A judge over some of the learning pictures."""
     images = optimizer.images
-    some = images.subset(range(0, len(images), max(1, len(images) // PICTURES)))
+    some = images.subset(range(0, len(images), max(1, len(images) // optimizer.recipe.trial_pictures)))
     sampling = optimizer.spectrum.sampling
     return Judge(optimizer.model, some, optimizer.task.answers, optimizer.rate_model, sampling, optimizer.device)
 
