@@ -18,7 +18,6 @@ Threads: by the clock, in turns, beside a control, SHA-256, which tells what the
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import statistics
 import sys
@@ -32,7 +31,7 @@ import numpy as np
 import resources
 import rivals
 from PIL import Image, features
-from turns import Bar, Row, Run, available, take_turns
+from turns import Bar, Row, Run, available, psnr, same_planes, take_turns
 
 import j4d
 from j4d import _core, codec
@@ -60,14 +59,6 @@ BARS = {
 }
 left_out: set[str] = set()  # rivals that this machine does not have
 failures: list[str] = []  # rows of ours that are wrong
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    return -10 * math.log10(max(float(np.mean((a.astype(float) - b) ** 2)), 1e-6) / 255**2)
-
-
-def same_planes(data: bytes, planes: Sequence[np.ndarray]) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(codec.read_coefficients(data).planes, planes, strict=True))
 
 
 def verdict(row: Row, name: str, title: str, reference: float) -> str:

@@ -1,13 +1,18 @@
-"""Contenders that take turns, and the aims that their ratios are held against: what bench/codec.py measures with."""
+"""Contenders that take turns, checks of their files, and aims for their ratios: what bench/codec.py measures with."""
 
 from __future__ import annotations
 
+import math
 import resource
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import process_time
+
+import numpy as np
+
+from j4d import codec
 
 Run = Callable[[int], "bytes | Path"]  # the i-th file, or where it was written
 Check = Callable[[int, bytes], "bool | float"]  # is the i-th file right? Or its PSNR, where it is a reference
@@ -78,6 +83,14 @@ def take_turns(rows: dict[str, Row], count: int, rounds: int) -> None:
 def quartiles(values: Sequence[float], form: str = ".0f") -> str:
     low, middle, high = statistics.quantiles(values, n=4) if len(values) > 1 else [*values] * 3
     return f"{middle:{form}} [{low:{form}}, {high:{form}}]"
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return -10 * math.log10(max(float(np.mean((a.astype(float) - b) ** 2)), 1e-6) / 255**2)
+
+
+def same_planes(data: bytes, planes: Sequence[np.ndarray]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(codec.read_coefficients(data).planes, planes, strict=True))
 
 
 @dataclass
