@@ -30,9 +30,10 @@ format: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CPP)
 
-# The benchmark at its smallest size: does it still run, and are its outputs correct?
+# The benchmarks at their smallest size: do they still run, and are their outputs correct?
 bench-smoke: $(VENV)/.bench
 	$(BIN)/python bench/simulator.py --smoke
+	$(BIN)/python bench/codec.py --smoke
 
 # libFuzzer on what reads and writes JPEG files; findings in build/fuzz. FUZZ_SECONDS is for each of three harnesses.
 FUZZ_SECONDS ?= 60
