@@ -5,8 +5,8 @@ and position-independent, without command-line tools and TurboJPEG. Standard lib
     python tools/build_libjpeg_turbo.py PREFIX --source D  the same from an unpacked release; nothing is downloaded
 
 Then `JPEG_ROOT=PREFIX pip wheel . -C cmake.define.J4D_STATIC_JPEG=ON` links it. SIMD needs nasm (or yasm) on x86; of
-what j4d takes from libjpeg-turbo only the writing of progressive files gains by it, so that
---no-simd will do where there is no assembler.
+what j4d takes from libjpeg-turbo only the writing of progressive files gains by it, so that --no-simd will do where
+there is no assembler.
 """
 
 from __future__ import annotations
