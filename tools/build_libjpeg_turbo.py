@@ -4,9 +4,9 @@ and position-independent, without command-line tools and TurboJPEG. Standard lib
     python tools/build_libjpeg_turbo.py PREFIX             download, check, build, install under PREFIX
     python tools/build_libjpeg_turbo.py PREFIX --source D  the same from an unpacked release; nothing is downloaded
 
-Then `JPEG_ROOT=PREFIX pip wheel . -C cmake.define.J4D_STATIC_JPEG=ON` links it. There is no SIMD, hence no assembler to
-install and none in the wheel: j4d takes entropy decoding and the writing of progressive scans from libjpeg-turbo, and
-CONTRIBUTING.md says what SIMD would gain there.
+Then `JPEG_ROOT=PREFIX pip wheel . -C cmake.define.J4D_STATIC_JPEG=ON` links it. SIMD needs nasm (or yasm) on x86; of
+what j4d takes from libjpeg-turbo only the writing of progressive files gains by it, so that --no-simd will do where
+there is no assembler.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import platform
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -33,7 +35,7 @@ OPTIONS = {
     "ENABLE_SHARED": "OFF",
     "ENABLE_STATIC": "ON",
     "WITH_CRT_DLL": "ON",  # MSVC: the C library of Python's extensions, whose `free` takes what libjpeg allocated
-    "WITH_SIMD": "OFF",
+    "REQUIRE_SIMD": "ON",
     "WITH_TOOLS": "OFF",
     "WITH_TURBOJPEG": "OFF",
 }
@@ -56,6 +58,14 @@ def fetch(folder: Path) -> Path:
     return folder / f"libjpeg-turbo-{VERSION}"
 
 
+def need_assembler() -> None:
+    """Stops where SIMD code for x86 could not be assembled."""
+    if os.name == "nt":  # nasm's installer leaves the PATH alone
+        os.environ["PATH"] += os.pathsep + os.path.join(os.environ["PROGRAMFILES"], "NASM")
+    if platform.machine().lower() in ("x86_64", "amd64") and not (shutil.which("nasm") or shutil.which("yasm")):
+        sys.exit("libjpeg-turbo's SIMD code needs nasm, which is not on the PATH: install it, or build with --no-simd.")
+
+
 def build(source: Path, work: Path, prefix: Path, options: dict[str, str]) -> None:
     """Configures, compiles and installs; CMake takes CC, CFLAGS, MACOSX_DEPLOYMENT_TARGET from the environment."""
     defines = [f"-D{name}={value}" for name, value in options.items()]
@@ -69,11 +79,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Builds the static libjpeg-turbo that wheels carry.")
     parser.add_argument("prefix", type=Path, help="where include/, lib/ and share/doc/ go")
     parser.add_argument("--source", type=Path, help="an unpacked release, instead of downloading one")
-    parser.add_argument("--simd", action="store_true", help="with SIMD, which on x86 needs nasm or yasm")
+    parser.add_argument("--no-simd", action="store_true", help="build without SIMD, hence without nasm")
     arguments = parser.parse_args()
     options = dict(OPTIONS)
-    if arguments.simd:
-        options |= {"WITH_SIMD": "ON", "REQUIRE_SIMD": "ON"}
+    if arguments.no_simd:
+        options |= {"WITH_SIMD": "OFF", "REQUIRE_SIMD": "OFF"}
+    elif os.name == "nt" and platform.machine() == "ARM64":
+        options["REQUIRE_SIMD"] = "OFF"  # with MSVC it may not be there
+    else:
+        need_assembler()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = arguments.source or fetch(folder)
