@@ -10,7 +10,7 @@ headers those of them that are not entropy-coded. Who writes files only writes t
 "pixels" says what a file decodes to. Encoders: by Pillow, the pixels of Pillow's own optimized file ("same"), or the
 indices that `quantize` draws ("as drawn"). Transcoders: the source's indices ("source's"), or those that integer
 arithmetic here ("as computed") or the quantizer ("as drawn") makes of them. "own" is a codec that quantizes in its own
-way, so a reference: mean PSNR against the input beyond that of Pillow's optimized file, or of `transcode`.
+way, so a reference: PSNR against the input beyond that of Pillow's optimized file, or of `transcode`; the median.
 
 Threads: by the clock, in turns, beside a control, SHA-256, which tells what the machine gives to several.
 """
@@ -61,7 +61,7 @@ left_out: set[str] = set()  # rivals that this machine does not have
 failures: list[str] = []  # rows of ours that are wrong
 
 
-def verdict(row: Row, name: str, title: str, reference: float) -> str:
+def verdict(row: Row, name: str, title: str, reference: Sequence[float]) -> str:
     word = row.checked(reference)
     if word == "NO" and name.startswith("j4d"):
         failures.append(f"{title}: {name}")
@@ -118,7 +118,7 @@ def encoding(name: str, images: Sequence[np.ndarray], quality: int, sampling: st
     take_turns(rows, len(images), rounds)
     title = f"{name}, quality {quality}, {sampling}"
     pixels = sum(image.shape[0] * image.shape[1] for image in images)
-    base = statistics.mean(psnr(a, b) for a, b in zip(expected, images, strict=True))
+    base = [psnr(a, b) for a, b in zip(expected, images, strict=True)]
     print(f"\n{title}\n")
     print("| | Mpx/s, median [quartiles] | x Pillow optimized | x fixed | bytes / Pillow optimized | header | pixels |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | --- |")
@@ -203,7 +203,7 @@ def transcoding(name: str, files: Sequence[bytes], quality: int, rounds: int, fo
     pixels = sum(image.shape[0] * image.shape[1] for image in decoded)
     bpp = 8 * sum(map(len, sources)) / pixels
     title = f"transcode {len(sources)} {name} to quality {quality}"
-    base = statistics.mean(psnr(codec.decode(file), decoded[i]) for i, file in enumerate(rows["j4d"].files))
+    base = [psnr(codec.decode(file), decoded[i]) for i, file in enumerate(rows["j4d"].files)]
     jpegtran = rows.get(LIBRARY)
     print(f"\n{title}; sources of {bpp:.2f} bpp\n")
     print("| | Mpx/s, median [quartiles] | x Pillow | x jpegtran in process | bytes / source | pixels |")
@@ -220,7 +220,7 @@ def transcoding(name: str, files: Sequence[bytes], quality: int, rounds: int, fo
     judge("transcode to the source's tables: the same", title, rows, OWN, LIBRARY)
     if jpegtran:
         excess = [len(a) - len(b) for a, b in zip(rows[OWN].files, jpegtran.files, strict=True)]
-        bytes_beyond(f"{name}, beside jpegtran", excess)
+        bytes_beyond(f"{len(sources)} {name}, beside jpegtran", excess)
 
 
 def bytes_beyond(name: str, excess: Sequence[int]) -> None:

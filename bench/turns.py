@@ -30,10 +30,11 @@ class Row:
     times: list[float] = field(default_factory=list)
     files: list[bytes] = field(default_factory=list)
 
-    def checked(self, reference: float) -> str:
+    def checked(self, reference: Sequence[float]) -> str:
+        """The word where all files are right; for a reference, the median of what its PSNR is beyond `reference`."""
         checks = [self.check(i, file) for i, file in enumerate(self.files)]
         if self.word == "own":
-            return f"own, {statistics.mean(checks) - reference:+.1f} dB"
+            return f"own, {statistics.median(a - b for a, b in zip(checks, reference, strict=True)):+.1f} dB"
         return self.word if all(checks) else "NO"
 
     def over(self, other: Row) -> float:
