@@ -278,3 +278,22 @@ def test_what_is_not_a_batch_of_rgb_pictures_is_refused(pixels: torch.Tensor) ->
 def test_parameters_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ParameterError, match=r"^(sharpness|forward|gradient) "):
         SimulatedJPEG(EncodingParameters.from_quality(50), **options)
+
+
+def test_a_hard_dc_is_that_of_the_hard_forward_and_the_rest_is_soft(rng: np.random.Generator) -> None:
+    pixels = batch(rng.integers(90, 166, (40, 40, 3), dtype=np.uint8))
+    planes = pixels_to_coefficients(pixels, "4:4:4")
+    weights = torch.from_numpy(rng.normal(size=pixels.shape)).float()
+    gradients = {}
+    for name, options in {"mixed": {"hard_dc": True}, "soft": {}, "hard": {"forward": "hard"}}.items():
+        jpeg = SimulatedJPEG(
+            EncodingParameters.from_quality(30, "4:4:4"), **{"forward": "soft", "sharpness": 5.0, **options}
+        )
+        # a linear function of the pixels, so that its gradient does not depend on where it is taken
+        (jpeg.decoded(planes, 40, 40) * weights).sum().backward()
+        gradients[name] = jpeg.log_steps.grad
+    dc = torch.zeros(2, 8, 8, dtype=torch.bool)
+    dc[:, 0, 0] = True
+    torch.testing.assert_close(gradients["mixed"][dc], gradients["hard"][dc], rtol=1e-4, atol=1e-2)
+    torch.testing.assert_close(gradients["mixed"][~dc], gradients["soft"][~dc], rtol=1e-4, atol=1e-2)
+    assert not torch.allclose(gradients["soft"][dc], gradients["hard"][dc], rtol=0.05)

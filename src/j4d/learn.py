@@ -213,6 +213,7 @@ def _point(
         start,
         forward=recipe.forward,
         gradient=recipe.gradient,
+        hard_dc=recipe.hard_dc,
         sharpness=recipe.sharpness,
         learn_sharpness=recipe.learn_sharpness,
         learn_dead_zone=recipe.learn_dead_zone,

@@ -36,17 +36,17 @@ class Recipe:
     """Everything that shapes the optimisation; the defaults are the winners of docs/recipe.md.
 
     steps: per point of the ladder. batch_size: pictures a step. learning_rate: Adam's, on log steps. forward: "hard",
-    "soft" or "sampled". gradient: "phase" or "exact", see `j4d.quantizer`. sharpness: kappa of the gradient (and of
-    files, where the forward is "sampled"); learn_sharpness lets it move. dead_zones: for all AC frequencies, in steps;
-    each point takes the one that real files of learning pictures do best with at its rate (`j4d.trial`).
-    learn_dead_zone: instead, move one per frequency at dead_zone_pace times the learning rate. smoothness: log steps
-    are a Gaussian average over neighbouring frequencies of the numbers that Adam moves, with this standard deviation in
-    frequencies; 0 moves each alone. calibrate: weigh entropies as real files do (`j4d.calibration`). flip: mirror
-    pictures at random. start: tables to begin with, "sensitivity" (from the model's Fisher information, or the point
-    before, or default JPEG's: the best on real files), "annex-k" (default JPEG's at the target rate) or "flat" (both
-    for the first point; the others begin with the point before), see `j4d.start`. trial_pictures: how many files of
-    learning pictures such choices are made on. holdout: share of the pictures kept for early stopping and for the
-    measured figures.
+    "soft" or "sampled". gradient: "phase" or "exact", see `j4d.quantizer`. hard_dc: with a soft forward, DC takes the
+    nearest index. sharpness: kappa of the gradient (and of files, where the forward is "sampled"); learn_sharpness lets
+    it move. dead_zones: for all AC frequencies, in steps; each point takes the one that real files of learning pictures
+    do best with at its rate (`j4d.trial`). learn_dead_zone: instead, move one per frequency at dead_zone_pace times the
+    learning rate. smoothness: log steps are a Gaussian average over neighbouring frequencies of the numbers that Adam
+    moves, with this standard deviation in frequencies; 0 moves each alone. calibrate: weigh entropies as real files do
+    (`j4d.calibration`). flip: mirror pictures at random. start: tables to begin with, "sensitivity" (from the model's
+    Fisher information, or the point before, or default JPEG's: the best on real files), "annex-k" (default JPEG's at
+    the target rate) or "flat" (both for the first point; the others begin with the point before), see `j4d.start`.
+    trial_pictures: how many files of learning pictures such choices are made on. holdout: share of the pictures kept
+    for early stopping and for the measured figures.
     """
 
     steps: int = 48
@@ -54,6 +54,7 @@ class Recipe:
     learning_rate: float = 0.05
     forward: Forward = "soft"
     gradient: Gradient = "phase"
+    hard_dc: bool = False
     sharpness: float = 8.0
     learn_sharpness: bool = False
     dead_zones: tuple[float, ...] = (0.0, 0.04, 0.08, 0.12)

@@ -52,6 +52,7 @@ class SimulatedJPEG(nn.Module):
         sharpness: float | None = None,
         learn_sharpness: bool = False,
         learn_dead_zone: bool = False,
+        hard_dc: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -67,6 +68,7 @@ class SimulatedJPEG(nn.Module):
         self.sampling = parameters.sampling
         self.mode: Forward = forward
         self.gradient: Gradient = gradient
+        self.hard_dc = hard_dc and forward == "soft"
         self.generator = generator
         steps = np.stack((parameters.luma, parameters.chroma)).astype(np.float32)
         zones = [z if z is not None else np.zeros((8, 8)) for z in _dead_zones(parameters)]
@@ -104,7 +106,11 @@ class SimulatedJPEG(nn.Module):
             table = min(component, 1)
             step, zone = steps[table].to(plane.dtype), zones[table]
             forms: dict[str, Any] = {"forward": self.mode, "gradient": self.gradient, "generator": self.generator}
-            values.append(quantize(plane, step, kappa, zone, **forms))
+            value = quantize(plane, step, kappa, zone, **forms)
+            if self.hard_dc:
+                hard = quantize(plane, step, kappa, zone, **{**forms, "forward": "hard"})
+                value = torch.where(_is_dc(step), hard, value)
+            values.append(value)
         return coefficients_to_pixels(values, self.sampling, height, width, exact=self.mode != "soft")
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
