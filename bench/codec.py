@@ -1,6 +1,7 @@
 """Speed, bytes and correctness of encoder, writer and transcoder beside their rivals, and which of our aims they meet.
 
     python bench/codec.py              # the tables of docs/performance.md; needs J4D_DATA
+    python bench/codec.py --threads    # only what several threads bring, for a quiet moment
     python bench/codec.py --smoke      # two small photographs, few repetitions: does it run, is it correct?
 
 One process, one thread, processor time (that of child processes with it); contenders take turns over the whole set,
@@ -238,14 +239,31 @@ def smoke_photographs() -> list[np.ndarray]:
     """Two crops of photographs in scikit-image's wheel."""
     import skimage
 
-    folder = Path(skimage.__file__).parent / "data"
-    pictures = [np.asarray(Image.open(folder / name).convert("RGB")) for name in ("astronaut.png", "coffee.png")]
-    return [np.ascontiguousarray(picture[:224, :301]) for picture in pictures]
+    paths = [Path(skimage.__file__).parent / "data" / name for name in ("astronaut.png", "coffee.png")]
+    return [np.asarray(Image.open(path).convert("RGB"))[:224, :301].copy() for path in paths]
+
+
+def everything(root: Path, kodak: Sequence[np.ndarray], rounds: int, folder: Path) -> None:
+    """Prints all tables that need one thread."""
+    originals = load(root / "originals", "*.JPEG", 40)
+    small = load(root / "test", "*.webp", 450)
+    for quality in (20, 75, 92):
+        encoding("24 of Kodak", kodak, quality, "4:2:0", rounds, folder)
+    encoding(f"{len(originals)} full-size photographs", originals, 75, "4:2:0", rounds, folder)
+    encoding("100 photographs of 224 x 224", small[:100], 50, "4:4:4", rounds, folder)
+    files = [codec.encode(image, EncodingParameters.from_quality(92)) for image in kodak]
+    transcoding("of Kodak at quality 92", files, 50, rounds, folder)
+    files = [path.read_bytes() for path in sorted((root / "originals").glob("*.JPEG"))[:40]]
+    transcoding("full-size photographs", files, 50, rounds, folder)
+    bytes_beyond("Kodak", leanness.excess_bytes(kodak, (10, 50, 75, 92)))
+    bytes_beyond("224 x 224", leanness.excess_bytes(small[:100], (8, 50, 90)))
+    leanness.small_files(small)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--threads", action="store_true")
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     if not options.smoke and "J4D_DATA" not in os.environ:
@@ -255,7 +273,8 @@ def main() -> int:
     if os.access("/dev/shm", os.W_OK):
         tempfile.tempdir = "/dev/shm"  # jpeglib's temporary files too: memory, no disk
     print(f"Pillow's libjpeg-turbo {features.version('libjpeg_turbo')}, j4d {j4d.__version__}, kernels {_core.kernels}")
-    resources.peak_memory(1000 if options.smoke else 10_000)  # first, while nothing else has been resident
+    if not options.threads:  # first, while nothing else has been resident
+        resources.peak_memory(1000 if options.smoke else 10_000)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if options.smoke:
@@ -264,28 +283,14 @@ def main() -> int:
             files = [codec.encode(image, EncodingParameters.from_quality(90)) for image in photographs]
             transcoding("photographs", files, 50, rounds, folder)
             bytes_beyond("2 photographs", leanness.excess_bytes(photographs, (50,)))
-            failures.extend(resources.threads(photographs, rounds, scaling))
             leanness.small_files([image[:, :224] for image in photographs])
         else:
-            root = Path(os.environ["J4D_DATA"])
-            kodak = load(root / "kodak", "*.webp", 24)
-            jpegs = [path.read_bytes() for path in sorted((root / "originals").glob("*.JPEG"))[:40]]
-            originals = load(root / "originals", "*.JPEG", 40)
-            small = load(root / "test", "*.webp", 450)
-            for quality in (20, 75, 92):
-                encoding("24 of Kodak", kodak, quality, "4:2:0", rounds, folder)
-            encoding(f"{len(originals)} full-size photographs", originals, 75, "4:2:0", rounds, folder)
-            encoding("100 photographs of 224 x 224", small[:100], 50, "4:4:4", rounds, folder)
-            files = [codec.encode(image, EncodingParameters.from_quality(92)) for image in kodak]
-            transcoding("of Kodak at quality 92", files, 50, rounds, folder)
-            transcoding("full-size photographs", jpegs, 50, rounds, folder)
-            bytes_beyond("Kodak", leanness.excess_bytes(kodak, (10, 50, 75, 92)))
-            bytes_beyond("224 x 224", leanness.excess_bytes(small[:100], (8, 50, 90)))
-            failures.extend(resources.threads(kodak, rounds, scaling))
-            leanness.small_files(small)
-    print(
-        "\n| bar | aim | measured | met |\n| --- | --- | --- | --- |", *(b.line(t) for t, b in BARS.items()), sep="\n"
-    )
+            photographs = load(Path(os.environ["J4D_DATA"]) / "kodak", "*.webp", 24)
+            if not options.threads:
+                everything(Path(os.environ["J4D_DATA"]), photographs, rounds, folder)
+    failures.extend(resources.threads(photographs, rounds, scaling))
+    print("\n| bar | aim | measured | met |\n| --- | --- | --- | --- |")
+    print(*(bar.line(text) for text, bar in BARS.items() if bar is scaling or not options.threads), sep="\n")
     for failure in failures:
         print(f"NOT CORRECT: {failure}", file=sys.stderr)
     return 1 if failures else 0
