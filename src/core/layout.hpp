@@ -59,4 +59,10 @@ struct Layout {
     }
 };
 
+// The layout of a picture in one of the encoder's samplings.
+inline Layout layout_of(int height, int width, Sampling s) {
+    if (s.components == 1) return {height, width, Colour::gray, {{1, 1}}};
+    return {height, width, Colour::ycbcr, {{s.horizontal, s.vertical}, {1, 1}, {1, 1}}};
+}
+
 }  // namespace j4d

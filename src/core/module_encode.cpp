@@ -5,7 +5,6 @@
 #include "arrays.hpp"
 #include "encode.hpp"
 #include "module.hpp"
-#include "workers.hpp"
 
 namespace j4d {
 namespace {
@@ -54,24 +53,13 @@ nb::list py_encode_many(std::vector<Image> images, std::vector<Table> tables, De
     std::vector<ImageView> views;
     for (const Image& image : images) views.push_back(to_view(image, parameters.sampling));
     std::vector<Outcome> outcomes(images.size());
-    bool complete;
-    {
-        nb::gil_scoped_release unlocked;
-        complete = on_threads(
-            views.size(), threads,
-            [&](std::size_t i) {
-                try {
-                    outcomes[i].file = encode(views[i], parameters, seeds[i], options);
-                } catch (const std::exception& error) {
-                    outcomes[i].error = error.what();
-                }
-            },
-            [] {
-                nb::gil_scoped_acquire locked;
-                return PyErr_CheckSignals() == 0;
-            });
-    }
-    if (!complete) throw nb::python_error();
+    on_threads_unlocked(views.size(), threads, [&](std::size_t i) {
+        try {
+            outcomes[i].file = encode(views[i], parameters, seeds[i], options);
+        } catch (const std::exception& error) {
+            outcomes[i].error = error.what();
+        }
+    });
     nb::list results;
     for (Outcome& outcome : outcomes) {
         if (outcome.error.empty()) {

@@ -10,7 +10,6 @@
 
 #include "module.hpp"
 #include "transcode.hpp"
-#include "workers.hpp"
 
 namespace nb = nanobind;
 
@@ -84,18 +83,8 @@ class Transcoder {
         std::vector<Outcome> outcomes(datas.size());
         std::vector<std::pair<const std::uint8_t*, std::size_t>> inputs;
         for (const nb::bytes& data : datas) inputs.emplace_back(data_of(data), data.size());
-        bool complete;
-        {
-            nb::gil_scoped_release unlocked;
-            complete = on_threads(
-                inputs.size(), threads,
-                [&](std::size_t i) { outcomes[i] = outcome(inputs[i].first, inputs[i].second); },
-                [] {
-                    nb::gil_scoped_acquire locked;
-                    return PyErr_CheckSignals() == 0;
-                });
-        }
-        if (!complete) throw nb::python_error();
+        on_threads_unlocked(inputs.size(), threads,
+                            [&](std::size_t i) { outcomes[i] = outcome(inputs[i].first, inputs[i].second); });
         nb::list results;
         for (Outcome& outcome : outcomes) {
             if (outcome.error.empty()) {

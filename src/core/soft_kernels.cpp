@@ -1,13 +1,12 @@
 #include "soft_kernels.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <memory>
-#include <thread>
 #include <vector>
+
+#include "workers.hpp"
 
 // One function compiled for several instruction sets, chosen when the library is loaded: by glibc, musl cannot.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__)
@@ -152,16 +151,12 @@ J4D_INLINE float sign(float x) {
 // work(part, first, last) for equal parts of `count` blocks, on as many threads as asked for.
 template <typename Work>
 void for_parts(std::size_t count, std::size_t parts, int threads, Work work) {
-    std::atomic<std::size_t> next{0};
-    const auto run = [&] {
-        for (std::size_t part = next++; part < parts; part = next++) {
-            work(part, count * part / parts, count * (part + 1) / parts);
-        }
-    };
-    std::vector<std::thread> helpers;
-    for (std::size_t i = 1; i < std::min<std::size_t>(parts, std::max(threads, 1)); ++i) helpers.emplace_back(run);
-    run();
-    for (std::thread& helper : helpers) helper.join();
+    const auto run = [&](std::size_t part) { work(part, count * part / parts, count * (part + 1) / parts); };
+    if (threads > 1 && parts > 1) {
+        on_threads(parts, threads, run, [] { return true; });
+    } else {
+        for (std::size_t part = 0; part < parts; ++part) run(part);
+    }
 }
 
 // Into how many parts `count` blocks are cut: a function of the count alone, so that sums are the same on any number
@@ -263,6 +258,19 @@ J4D_CLONES void backward_bits_part(const Prepared& t, const float* in, const flo
     }
 }
 
+// work(first coefficient, blocks, whether all three gradients are wanted, sums) for each part; adds its sums to
+// d_table.
+template <typename Work>
+void summed(std::size_t count, int threads, TableGradients d_table, Work work) {
+    const std::size_t parts = parts_of(count, kParts);
+    const bool all = d_table.sharpness || d_table.dead_zone;
+    std::vector<Sums> sums(parts);
+    for_parts(count, parts, threads, [&](std::size_t part, std::size_t first, std::size_t last) {
+        work(first * kFrequencies, last - first, all, sums[part]);
+    });
+    for (const Sums& one : sums) one.add_to(d_table);
+}
+
 }  // namespace
 
 void soft_values(const Table& table, const float* coefficients, std::size_t count, float* values, int threads) {
@@ -282,15 +290,10 @@ void hard_values(const Table& table, const float* coefficients, std::size_t coun
 void backward_values(const Table& table, Form form, const float* coefficients, const float* g, std::size_t count,
                      float* d_coefficients, TableGradients d_table, int threads) {
     const Prepared t(table);
-    const bool all = d_table.sharpness || d_table.dead_zone;
-    const std::size_t parts = parts_of(count, kParts);
-    std::vector<Sums> sums(parts);
-    for_parts(count, parts, threads, [&](std::size_t part, std::size_t first, std::size_t last) {
-        const std::size_t at = first * kFrequencies;
-        backward_values_part(t, form, coefficients + at, g + at, last - first,
-                             d_coefficients ? d_coefficients + at : nullptr, all, sums[part]);
+    summed(count, threads, d_table, [&](std::size_t at, std::size_t blocks, bool all, Sums& sums) {
+        backward_values_part(t, form, coefficients + at, g + at, blocks, d_coefficients ? d_coefficients + at : nullptr,
+                             all, sums);
     });
-    for (const Sums& one : sums) one.add_to(d_table);
 }
 
 void index_masses(const Table& table, const float* coefficients, const float* weights, std::size_t count,
@@ -311,15 +314,10 @@ void index_masses(const Table& table, const float* coefficients, const float* we
 void backward_bits(const Table& table, const float* coefficients, const float* weights, std::size_t count,
                    const float* lengths, float* d_coefficients, TableGradients d_table, int threads) {
     const Prepared t(table);
-    const bool all = d_table.sharpness || d_table.dead_zone;
-    const std::size_t parts = parts_of(count, kParts);
-    std::vector<Sums> sums(parts);
-    for_parts(count, parts, threads, [&](std::size_t part, std::size_t first, std::size_t last) {
-        const std::size_t at = first * kFrequencies;
-        backward_bits_part(t, coefficients + at, weights ? weights + at : nullptr, last - first, lengths,
-                           d_coefficients ? d_coefficients + at : nullptr, all, sums[part]);
+    summed(count, threads, d_table, [&](std::size_t at, std::size_t blocks, bool all, Sums& sums) {
+        backward_bits_part(t, coefficients + at, weights ? weights + at : nullptr, blocks, lengths,
+                           d_coefficients ? d_coefficients + at : nullptr, all, sums);
     });
-    for (const Sums& one : sums) one.add_to(d_table);
 }
 
 }  // namespace j4d::soft

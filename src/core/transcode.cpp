@@ -59,8 +59,7 @@ Layout target_layout(const Layout& layout, const std::optional<Sampling>& wanted
     if (!(layout.factors[0] == layout.largest())) {
         throw UnsupportedError("luma is not the largest component, so the sampling cannot be changed; keep it");
     }
-    if (wanted->components == 1) return {layout.height, layout.width, Colour::gray, {{1, 1}}};
-    return {layout.height, layout.width, Colour::ycbcr, {{wanted->horizontal, wanted->vertical}, {1, 1}, {1, 1}}};
+    return layout_of(layout.height, layout.width, *wanted);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
-// Such files are rare, so libjpeg's own optimizing coder writes them, straight from our planes.
+// libjpeg's own optimizing coder, straight from our planes.
 #include "write_layout.hpp"
+
+#include <cstdlib>
 
 #include "libjpeg.hpp"
 
@@ -51,7 +53,7 @@ void set_table(jpeg_compress_struct& info, int slot, const std::vector<std::int3
 }
 
 void set_header(Compressor& jpeg, const Layout& layout, const std::vector<std::vector<std::int32_t>>& tables,
-                bool progressive) {
+                const WriteOptions& options) {
     jpeg_compress_struct& info = jpeg.info;
     info.image_height = static_cast<JDIMENSION>(layout.height);
     info.image_width = static_cast<JDIMENSION>(layout.width);
@@ -63,8 +65,10 @@ void set_header(Compressor& jpeg, const Layout& layout, const std::vector<std::v
     // For RGB this names the components R, G, B and asks for an Adobe marker without transform: some decoders look
     // at the one, some at the other.
     jpeg_set_colorspace(&info, info.in_color_space);
-    info.write_JFIF_header = FALSE;
+    // Without a JFIF or Adobe marker every decoder takes components 1, 2, 3 as YCbCr.
+    info.write_JFIF_header = options.jfif ? TRUE : FALSE;
     info.optimize_coding = TRUE;
+    info.restart_interval = static_cast<unsigned int>(options.restart_interval);
     int slots = 0;
     int blocks = 0;
     for (int i = 0; i < layout.components(); ++i) {
@@ -72,7 +76,7 @@ void set_header(Compressor& jpeg, const Layout& layout, const std::vector<std::v
         component.h_samp_factor = layout.factors[i].horizontal;
         component.v_samp_factor = layout.factors[i].vertical;
         blocks += component.h_samp_factor * component.v_samp_factor;
-        int same = 0;
+        int same = 0;  // a table that two components share is written once
         while (tables[same] != tables[i]) ++same;
         if (same == i) set_table(info, slots, tables[i]);
         component.quant_tbl_no = same == i ? slots++ : info.comp_info[same].quant_tbl_no;
@@ -81,9 +85,43 @@ void set_header(Compressor& jpeg, const Layout& layout, const std::vector<std::v
     if (layout.components() > 1 && blocks > kBlocksInMcu) {  // no interleaved scan holds them, progressive or not
         info.scan_info = jpeg.scans;
         info.num_scans = layout.components();
-    } else if (progressive) {
+    } else if (options.progressive) {
         jpeg_simple_progression(&info);
     }
+}
+
+constexpr int kStartOfScan = 0xDA;
+constexpr int kHuffmanTables = 0xC4;
+constexpr int kQuantizationTables = 0xDB;
+
+int length_at(const unsigned char* segment) {
+    return segment[2] << 8 | segment[3];
+}
+
+// libjpeg writes one segment per table. A segment may hold several: joining neighbours of a kind in the header before
+// the first scan saves 4 bytes for each.
+std::string join_table_segments(const unsigned char* data, std::size_t size) {
+    std::string joined(reinterpret_cast<const char*>(data), 2);
+    std::size_t last = 0;  // where the segment before starts in `joined`
+    std::size_t at = 2;
+    while (data[at + 1] != kStartOfScan) {
+        const int code = data[at + 1];
+        const int length = length_at(data + at);
+        const auto* before = reinterpret_cast<const unsigned char*>(joined.data()) + last;
+        const bool table = code == kHuffmanTables || code == kQuantizationTables;
+        if (table && last != 0 && before[1] == code && length_at(before) + length - 2 <= 0xFFFF) {
+            const int total = length_at(before) + length - 2;
+            joined[last + 2] = static_cast<char>(total >> 8);
+            joined[last + 3] = static_cast<char>(total & 0xFF);
+            joined.append(reinterpret_cast<const char*>(data) + at + 4, length - 2);
+        } else {
+            last = joined.size();
+            joined.append(reinterpret_cast<const char*>(data) + at, length + 2);
+        }
+        at += length + 2;
+    }
+    joined.append(reinterpret_cast<const char*>(data) + at, size - at);
+    return joined;
 }
 
 }  // namespace
@@ -99,7 +137,7 @@ std::string write_layout(const Layout& layout, const std::vector<std::vector<std
         jpeg_create_compress(&jpeg.info);
         jpeg.info.mem->access_virt_barray = access_rows;
         jpeg_mem_dest(&jpeg.info, &jpeg.buffer, &jpeg.size);
-        set_header(jpeg, layout, tables, options.progressive);
+        set_header(jpeg, layout, tables, options);
         jpeg_write_coefficients(&jpeg.info, jpeg.arrays);
         for (const Marker& marker : options.markers) {
             jpeg_write_marker(&jpeg.info, marker.code, reinterpret_cast<const JOCTET*>(marker.payload.data()),
@@ -107,7 +145,7 @@ std::string write_layout(const Layout& layout, const std::vector<std::vector<std
         }
         jpeg_finish_compress(&jpeg.info);
     });
-    return std::string(reinterpret_cast<const char*>(jpeg.buffer), jpeg.size);
+    return join_table_segments(jpeg.buffer, jpeg.size);
 }
 
 }  // namespace j4d
