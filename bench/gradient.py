@@ -68,14 +68,15 @@ def measured(judge: Judge, parameters: EncodingParameters) -> list[tuple[NDArray
 def estimated(judge: Judge, parameters: EncodingParameters, forward: str, gradient: str) -> NDArray[np.float64]:
     """(bands, pictures): the derivative of each picture's loss through the simulator."""
     jpeg = SimulatedJPEG(parameters, forward=forward, gradient=gradient, sharpness=8.0)  # type: ignore[arg-type]
+    (task,) = judge.tasks
     rows = []
     for number, image in enumerate(judge.images):
         pixels = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float()
-        answer = judge.task.answer(pixels, [(number, False)])
+        answer = task.answer(pixels, [(number, False)])
         planes = pixels_to_coefficients(pixels, jpeg.sampling)
-        logits = logits_of(judge.model, jpeg.decoded(planes, *image.shape[:2]))
+        logits = logits_of(task.model, jpeg.decoded(planes, *image.shape[:2]))
         jpeg.zero_grad()
-        judge.task.loss(logits, answer, [number]).sum().backward()  # type: ignore[no-untyped-call]
+        task.loss(logits, answer, [number]).sum().backward()  # type: ignore[no-untyped-call]
         assert jpeg.log_steps.grad is not None
         rows.append([float(jpeg.log_steps.grad[table][torch.from_numpy(band)].sum()) for _, table, band in BANDS])
     return np.array(rows).T
@@ -102,7 +103,7 @@ def main() -> None:
         parameters = Profile.load(options.profile).at(index=options.point)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    judge = Judge(model.eval(), images, None, RateModel(), parameters.sampling, torch.device("cpu"))
+    judge = Judge([model.eval()], images, None, RateModel(), parameters.sampling, torch.device("cpu"))
     truth = measured(judge, parameters)
     columns = [estimated(judge, parameters, *forms) for forms in ESTIMATES]
     names = [f"{forward}, {gradient}" for forward, gradient in ESTIMATES]

@@ -169,6 +169,27 @@ def test_labels_are_learned_from_and_measured(images: list[np.ndarray]) -> None:
     assert learn(Toy(), image_set, answers=0.0, **QUICK).points == only.points, "an ImageSet brings its labels"
 
 
+def test_one_profile_is_learned_for_several_models(large_images: list[np.ndarray]) -> None:
+    """What one model alone looks at keeps small steps only while that model has a say."""
+    low, high = Frequencies([(0, 1), (1, 0)]), Frequencies([(4, 4), (4, 3)])
+    options = {**QUICK, "lambdas": None, "rates": [0.8], "steps": 30, "batch_size": 8, "smoothness": 0.0}
+    alone, both = (luma(learn(models, large_images, **options)) for models in ([low], [low, high]))
+    assert both[4, 4] < 0.7 * alone[4, 4] and both[7, 7] > both[4, 4]
+    assert np.array_equal(luma(learn([low, low], large_images, **options)), alone)
+
+
+def test_a_profile_for_several_models_names_them_and_holds_the_mean_of_their_figures(images: list[np.ndarray]) -> None:
+    first, second = Toy(), Frequencies(ALL)
+    profile = learn([first, second], images, **QUICK)
+    assert profile.provenance.model == "Toy + Frequencies"
+    assert profile.provenance.model_fingerprint not in ("", fingerprint(first), fingerprint(second))
+    held_out, _ = ImageSet.from_arrays(images).split(2, seed=0)
+    points = [point.parameters for point in profile.points]
+    each = [evaluate(m, held_out, codecs=[LearnedJPEG(points)], bootstrap=1, progress=False) for m in (first, second)]
+    wanted = np.mean([e.codecs[0].metrics["kl"].mean(1) for e in each], axis=0)
+    assert [point.measured["kl"] for point in profile.points] == pytest.approx(wanted.tolist())
+
+
 def test_a_profile_says_where_it_comes_from(images: list[np.ndarray], whole_run: Profile, tmp_path: Path) -> None:
     provenance = whole_run.provenance
     assert provenance.model_fingerprint == fingerprint(Toy()) and provenance.model == "Toy"
@@ -198,7 +219,7 @@ def test_pictures_are_mirrored_at_random_unless_told_not_to(flip: bool, images: 
 def test_a_point_is_the_mean_of_the_last_half_of_its_steps(images: list[np.ndarray]) -> None:
     image_set, model = ImageSet.from_arrays(images), Toy().eval()
     spectrum, recipe = Spectrum.of(images, "4:2:0"), Recipe(steps=7, batch_size=4)
-    optimizer = Optimizer(model, image_set, Classification(model), spectrum, RateModel(), recipe)
+    optimizer = Optimizer(image_set, [Classification(model)], spectrum, RateModel(), recipe)
     jpeg = SimulatedJPEG(EncodingParameters.from_quality(40))
     course = [jpeg.log_steps.detach().clone() for _ in optimizer.run(jpeg, 0, 0.5, None)]
     assert len(course) == 7 and not torch.equal(course[-1], course[-2])

@@ -123,7 +123,7 @@ def test_gray_pictures_have_one_table(images: ImageSet) -> None:
 
 def test_each_start_is_what_it_says(images: ImageSet, spectrum: Spectrum) -> None:
     model = Frequencies([(0, 1)])
-    given: Any = (model, images, Classification(model), Allocation(spectrum, RateModel()))
+    given: Any = (images, [Classification(model)], Allocation(spectrum, RateModel()))
     default = EncodingParameters.from_quality(30, "4:4:4")
     assert first_parameters(*given, "annex-k", default, 1.0) is default
     flat = first_parameters(*given, "flat", default, 1.0)
@@ -149,7 +149,7 @@ class Stub:
 
 def _optimizer(images: ImageSet, spectrum: Spectrum) -> Optimizer:
     model = nn.Identity()
-    return Optimizer(model, images, Classification(model), spectrum, RateModel(), Recipe())
+    return Optimizer(images, [Classification(model)], spectrum, RateModel(), Recipe())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -21,21 +22,21 @@ FEWEST_JUDGES = 8  # held-out pictures; of fewer the standard error is too often
 
 
 class Judge:
-    """The task loss of pictures as real decoders give them."""
+    """The task loss of pictures as real decoders give them; the mean over models where there are several."""
 
     def __init__(
         self,
-        model: Model,
+        models: Sequence[Model],
         images: ImageSet,
         answers: float | None,
         rate_model: RateModel,
         sampling: str,
         device: torch.device,
     ) -> None:
-        self.model, self.images, self.rate_model, self.device = model, images, rate_model, device
+        self.images, self.rate_model, self.device = images, rate_model, device
         if len(images):
             labels = None if images.labels is None else images.labels.tolist()
-            self.task = Classification(model, labels, answers)
+            self.tasks = [Classification(model, labels, answers) for model in models]
             self.spectrum = Spectrum.of(images, sampling)
 
     @torch.no_grad()
@@ -45,9 +46,11 @@ class Judge:
         for number, image in enumerate(self.images):
             data = encode(image, parameters)
             pixels, decoded = self._pixels(image), self._pixels(decode(data))
-            answer = self.task.answer(pixels, [(number, False)])
-            loss = float(self.task.loss(logits_of(self.model, decoded), answer, [number]))
-            found.append((loss, 8 * len(data) / (image.shape[0] * image.shape[1])))
+            losses = []
+            for task in self.tasks:
+                answer = task.answer(pixels, [(number, False)])
+                losses.append(float(task.loss(logits_of(task.model, decoded), answer, [number])))
+            found.append((sum(losses) / len(losses), 8 * len(data) / (image.shape[0] * image.shape[1])))
         return np.array(found)
 
     def losses(self, parameters: EncodingParameters) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from j4d.calibration import RateModel
 from j4d.checkpoint import Checkpoint
 from j4d.codecs import LearnedJPEG
-from j4d.errors import DataError, ParameterError
+from j4d.errors import DataError, ModelError, ParameterError
 from j4d.evaluate import evaluate, package_versions
 from j4d.heldout import EarlyStop, Judge
 from j4d.images import ImageSet
@@ -35,7 +35,7 @@ from j4d.progress import LadderProgress
 from j4d.provenance import PROTOCOLS
 from j4d.simulate import SimulatedJPEG
 from j4d.spectrum import Spectrum
-from j4d.tasks import Classification, Model
+from j4d.tasks import Classification, Frozen, Model
 from j4d.trial import best_of, judge_of, with_dead_zone
 
 RATE_IMAGES = 512  # pictures behind the spectrum; the rate of more differs by well under a percent
@@ -49,7 +49,7 @@ LAMBDA_FALL = (
 
 
 def learn(
-    model: Model,
+    model: Model | Sequence[Model],
     images: ImageSet | Sequence[NDArray[np.uint8]],
     labels: Sequence[int] | NDArray[np.int64] | None = None,
     *,
@@ -70,7 +70,8 @@ def learn(
     """Learn a ladder of JPEG encoding parameters for a frozen model.
 
     model: callable from float (B, 3, H, W) RGB 0..255 at stored size to logits (B, K), its own resize and
-    normalisation inside and differentiable; an nn.Module runs in eval mode with its parameters frozen. images: uint8
+    normalisation inside and differentiable; an nn.Module runs in eval mode with its parameters frozen. A list or tuple
+    of models shares one profile, learned for the mean of their losses; labels are then the same for all. images: uint8
     (H, W, 3), any sizes. labels: one class per image, by default the ImageSet's; without any, the model's own answers
     on the uncompressed pictures are what must survive. answers: weight of those answers beside the labels, 0..1.
 
@@ -95,8 +96,12 @@ def learn(
         raise DataError(f"{image_set.name}: no images left to learn from")
     train = _in_memory(train)
 
-    with _Frozen(model) as device, LadderProgress(progress, recipe.steps) as display:
-        task = Classification(model, None if train.labels is None else train.labels.tolist(), answers)
+    models = tuple(model) if isinstance(model, (list, tuple)) else (model,)
+    if not models:
+        raise ModelError("no model to learn for; give one or more")
+
+    with Frozen(models) as device, LadderProgress(progress, recipe.steps) as display:
+        tasks = [Classification(m, None if train.labels is None else train.labels.tolist(), answers) for m in models]
         some = train.subset(range(0, len(train), max(1, len(train) // RATE_IMAGES)))
         spectrum = Spectrum.of(some, sampling)
         few = some.subset(range(0, len(some), max(1, len(some) // FIT_IMAGES)))
@@ -105,19 +110,19 @@ def learn(
         rate_model = RateModel.fit(few_spectrum, few, default) if recipe.calibrate else RateModel()
         goals = ladder_goals(spectrum, rate_model, points, rates, lambdas)
         run: dict[str, Any] = {
-            "model": model_name or getattr(model, "name", None) or type(model).__name__,
-            "model_fingerprint": fingerprint(model) if isinstance(model, torch.nn.Module) else "",
+            "model": model_name or " + ".join(getattr(m, "name", None) or type(m).__name__ for m in models),
+            "model_fingerprint": _fingerprint(models),
             "data_fingerprint": image_set.fingerprint,
             "image_count": len(image_set),
             "protocol": protocol,
             "sampling": sampling,
             "forward": recipe.forward,
             "seed": seed,
-            "settings": {**asdict(recipe), "answers": task.answers, "labels": _digest(classes), "goals": goals},
+            "settings": {**asdict(recipe), "answers": tasks[0].answers, "labels": _digest(classes), "goals": goals},
         }
         kept = Checkpoint.open(checkpoint, run)
-        optimizer = Optimizer(model, train, task, spectrum, rate_model, recipe, seed=seed, device=device)
-        judge = Judge(model, held_out, answers, rate_model, sampling, device)
+        optimizer = Optimizer(train, tasks, spectrum, rate_model, recipe, seed=seed, device=device)
+        judge = Judge(models, held_out, answers, rate_model, sampling, device)
         trial = judge_of(optimizer)
         interrupted = False
         try:
@@ -131,7 +136,7 @@ def learn(
             interrupted = True
         display.finish("measuring")
         settings = {**run.pop("settings"), "interrupted": interrupted}
-        return _profile(name, kept.points, few, few_spectrum, spectrum, model, held_out, {**run, "settings": settings})
+        return _profile(name, kept.points, few, few_spectrum, spectrum, models, held_out, {**run, "settings": settings})
 
 
 def _digest(labels: NDArray[np.int64] | None) -> str | None:
@@ -156,29 +161,6 @@ def _in_memory(images: ImageSet, limit: int = 2 << 30) -> ImageSet:
         if size > limit:
             return images
     return ImageSet(images.name, images.paths, images.labels, images.root, tuple(arrays))
-
-
-class _Frozen:
-    """Eval mode and no parameter gradients for the time of a run; then everything as it was. Gives the device."""
-
-    def __init__(self, model: Model) -> None:
-        self.model = model if isinstance(model, torch.nn.Module) else None
-
-    def __enter__(self) -> torch.device:
-        if self.model is None:
-            return torch.device("cpu")
-        self.parameters = [(p, p.requires_grad) for p in self.model.parameters()]
-        self.modes = [(m, m.training) for m in self.model.modules()]
-        self.model.eval().requires_grad_(False)
-        tensors = [*self.model.parameters(), *self.model.buffers()]
-        return tensors[0].device if tensors else torch.device("cpu")
-
-    def __exit__(self, *_: object) -> None:
-        if self.model is not None:
-            for parameter, wanted in self.parameters:
-                parameter.requires_grad_(wanted)
-            for module, training in self.modes:
-                module.training = training
 
 
 def _point(
@@ -254,7 +236,7 @@ def _profile(
     few: ImageSet,
     few_spectrum: Spectrum,
     spectrum: Spectrum,
-    model: Model,
+    models: Sequence[Model],
     held_out: ImageSet,
     provenance: dict[str, Any],
 ) -> Profile:
@@ -264,18 +246,7 @@ def _profile(
     """
     ladder = [parameters for parameters, _ in points]
     rate_model = RateModel.fit(few_spectrum, few, ladder)
-    measured: list[dict[str, float]] = [{} for _ in points]
-    if len(held_out):
-        result = evaluate(model, held_out, codecs=[LearnedJPEG(ladder)], bootstrap=1, progress=False)
-        codec = result.codecs[0]
-        bpp = result.bpp(codec).mean(axis=1)
-        measured = [
-            {
-                "actual_bpp": float(bpp[i]),
-                **{metric: float(values[i].mean()) for metric, values in codec.metrics.items()},
-            }
-            for i in range(len(points))
-        ]
+    measured = _measured(ladder, models, held_out) if len(held_out) else [{} for _ in points]
     rungs = [
         OperatingPoint(parameters, rate_model.bpp(spectrum, parameters), lagrangian, figures)
         for (parameters, lagrangian), figures in zip(points, measured, strict=True)
@@ -291,3 +262,21 @@ def _profile(
         tuple(climbing),
         Provenance(**provenance, versions=package_versions(), date=date, settings=settings),
     )
+
+
+def _measured(ladder: list[EncodingParameters], models: Sequence[Model], held_out: ImageSet) -> list[dict[str, float]]:
+    """Actual rate and metrics of each point on the held-out pictures; the mean over models."""
+    found: list[dict[str, list[float]]] = [{} for _ in ladder]
+    for model in models:
+        result = evaluate(model, held_out, codecs=[LearnedJPEG(ladder)], bootstrap=1, progress=False)
+        codec = result.codecs[0]
+        for figures, *row in zip(found, result.bpp(codec), *codec.metrics.values(), strict=True):
+            for name, values in zip(("actual_bpp", *codec.metrics), row, strict=True):
+                figures.setdefault(name, []).append(float(values.mean()))
+    return [{name: sum(values) / len(values) for name, values in figures.items()} for figures in found]
+
+
+def _fingerprint(models: Sequence[Model]) -> str:
+    """That of the model; of several, the sha256 of theirs. Empty where one has none."""
+    prints = [fingerprint(model) if isinstance(model, torch.nn.Module) else "" for model in models]
+    return prints[0] if len(prints) == 1 or not all(prints) else hashlib.sha256("".join(prints).encode()).hexdigest()

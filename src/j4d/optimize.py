@@ -25,7 +25,7 @@ from j4d.quantizer import FORWARDS, GRADIENTS, Forward, Gradient
 from j4d.simulate import DEAD_ZONE_LIMIT, SimulatedJPEG
 from j4d.spectrum import Spectrum
 from j4d.start import STARTS, Allocation, Start, first_parameters
-from j4d.tasks import Classification, Model, logits_of
+from j4d.tasks import Classification, logits_of
 from j4d.transform import pixels_to_coefficients
 
 MICRO_BATCH = 8  # pictures a forward pass; bounds memory, does not change the result beyond rounding
@@ -92,13 +92,12 @@ class Recipe:
 
 
 class Optimizer:
-    """Learns one operating point at a time for one model, on one set of pictures."""
+    """Learns one operating point at a time, on one set of pictures, for the mean loss of one task or several."""
 
     def __init__(
         self,
-        model: Model,
         images: ImageSet,
-        task: Classification,
+        tasks: Sequence[Classification],
         spectrum: Spectrum,
         rate_model: RateModel,
         recipe: Recipe,
@@ -106,7 +105,7 @@ class Optimizer:
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.model, self.images, self.task, self.spectrum = model, images, task, spectrum
+        self.images, self.tasks, self.spectrum = images, tasks, spectrum
         self.rate_model, self.recipe = rate_model, recipe
         self.seed, self.device = seed, torch.device(device)
         self.allocation = Allocation(spectrum, rate_model)
@@ -114,7 +113,7 @@ class Optimizer:
 
     def start(self, default: EncodingParameters, bpp: float, index: int) -> EncodingParameters:
         """Where the point numbered `index` starts, at about `bpp`; `default` is default JPEG there."""
-        given = (self.model, self.images, self.task, self.allocation, self.recipe.start)
+        given = (self.images, self.tasks, self.allocation, self.recipe.start)
         return first_parameters(*given, default, bpp, seed=self.seed * 1_000_003 + index)
 
     def batch(self, generator: torch.Generator, order: list[int]) -> list[tuple[int, bool]]:
@@ -140,14 +139,21 @@ class Optimizer:
                 pixels = torch.from_numpy(np.stack([image for _, image in part])).to(self.device)
                 pixels = pixels.permute(0, 3, 1, 2).float()
                 keys = [key for key, _ in part]
-                answer = self.task.answer(pixels, keys)
-                planes = pixels_to_coefficients(pixels, jpeg.sampling)
-                logits = logits_of(self.model, jpeg.decoded(planes, height, width))
-                if not logits.requires_grad:
-                    raise ModelError("the model's logits carry no gradient to its pixels; it must be differentiable")
-                loss = self.task.loss(logits, answer, [number for number, _ in keys]).sum() / len(batch)
-                loss.backward()  # type: ignore[no-untyped-call]
-                total += loss.item()
+                decoded = jpeg.decoded(pixels_to_coefficients(pixels, jpeg.sampling), height, width)
+                # models take turns at the same pixels, so that memory holds the activations of one
+                seen = decoded.detach().requires_grad_()
+                for task in self.tasks:
+                    answer = task.answer(pixels, keys)
+                    logits = logits_of(task.model, seen)
+                    if not logits.requires_grad:
+                        raise ModelError(
+                            "the model's logits carry no gradient to its pixels; it must be differentiable"
+                        )
+                    losses = task.loss(logits, answer, [number for number, _ in keys])
+                    loss = losses.sum() / (len(batch) * len(self.tasks))
+                    loss.backward()  # type: ignore[no-untyped-call]
+                    total += loss.item()
+                decoded.backward(seen.grad)  # type: ignore[no-untyped-call]
         return total
 
     def bpp(self, jpeg: SimulatedJPEG) -> Tensor:

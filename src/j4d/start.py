@@ -9,6 +9,7 @@ spectrum knows D_f and the bits R_f of every step, so the best steps for a rate 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Literal
 
@@ -96,9 +97,8 @@ class Allocation:
 
 
 def first_parameters(
-    model: Model,
     images: ImageSet,
-    task: Classification,
+    tasks: Sequence[Classification],
     allocation: Allocation,
     start: Start,
     default: EncodingParameters,
@@ -114,5 +114,5 @@ def first_parameters(
     if start == "flat":
         level = np.full((8, 8), round(math.exp(float(np.log(default.luma).mean()))), np.int32)
         return EncodingParameters(level, level, default.sampling)
-    weights = sensitivity(model, images, task, default, seed=seed)
+    weights = torch.stack([sensitivity(task.model, images, task, default, seed=seed) for task in tasks]).mean(0)
     return EncodingParameters(*allocation.steps(weights, bpp), default.sampling)

@@ -34,7 +34,8 @@ def judge_of(optimizer: Optimizer) -> Judge:
     images = optimizer.images
     some = images.subset(range(0, len(images), max(1, len(images) // optimizer.recipe.trial_pictures)))
     sampling = optimizer.spectrum.sampling
-    return Judge(optimizer.model, some, optimizer.task.answers, optimizer.rate_model, sampling, optimizer.device)
+    models, answers = [task.model for task in optimizer.tasks], optimizer.tasks[0].answers
+    return Judge(models, some, answers, optimizer.rate_model, sampling, optimizer.device)
 
 
 def best_of(

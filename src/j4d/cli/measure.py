@@ -44,7 +44,15 @@ ThreadsOption = Annotated[int | None, typer.Option(min=1, help="PyTorch threads;
 
 
 def learn(
-    model: ModelOption,
+    model: Annotated[
+        list[str],
+        typer.Option(
+            "--model",
+            "-m",
+            help="As for evaluate; may be repeated: one profile for the mean of their losses.",
+            show_default=False,
+        ),
+    ],
     images: ImagesOption,
     out: Annotated[Path, typer.Option("--out", "-o", help="Profile file to write.", show_default=False)],
     labels: LabelsOption = None,
@@ -85,15 +93,16 @@ def learn(
     threads: ThreadsOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
 ) -> None:
-    """Learn a profile: JPEG parameters that keep this model right at fewer bytes.
+    """Learn a profile: JPEG parameters that keep a model, or several, right at fewer bytes.
 
-    The model stays frozen. Without labels its answers on the uncompressed
+    Models stay frozen. Without labels its answers on the uncompressed
     images are what must survive. Ctrl-C keeps the points that are done.
 
     \b
       j4d learn --model timm:resnet18 --images photos -o profile.json
       j4d learn -m mypackage.models:build -i train --points 6 -o profile.json
       j4d learn -m timm:resnet18 -i photos --checkpoint run.json -o profile.json
+      j4d learn -m timm:resnet18 -m timm:vit_tiny_patch16_224 -i photos -o both.json
     """
     must_be_writable(out)
     options: dict[str, Any] = {
@@ -110,18 +119,24 @@ def learn(
         "protocol": None if protocol is None else protocol.value,
     }
     image_set = _images(images, labels, no_labels, split, limit)
-    vision_model = _model(model, threads, resize, crop, mean, std, interpolation)
+    preprocessing = (resize, crop, mean, std, interpolation)
+    if len(model) > 1 and any(value is not None for value in preprocessing):
+        raise ParameterError(
+            "--resize, --crop, --mean, --std and --interpolation go with one --model; with several, "
+            "let each callable return its network with its own preprocessing"
+        )
+    vision_models = [_model(spec, threads, *preprocessing) for spec in model]
 
     from j4d.learn import learn as run
 
     profile = run(
-        vision_model,
+        vision_models,
         image_set,
         sampling=sampling.value,
         seed=seed,
         progress=not quiet,
         name=name or out.stem,
-        model_name=model,
+        model_name=" + ".join(model),
         **{key: value for key, value in options.items() if value is not None},
     )
     profile.save(out)
@@ -129,7 +144,7 @@ def learn(
     if profile.provenance.settings.get("interrupted"):
         typer.echo(f"wrote {out} with the points that were done")
         raise KeyboardInterrupt
-    typer.echo(f"wrote {out}; next: j4d evaluate --model {model} --images HELD_OUT --profile {out} -o report")
+    typer.echo(f"wrote {out}; next: j4d evaluate --model {model[0]} --images HELD_OUT --profile {out} -o report")
 
 
 def evaluate(
