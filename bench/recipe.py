@@ -27,7 +27,7 @@ from j4d.results import CodecResult, Evaluation
 QUALITIES = (4, 6, 8, 10, 14, 18, 25, 35, 50, 65, 80, 90)
 VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("defaults", {}),
-    ("hard DC", {"hard_dc": True}),
+    ("soft DC", {"hard_dc": False}),
     ("forward hard", {"forward": "hard"}),
     ("forward sampled", {"forward": "sampled"}),
     ("kappa 5", {"sharpness": 5.0}),

@@ -54,7 +54,7 @@ class Recipe:
     learning_rate: float = 0.05
     forward: Forward = "soft"
     gradient: Gradient = "phase"
-    hard_dc: bool = False
+    hard_dc: bool = True
     sharpness: float = 8.0
     learn_sharpness: bool = False
     dead_zones: tuple[float, ...] = (0.0, 0.04, 0.08, 0.12)
