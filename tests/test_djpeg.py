@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from test_core_entropy import coefficients
@@ -27,6 +27,10 @@ from j4d.transform import coefficients_to_pixels
 
 needs_djpeg = pytest.mark.skipif(shutil.which("djpeg") is None, reason="djpeg is not installed (libjpeg-turbo-progs)")
 BATCH = 24  # files that one process reads
+# A failing batch takes minutes to shrink; and files are written as they are drawn, slowly on a busy machine.
+QUICKLY = settings(
+    max_examples=6, phases=(Phase.explicit, Phase.generate), suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 ANY = [(spread, (1, 255)) for spread in (1, 2, 30, 1023)]  # magnitude of indices, steps
@@ -59,7 +63,7 @@ def djpeg(datas: Sequence[bytes], *options: str) -> list[np.ndarray]:
 
 
 @needs_djpeg
-@settings(max_examples=6)
+@QUICKLY
 @given(batches(ANY))
 def test_djpeg_shows_the_pixels_that_our_decoder_shows(batch: list[tuple[Coefficients, bytes]]) -> None:
     datas = [data for _, data in batch]
@@ -89,7 +93,7 @@ def replicated(sent: Coefficients) -> np.ndarray:
 
 
 @needs_djpeg
-@settings(max_examples=6)
+@QUICKLY
 @given(batches(IN_RANGE))
 def test_djpeg_without_smooth_upsampling_shows_what_arithmetic_says(batch: list[tuple[Coefficients, bytes]]) -> None:
     for (sent, _), shown in zip(batch, djpeg([data for _, data in batch], "-dct", "int", "-nosmooth"), strict=True):
@@ -99,7 +103,7 @@ def test_djpeg_without_smooth_upsampling_shows_what_arithmetic_says(batch: list[
 def test_jpeglib_reads_the_indices_that_went_in(tmp_path: Path) -> None:
     jpeglib = pytest.importorskip("jpeglib", reason="jpeglib is not installed")
 
-    @settings(max_examples=120)
+    @settings(QUICKLY, max_examples=120)
     @given(files(ANY))
     def check(file: tuple[Coefficients, bytes]) -> None:
         sent, data = file
