@@ -1,12 +1,11 @@
-"""What transcoding costs and what it is worth: quantizing twice, accuracy, speed, memory.
+"""What transcoding costs and what it is worth: quantizing twice, accuracy, memory. Speed is in bench/codec.py.
 
     python bench/transcoding.py grid $J4D_DATA/kodak
     python bench/transcoding.py accuracy $J4D_DATA/originals --split test --model $J4D_DATA/zoo.py:load?name=... -p P
-    python bench/transcoding.py speed $J4D_DATA/originals --limit 60 [--source-quality 85]
     python bench/transcoding.py memory
 
 `grid` follows the ratio of the new step to the source's; `accuracy` holds files transcoded from JPEG photographs beside
-files encoded from their decoded pixels, same parameters; `speed` takes turns between contenders and prints medians.
+files encoded from their decoded pixels, same parameters.
 """
 
 from __future__ import annotations
@@ -14,12 +13,10 @@ from __future__ import annotations
 import argparse
 import io
 import math
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,7 +28,7 @@ from j4d.errors import CodecError
 from j4d.images import load_images
 from j4d.parameters import EncodingParameters, Profile
 from j4d.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA
-from j4d.transcode import Transcoder, transcode, transcode_many
+from j4d.transcode import transcode
 
 RATIOS = (1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 2.75, 3, 3.5, 4, 4.5, 5, 5.5, 6)
 QUALITIES = (10, 20, 35, 50, 75)
@@ -160,89 +157,6 @@ def accuracy(options: argparse.Namespace) -> None:
             print(f"| {name} | {way} | {rate:.4f} | {top1:.3f} | {losses.mean():.3f} | {tail} |", flush=True)
 
 
-def turns(contenders: dict[str, Callable[[], object]], repetitions: int) -> dict[str, list[float]]:
-    """Seconds of each contender, which take turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(repetitions):
-        for name, run in contenders.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
-
-
-def pillow_way(data: bytes, parameters: EncodingParameters) -> bytes:
-    """Decode and encode with the same tables at the picture's own sampling, as one would without j4d."""
-    file = io.BytesIO()
-    with Image.open(io.BytesIO(data)) as image:
-        gray = image.mode == "L"
-        tables = [parameters.luma.ravel().tolist(), parameters.chroma.ravel().tolist()][: 1 if gray else 2]
-        image.save(file, "JPEG", qtables=tables, optimize=True, **({} if gray else {"subsampling": "keep"}))
-    return file.getvalue()
-
-
-def speed(options: argparse.Namespace) -> None:
-    """Megapixels a second on one thread, and on several."""
-    images = load_images(options.images, split=options.split)
-    tables = EncodingParameters.from_quality(50)
-    drawn = EncodingParameters(tables.luma, tables.chroma, "4:2:0", KAPPA)
-    sources, pixels = [], 0
-    for path in images.paths[: options.limit]:
-        data = path.read_bytes()
-        try:
-            if options.source_quality:
-                parameters = EncodingParameters.from_quality(options.source_quality)
-                data = codec.encode(codec.decode(data), parameters)
-            done = Transcoder(tables).one(data)
-        except CodecError:
-            continue
-        sources.append(data)
-        pixels += done.height * done.width
-    print(f"{len(sources)} files, {pixels / 1e6:.1f} megapixels, {sum(map(len, sources)) / pixels * 8:.2f} bpp")
-
-    contenders: dict[str, Callable[[], object]] = {
-        "Pillow: decode, encode optimized": lambda: [pillow_way(data, tables) for data in sources],
-        "transcode": lambda: [transcode(data, tables) for data in sources],
-        "transcode, drawn": lambda: [transcode(data, drawn) for data in sources],
-        "transcode_many, 1 thread": lambda: transcode_many(sources, tables, threads=1),
-        "transcode_many, 2 threads": lambda: transcode_many(sources, tables, threads=2),
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        if shutil.which("jpegtran"):
-            # jpegtran takes one file a process, so it has one large picture, which ours then gets as well.
-            side = math.isqrt(pixels)
-            tile = codec.decode(max(sources, key=len))
-            mosaic = np.tile(tile, (-(-side // tile.shape[0]), -(-side // tile.shape[1]), 1))[:side, :side]
-            large = codec.encode(np.ascontiguousarray(mosaic), EncodingParameters.from_quality(96))
-            path = Path(folder) / "large.jpg"
-            path.write_bytes(large)
-            command = ["jpegtran", "-optimize", "-copy", "none", "-outfile", str(path) + ".out", str(path)]
-            contenders["jpegtran -optimize, one large file"] = lambda: subprocess.run(command, check=True)
-            contenders["transcode, that large file"] = lambda: transcode(large, tables)
-            own = EncodingParameters.from_quality(96)
-            contenders["transcode to its own tables, that file"] = lambda: transcode(large, own, never_grow=False)
-        seconds = turns(contenders, options.repetitions)
-    print("| contender | megapixels/s, median [quartiles] |\n| --- | ---: |")
-    for name, times in seconds.items():
-        low, middle, high = statistics.quantiles(times, n=4)
-        print(f"| {name} | {pixels / 1e6 / middle:.1f} [{pixels / 1e6 / high:.1f}, {pixels / 1e6 / low:.1f}] |")
-
-    def ratio(a: str, b: str) -> float:
-        return statistics.median(x / y for x, y in zip(seconds[a], seconds[b], strict=True))
-
-    print(f"\nPillow / transcode: {ratio('Pillow: decode, encode optimized', 'transcode'):.2f}")
-    print(f"drawn / nearest: {ratio('transcode, drawn', 'transcode'):.2f}")
-    print(f"1 / 2 threads: {ratio('transcode_many, 1 thread', 'transcode_many, 2 threads'):.2f}")
-    if "transcode, that large file" in seconds:
-        large_jpegtran = "jpegtran -optimize, one large file"
-        print(f"jpegtran / transcode: {ratio(large_jpegtran, 'transcode, that large file'):.2f}")
-        own_tables = ratio(large_jpegtran, "transcode to its own tables, that file")
-        print(f"jpegtran / transcode to its own tables: {own_tables:.2f}")
-    expected = codec.write_coefficients(codec.read_coefficients(pillow_way(pillow_way(sources[0], tables), tables)))
-    again = transcode(pillow_way(pillow_way(sources[0], tables), tables), tables, never_grow=False, strip=True)
-    assert again == expected, "own tables, so the same coefficients"
-
-
 MEMORY = """
 import sys, time
 from j4d import EncodingParameters, transcode
@@ -284,16 +198,14 @@ def memory(options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", choices=["grid", "accuracy", "speed", "memory"])
+    parser.add_argument("study", choices=["grid", "accuracy", "memory"])
     parser.add_argument("images", nargs="?")
     parser.add_argument("--split")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--model", "-m")
     parser.add_argument("--profile", "-p")
-    parser.add_argument("--source-quality", type=int, help="speed: sources encoded anew at this quality, 4:2:0")
-    parser.add_argument("--repetitions", type=int, default=9)
     options = parser.parse_args()
-    {"grid": grid, "accuracy": accuracy, "speed": speed, "memory": memory}[options.study](options)
+    {"grid": grid, "accuracy": accuracy, "memory": memory}[options.study](options)
 
 
 if __name__ == "__main__":

@@ -350,7 +350,7 @@ def test_a_jpeg_is_never_written_over_the_picture_it_was_made_from(place, capsys
     Image.fromarray(photograph()).save("photos/4.jpg")
     before = (place / "photos/4.jpg").read_bytes()
     message = fails(capsys, place, "encode", "photos/4.jpg", "-o", "photos", "--jpeg-quality", 50)
-    assert "one of the images read" in message
+    assert "one of the files read" in message
     assert (place / "photos/4.jpg").read_bytes() == before
 
 

@@ -130,6 +130,17 @@ def test_a_file_is_smaller_than_libjpeg_turbos_optimized_one(
             assert len(ours) < 1.001 * len(theirs)
 
 
+def test_bytes_of_ones_are_rarer_than_in_libjpeg_turbos_files(photographs: dict[str, np.ndarray]) -> None:
+    ours = theirs = 0
+    for sampling in ("4:4:4", "4:2:0"):
+        for quality in (50, 75, 92):
+            parameters = EncodingParameters.from_quality(quality, sampling)
+            ours += sum(stuffing(codec.encode(image, parameters)) for image in photographs.values())
+            pillows = (pillow_encode(image, parameters, optimize=True) for image in photographs.values())
+            theirs += sum(map(stuffing, pillows))
+    assert ours < 0.92 * theirs
+
+
 def test_luma_and_chroma_share_a_code_where_the_file_is_smaller_so(photographs: dict[str, np.ndarray]) -> None:
     parameters = EncodingParameters.from_quality(50)
     small, large = (codec.encode(photographs["coffee"][:size, :size], parameters) for size in (16, 400))

@@ -87,6 +87,39 @@ def test_a_sensitivity_is_that_of_the_pictures_as_they_are_encoded(images: Image
     )
 
 
+@pytest.mark.parametrize("sampling", ["4:4:4", "4:2:0", "gray"])
+def test_dead_zones_are_in_the_pictures_that_a_sensitivity_is_of(images: ImageSet, sampling: str) -> None:
+    inner, seen = Frequencies([(0, 1)]), []
+
+    def model(pixels: Tensor) -> Tensor:
+        seen.append(pixels.detach())
+        return inner(pixels)
+
+    luma, chroma = np.full((8, 8), 0.4), np.full((8, 8), 0.1)
+    default = EncodingParameters.from_quality(30, sampling)
+    parameters = EncodingParameters(default.luma, default.chroma, sampling, None, luma, chroma)
+    sensitivity(model, images, Classification(model), parameters)
+    assert len(seen) == len(images)
+    for image, pixels in zip(images, seen, strict=True):
+        encoded, without = (codec.decode(codec.encode(image, p)).astype(np.float32) for p in (parameters, default))
+        decoders_rounding = np.abs(pixels[0].permute(1, 2, 0).numpy() - encoded).mean()
+        assert decoders_rounding < 1 < np.abs(without - encoded).mean()
+
+
+def test_a_sensitivity_is_computed_where_the_optimizer_is_told_to(images: ImageSet, spectrum: Spectrum) -> None:
+    class LookedError(Exception):
+        pass
+
+    def model(pixels: Tensor) -> Tensor:
+        raise LookedError(pixels.device.type)
+
+    default = EncodingParameters.from_quality(30, "4:4:4")
+    for device in ("meta", "cpu"):
+        optimizer = Optimizer(images, [Classification(model)], spectrum, RateModel(), Recipe(), device=device)
+        with pytest.raises(LookedError, match=device):
+            optimizer.start(default, 1.0, 0)
+
+
 def test_an_allocation_meets_its_rate_and_no_change_of_two_steps_is_better(spectrum: Spectrum) -> None:
     weights = torch.rand(2, 8, 8, generator=torch.Generator().manual_seed(2)) + 0.01
     allocation = Allocation(spectrum, RateModel(1.0, 0.5, 1.2, 800))

@@ -1,11 +1,18 @@
 #!/bin/sh
 # Makes sure that what pip cannot bring is on the machine: Python 3.10 or newer with venv, a C++ compiler, and the
 # headers of libjpeg-turbo. Installs what is missing with apt-get where that may be done without asking; elsewhere
-# says what to install and stops. Usage: tools/system-packages.sh PYTHON [clang], the second where the fuzzers are built.
+# says what to install and stops. Usage: tools/system-packages.sh PYTHON [clang] [djpeg]: clang where the fuzzers are
+# built, djpeg where the tests are to read our files with libjpeg-turbo's own program.
 set -u
 python=$1
 missing=""
-[ "${2:-}" != clang ] || command -v clang++ >/dev/null 2>&1 || missing="$missing clang"
+shift
+for wanted; do
+    case $wanted in
+        clang) command -v clang++ >/dev/null 2>&1 || missing="$missing clang" ;;
+        djpeg) command -v djpeg >/dev/null 2>&1 || missing="$missing libjpeg-turbo-progs" ;;
+    esac
+done
 
 has_header() { printf '#include <stdio.h>\n#include <jpeglib.h>\n' | c++ -E -x c++ $1 - >/dev/null 2>&1; }
 has_jpeg() {

@@ -114,7 +114,7 @@ class Optimizer:
     def start(self, default: EncodingParameters, bpp: float, index: int) -> EncodingParameters:
         """Where the point numbered `index` starts, at about `bpp`; `default` is default JPEG there."""
         given = (self.images, self.tasks, self.allocation, self.recipe.start)
-        return first_parameters(*given, default, bpp, seed=self.seed * 1_000_003 + index)
+        return first_parameters(*given, default, bpp, seed=self.seed * 1_000_003 + index, device=self.device)
 
     def batch(self, generator: torch.Generator, order: list[int]) -> list[tuple[int, bool]]:
         """Picture numbers and flips of one step; every picture once before any comes again."""

@@ -32,29 +32,41 @@ _STEPS = np.unique(np.rint(np.geomspace(1, 255, 128)).astype(np.int32))  # tried
 
 
 def sensitivity(
-    model: Model, images: ImageSet, task: Classification, parameters: EncodingParameters, *, seed: int = 0
+    model: Model,
+    images: ImageSet,
+    task: Classification,
+    parameters: EncodingParameters,
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
 ) -> Tensor:
     """Rise of the KL of the model's answers per squared error of a coefficient, nats: (2, 8, 8), luma and chroma.
 
-    Half the Fisher information, averaged over blocks and pictures, at the pictures as `parameters` encode them: at low
-    rates it differs from that of the originals, and predicts better.
+    Half the Fisher information, averaged over blocks and pictures, at the pictures as `parameters` encode them in their
+    deterministic limit: at low rates it differs from that of the originals, and predicts better. device: the model's.
     """
-    device = next((t.device for t in model.parameters()), None) if isinstance(model, torch.nn.Module) else None
     generator = torch.Generator().manual_seed(seed)
-    steps = [torch.from_numpy(t.astype(np.float32)).to(device) for t in (parameters.luma, parameters.chroma)]
+    steps = [_on(device, t) for t in (parameters.luma, parameters.chroma)]
+    zones = [None if t is None else _on(device, t) for t in (parameters.luma_dead_zone, parameters.chroma_dead_zone)]
     total, blocks = torch.zeros(2, 8, 8, dtype=torch.float64), torch.ones(2, 1, 1)
     for number in range(0, len(images), max(1, len(images) // PICTURES)):
         image = images[number]
         pixels = torch.from_numpy(image.copy()).to(device).permute(2, 0, 1)[None].float()
         planes = pixels_to_coefficients(pixels, parameters.sampling)
-        tables = [steps[min(component, 1)] for component in range(len(planes))]
-        coded = [(nearest(p, q) * q).requires_grad_() for p, q in zip(planes, tables, strict=True)]
+        tables = [min(component, 1) for component in range(len(planes))]
+        coded = [
+            (nearest(p, steps[t], zones[t]) * steps[t]).requires_grad_() for p, t in zip(planes, tables, strict=True)
+        ]
         decoded = coefficients_to_pixels(coded, parameters.sampling, *image.shape[:2], exact=False)
         loss = task.drawn(logits_of(model, decoded), generator).sum()
-        for component, gradient in enumerate(torch.autograd.grad(loss, coded)):
-            total[min(component, 1)] += gradient.square().sum((0, 1, 2)).double().cpu()
-            blocks[min(component, 1)] += gradient[..., 0, 0].numel()
+        for table, gradient in zip(tables, torch.autograd.grad(loss, coded), strict=True):
+            total[table] += gradient.square().sum((0, 1, 2)).double().cpu()
+            blocks[table] += gradient[..., 0, 0].numel()
     return (total / blocks / 2).clamp_min(1e-20)
+
+
+def _on(device: torch.device | str, table: np.ndarray) -> Tensor:
+    return torch.from_numpy(table.astype(np.float32)).to(device)
 
 
 class Allocation:
@@ -105,6 +117,7 @@ def first_parameters(
     bpp: float,
     *,
     seed: int = 0,
+    device: torch.device | str = "cpu",
 ) -> EncodingParameters:
     """Tables to begin with at about `bpp`, estimated. annex-k: `default`, default JPEG at that rate. flat: one step for
     all, as large as the default's on average. sensitivity: see the module's text.
@@ -114,5 +127,6 @@ def first_parameters(
     if start == "flat":
         level = np.full((8, 8), round(math.exp(float(np.log(default.luma).mean()))), np.int32)
         return EncodingParameters(level, level, default.sampling)
-    weights = torch.stack([sensitivity(task.model, images, task, default, seed=seed) for task in tasks]).mean(0)
+    found = [sensitivity(task.model, images, task, default, seed=seed, device=device) for task in tasks]
+    weights = torch.stack(found).mean(0)
     return EncodingParameters(*allocation.steps(weights, bpp), default.sampling)

@@ -11,7 +11,19 @@ from typing import Annotated
 
 import typer
 
-from j4d.cli.options import SamplingName, operating_point
+from j4d.cli.options import (
+    BppOption,
+    DeterministicOption,
+    IndexOption,
+    JpegQualityOption,
+    ProfileOption,
+    ProgressiveOption,
+    QualityOption,
+    SamplingName,
+    SeedOption,
+    operating_point,
+)
+from j4d.cli.targets import must_not_clash
 from j4d.errors import DataError, ImageError
 
 JPEG_SUFFIXES = (".jpg", ".jpeg")
@@ -23,21 +35,17 @@ def encode(
         Path,
         typer.Option("--out", "-o", help="Folder for the files, or a .jpg name for one.", show_default=False),
     ],
-    profile: Annotated[Path | None, typer.Option("--profile", "-p", help="Profile file from `j4d learn`.")] = None,
-    index: Annotated[int | None, typer.Option(help="Operating point of the profile; -1 is the largest rate.")] = None,
-    bpp: Annotated[float | None, typer.Option(help="Estimated bits per pixel, interpolated along the profile.")] = None,
-    quality: Annotated[float | None, typer.Option(help="0 to 100 along the profile: smallest to largest rate.")] = None,
-    jpeg_quality: Annotated[
-        int | None, typer.Option(help="No profile: default JPEG (Annex K tables) at IJG quality 1..100.")
-    ] = None,
+    profile: ProfileOption = None,
+    index: IndexOption = None,
+    bpp: BppOption = None,
+    quality: QualityOption = None,
+    jpeg_quality: JpegQualityOption = None,
     sampling: Annotated[
         SamplingName | None, typer.Option(help="Chroma sampling, with --jpeg-quality; a profile has its own.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the probabilistic quantizer.")] = 0,
-    deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="Nearest index instead of a random draw.")
-    ] = False,
-    progressive: Annotated[bool, typer.Option("--progressive", help="Write progressive files.")] = False,
+    seed: SeedOption = 0,
+    deterministic: DeterministicOption = False,
+    progressive: ProgressiveOption = False,
 ) -> None:
     """Encode images as ordinary JPEG files with learned parameters, or with default JPEG's.
 
@@ -138,12 +146,5 @@ def _plan(sources: list[tuple[Path, Path]], out: Path, suffixes: tuple[str, ...]
         raise DataError(f"{out} is a file; name a folder, or a file ending in {suffixes[0]}, with -o")
     else:
         plan = [(source, out / name.with_suffix(suffixes[0])) for source, name in sources]
-    first: dict[Path, Path] = {}
-    inputs = {source.resolve() for source, _ in sources}
-    for source, target in plan:
-        if target in first:
-            raise DataError(f"{first[target]} and {source} would both be written to {target}; encode them apart")
-        if target.resolve() in inputs:
-            raise DataError(f"{target} is one of the images read; choose another folder with -o")
-        first[target] = source
+    must_not_clash(plan)
     return plan

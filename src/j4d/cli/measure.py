@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from j4d.cli.options import ProtocolName, SamplingName, integer, must_be_writable, numbers
+from j4d.cli.options import DeterministicOption, ProtocolName, SamplingName, integer, numbers
+from j4d.cli.targets import must_be_writable
 from j4d.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
@@ -167,9 +168,7 @@ def evaluate(
     sampling: Annotated[
         SamplingName | None, typer.Option(help="Of the default JPEG; by default the profile's.")
     ] = None,
-    deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="Nearest index instead of a random draw.")
-    ] = False,
+    deterministic: DeterministicOption = False,
     bootstrap: Annotated[int, typer.Option(min=1, help="Resamples behind the intervals.")] = 1000,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 32,
     seed: Annotated[int, typer.Option(help="Of the quantizer and the bootstrap.")] = 0,

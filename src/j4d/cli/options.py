@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from j4d.errors import DataError, ParameterError
+import typer
+
+from j4d.errors import ParameterError
 
 if TYPE_CHECKING:
     from j4d.parameters import EncodingParameters
@@ -26,6 +28,18 @@ class ProtocolName(str, Enum):
 
     stored = "stored-size"
     model = "model-size"
+
+
+ProfileOption = Annotated[Path | None, typer.Option("--profile", "-p", help="Profile file from `j4d learn`.")]
+IndexOption = Annotated[int | None, typer.Option(help="Operating point of the profile; -1 is the largest rate.")]
+BppOption = Annotated[float | None, typer.Option(help="Estimated bits per pixel, interpolated along the profile.")]
+QualityOption = Annotated[float | None, typer.Option(help="0 to 100 along the profile: smallest to largest rate.")]
+JpegQualityOption = Annotated[
+    int | None, typer.Option(help="No profile: default JPEG (Annex K tables) at IJG quality 1..100.")
+]
+SeedOption = Annotated[int, typer.Option(help="Seed of the probabilistic quantizer.")]
+DeterministicOption = Annotated[bool, typer.Option("--deterministic", help="Nearest index instead of a random draw.")]
+ProgressiveOption = Annotated[bool, typer.Option("--progressive", help="Write progressive files.")]
 
 
 def operating_point(
@@ -60,17 +74,6 @@ def operating_point(
             f"--bpp {low:.3g}..{high:.3g}, --quality 0..100; got {found}"
         )
     return loaded.at(index=index, bpp=bpp, quality=quality)
-
-
-def must_be_writable(out: Path) -> None:
-    """Before hours of work: DataError where the result could not be written in the end."""
-    if out.is_dir():
-        raise DataError(f"{out} is a folder; name a file with -o")
-    for folder in out.absolute().parents:
-        if folder.exists():
-            if not folder.is_dir():
-                raise DataError(f"{folder} is a file, so {out} cannot be written")
-            break
 
 
 def numbers(text: str, option: str) -> list[float]:

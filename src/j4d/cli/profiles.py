@@ -8,14 +8,11 @@ from typing import Annotated
 
 import typer
 
-from j4d.cli.options import operating_point
+from j4d.cli.options import BppOption, IndexOption, QualityOption, operating_point
 
-ProfileFile = Annotated[
+ProfileArgument = Annotated[
     Path, typer.Argument(help="Profile file from `j4d learn`.", metavar="PROFILE", show_default=False)
 ]
-Index = Annotated[int | None, typer.Option(help="Operating point, from 0; -1 is the largest rate.")]
-Bpp = Annotated[float | None, typer.Option(help="Estimated bits per pixel, interpolated.")]
-Quality = Annotated[float | None, typer.Option(help="0 to 100 along the profile.")]
 
 
 class ExportFormat(str, Enum):
@@ -26,7 +23,9 @@ class ExportFormat(str, Enum):
     c = "c"
 
 
-def show(profile: ProfileFile, index: Index = None, bpp: Bpp = None, quality: Quality = None) -> None:
+def show(
+    profile: ProfileArgument, index: IndexOption = None, bpp: BppOption = None, quality: QualityOption = None
+) -> None:
     """Show a profile: rates, tables and where it comes from.
 
     Without a place on the ladder, the tables of its first, middle and last
@@ -59,14 +58,14 @@ def show(profile: ProfileFile, index: Index = None, bpp: Bpp = None, quality: Qu
 
 
 def export(
-    profile: ProfileFile,
+    profile: ProfileArgument,
     format: Annotated[
         ExportFormat,
         typer.Option("--format", "-f", help="cjpeg -qtables file, Pillow snippet, or C array."),
     ] = ExportFormat.cjpeg,
-    index: Index = None,
-    bpp: Bpp = None,
-    quality: Quality = None,
+    index: IndexOption = None,
+    bpp: BppOption = None,
+    quality: QualityOption = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; else the terminal.")] = None,
 ) -> None:
     """Export the tables of one point for other JPEG encoders.

@@ -15,7 +15,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from j4d.cli.options import SamplingName, operating_point
+from j4d.cli.options import (
+    BppOption,
+    DeterministicOption,
+    IndexOption,
+    JpegQualityOption,
+    ProfileOption,
+    ProgressiveOption,
+    QualityOption,
+    SamplingName,
+    SeedOption,
+    operating_point,
+)
+from j4d.cli.targets import must_not_clash
 from j4d.errors import CodecError, DataError, ParameterError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -54,22 +66,18 @@ def transcode(
         Path,
         typer.Option("--out", "-o", help="A file for one source, a folder for several, or -.", show_default=False),
     ],
-    profile: Annotated[Path | None, typer.Option("--profile", "-p", help="Profile file from `j4d learn`.")] = None,
-    index: Annotated[int | None, typer.Option(help="Operating point of the profile; -1 is the largest rate.")] = None,
-    bpp: Annotated[float | None, typer.Option(help="Estimated bits per pixel, interpolated along the profile.")] = None,
-    quality: Annotated[float | None, typer.Option(help="0 to 100 along the profile: smallest to largest rate.")] = None,
-    jpeg_quality: Annotated[
-        int | None, typer.Option(help="No profile: default JPEG (Annex K tables) at IJG quality 1..100.")
-    ] = None,
+    profile: ProfileOption = None,
+    index: IndexOption = None,
+    bpp: BppOption = None,
+    quality: QualityOption = None,
+    jpeg_quality: JpegQualityOption = None,
     sampling: Annotated[
         TargetSampling,
         typer.Option(help="Keep the source's, take the profile's, or with --jpeg-quality name one."),
     ] = TargetSampling.keep,
-    seed: Annotated[int, typer.Option(help="Seed of the probabilistic quantizer.")] = 0,
-    deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="Nearest index instead of a random draw.")
-    ] = False,
-    progressive: Annotated[bool, typer.Option("--progressive", help="Write progressive files.")] = False,
+    seed: SeedOption = 0,
+    deterministic: DeterministicOption = False,
+    progressive: ProgressiveOption = False,
     strip: Annotated[bool, typer.Option("--strip", help="Leave Exif (orientation too), ICC and XMP out.")] = False,
     never_grow: Annotated[
         bool, typer.Option("--never-grow/--may-grow", help="Keep the source where the result is not smaller.")
@@ -155,20 +163,15 @@ def _plan(sources: list[Path], out: Path) -> list[tuple[Path, Path]]:
             raise DataError(f"{source}: no such file")
     if len(sources) == 1 and not out.is_dir():
         plan = [(sources[0], out)]
+        if STANDARD_STREAM in plan[0]:
+            return plan
     elif out == STANDARD_STREAM or out.is_file():
         raise DataError(f"{out} takes one file, but there are {len(sources)}; name a folder with -o")
     elif STANDARD_STREAM in sources:
         raise DataError("standard input has no name; give it a file with -o, alone")
     else:
         plan = [(source, out / source.name) for source in sources]
-    first: dict[Path, Path] = {}
-    inputs = {source.resolve() for source in sources if source != STANDARD_STREAM}
-    for source, target in plan:
-        if target in first:
-            raise DataError(f"{first[target]} and {source} would both be written to {target}; transcode them apart")
-        if target != STANDARD_STREAM and target.resolve() in inputs:
-            raise DataError(f"{target} is one of the files read; choose another folder with -o")
-        first[target] = source
+    must_not_clash(plan)
     return plan
 
 
