@@ -14,7 +14,7 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from j4d.codecs import Codec, DefaultJPEG, LearnedJPEG
 from j4d.errors import ParameterError
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from j4d.tasks import Model
 
 __all__ = ["Learning", "Request", "from_config", "learns", "make", "missing", "names"]
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,14 @@ class Learning:
     model: Model
     images: ImageSet
     seed: int = 0
+    _kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def once(self, key: Any, measure: Callable[[], Kept]) -> Kept:
+        """What `measure` gives, measured when first asked for: several rivals need the same of the same pictures."""
+        if key not in self._kept:
+            self._kept[key] = measure()
+        kept: Kept = self._kept[key]
+        return kept
 
 
 @dataclass(frozen=True, eq=False)

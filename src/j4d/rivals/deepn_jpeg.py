@@ -72,7 +72,7 @@ def deviations(images: ImageSet, sampling: str) -> NDArray[np.float64]:
 def make(request: Request) -> FittedJPEG:
     found = deviations(request.learned_from.images, request.sampling)
     mapping = Mapping.fitted(found[0])
-    rungs = Ladder(request).climb(scaled(*mapping.steps(found)), 1e-3, 1e3)
+    rungs = Ladder.of(request).climb(scaled(*mapping.steps(found)), 1e-3, 1e3)
     return FittedJPEG(
         request.name,
         [rung.parameters for rung in rungs],

@@ -45,7 +45,7 @@ def make(request: Request) -> FittedJPEG:
         return luma, chroma
 
     most = float((gradient * found.peak).sum())
-    rungs = Ladder(request).climb(tables, most * 1e-9, most)
+    rungs = Ladder.of(request).climb(tables, most * 1e-9, most)
     return FittedJPEG(
         request.name,
         [rung.parameters for rung in rungs],

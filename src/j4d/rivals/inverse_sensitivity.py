@@ -19,7 +19,7 @@ def make(request: Request) -> FittedJPEG:
     sensitivity = frequencies(request.learned_from, request.sampling).sensitivity
     root = np.sqrt(np.maximum(sensitivity, 1e-30))
     luma, chroma = root.max() / root
-    rungs = Ladder(request).climb(scaled(luma, chroma), 1e-3, 1e3)
+    rungs = Ladder.of(request).climb(scaled(luma, chroma), 1e-3, 1e3)
     return FittedJPEG(
         request.name,
         [rung.parameters for rung in rungs],

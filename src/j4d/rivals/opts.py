@@ -65,7 +65,7 @@ def tables_of(found: Frequencies, *, soft: bool = False) -> Tables:
 
 def make(request: Request) -> FittedJPEG:
     found = frequencies(request.learned_from, request.sampling)
-    rungs = Ladder(request).climb(tables_of(found), *LEVELS)
+    rungs = Ladder.of(request).climb(tables_of(found), *LEVELS)
     return FittedJPEG(
         request.name,
         [rung.parameters for rung in rungs],

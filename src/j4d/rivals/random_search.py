@@ -63,7 +63,7 @@ class _Trial:
 
 
 def make(request: Request, evaluations: int = EVALUATIONS) -> FittedJPEG:
-    ladder, trial = Ladder(request), _Trial(request.learned_from)
+    ladder, trial = Ladder.of(request), _Trial(request.learned_from)
     if evaluations < len(ladder.rates):
         raise ParameterError(f"evaluations {evaluations} is below the {len(ladder.rates)} rates, each needs one")
     points: list[EncodingParameters] = []

@@ -23,7 +23,9 @@ FILE_IMAGES = 24  # pictures encoded to fit the rate model
 CHECK_IMAGES = 8  # pictures encoded at each point, to correct its rate
 FIT_QUALITIES = (5, 10, 20, 40, 65, 90)
 _PRECISION = 0.005  # of a knob, relative
-_REACH = 16.0  # how far the second search for a knob may go from the first, as a factor
+_CLOSE = 0.015  # to the target rate, relative
+_ROUNDS = 3  # of correcting the estimate by files
+_REACH = 4.0  # how far a further search for a knob may go from the one before, as a factor
 
 Encode = Callable[[NDArray[np.uint8], EncodingParameters, float], bytes]
 Tables = Callable[[float], tuple[ArrayLike, ArrayLike]]
@@ -56,6 +58,12 @@ def plain(image: NDArray[np.uint8], parameters: EncodingParameters, knob: float)
 
 class Ladder:
     """Target rates for one set of learning pictures, and the way from a method's knob to them."""
+
+    @classmethod
+    def of(cls, request: Request) -> Ladder:
+        """The ladder of the request's pictures, sampling and rates."""
+        rates = None if request.rates is None else tuple(request.rates)
+        return request.learned_from.once(("ladder", request.sampling, rates, request.points), lambda: cls(request))
 
     def __init__(self, request: Request) -> None:
         self.sampling, images = request.sampling, request.learned_from.images
@@ -94,16 +102,20 @@ class Ladder:
     def climb(self, tables: Tables, low: float, high: float, encode: Encode = plain) -> list[Rung]:
         """One rung for each rate, those that the method cannot reach left out: small to large rate, no tables twice.
 
-        tables: the method's real-valued tables for its knob. Each rate is solved for twice, first by the estimate, then
-        with the estimate corrected by files that `encode` writes.
+        tables: the method's real-valued tables for its knob. Each rate is solved for by the estimate, then
+        with the estimate corrected by files that `encode` writes, until those have the rate.
         """
         rungs: list[Rung] = []
         for bpp in self.rates:
             knob, parameters = self.solve(tables, bpp, low, high)
             ratio = self.ratio(parameters, knob, encode)
-            knob, parameters = self.solve(tables, bpp / ratio, max(low, knob / _REACH), min(high, knob * _REACH))
-            ratio = self.ratio(parameters, knob, encode)
-            high = min(high, knob * _REACH)  # the next rate is higher
+            for _ in range(_ROUNDS):
+                if abs(self.estimate(parameters) * ratio / bpp - 1) < _CLOSE:
+                    break
+                near = max(low, knob / _REACH), min(high, knob * _REACH)
+                knob, parameters = self.solve(tables, bpp / ratio, *near)
+                ratio = self.ratio(parameters, knob, encode)
+            high = min(high, knob * 1.1)  # the next rate is higher
             expected = self.estimate(parameters) * ratio
             if not rungs or (parameters != rungs[-1].parameters and expected > rungs[-1].bpp):
                 rungs.append(Rung(parameters, expected, knob))

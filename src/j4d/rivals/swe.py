@@ -54,7 +54,7 @@ def make(request: Request, factor: float = 1.0) -> SoftDecisionJPEG:
     def encode(image: NDArray[np.uint8], parameters: EncodingParameters, knob: float) -> bytes:
         return write_coefficients(quantize(image, parameters, found.sensitivity, lagrangian(parameters)))
 
-    rungs = Ladder(request).climb(tables, *((1e-3, 1e3) if hard else LEVELS), encode)
+    rungs = Ladder.of(request).climb(tables, *((1e-3, 1e3) if hard else LEVELS), encode)
     return SoftDecisionJPEG(
         request.name,
         [rung.parameters for rung in rungs],
