@@ -105,16 +105,16 @@ def best_path(
     index = np.zeros((count, 64), np.int32)
     magnitude = np.abs(nearest)
     for i in range(1, 64):
-        blocks = np.flatnonzero(magnitude[:, i])
-        if not len(blocks):
-            continue
-        before, level, exact = cost[blocks, :i], magnitude[blocks, i], np.abs(c[blocks, i])
         for lower in (0, 1):
-            k = level - lower
+            blocks = np.flatnonzero(magnitude[:, i] > lower)
+            if not len(blocks):
+                continue
+            k, exact = magnitude[blocks, i] - lower, np.abs(c[blocks, i])
             saved = weight[i] * (np.square(exact - k * step[i]) - np.square(exact))
-            path = before + price[_SIZES[k], i - 1 :: -1][:, :i]
+            path = cost[blocks, :i]
+            path += price[_SIZES[k], :i][:, ::-1]
             best = path.argmin(1)
-            total = np.where(k > 0, path[np.arange(len(blocks)), best] + saved, np.inf).astype(np.float32)
+            total = (path[np.arange(len(blocks)), best] + saved).astype(np.float32)
             better = total < cost[blocks, i]
             where = blocks[better]
             cost[where, i], previous[where, i], index[where, i] = total[better], best[better], k[better]
