@@ -38,9 +38,11 @@ def photographs(data: Path, protocol: str, learning: int, judging: int) -> tuple
     return spread[0], spread[1]
 
 
-def fitted(name: str, learning: Learning, sampling: str, points: int) -> tuple[Codec, float]:
+def fitted(name: str, learning: Learning, sampling: str, points: int, evaluations: int) -> tuple[Codec, float]:
+    """The codec and the seconds that it took; `evaluations` of the search."""
+    own = {"evaluations": evaluations} if name == "random-search" else {}
     start = time.perf_counter()
-    codec = rivals.make(name, sampling=sampling, learning=learning, points=points)
+    codec = rivals.make(name, sampling=sampling, learning=learning, points=points, **own)
     return codec, time.perf_counter() - start
 
 
@@ -52,6 +54,7 @@ def main() -> None:
     parser.add_argument("--learning", type=int, default=60, help="photographs")
     parser.add_argument("--judging", type=int, default=100, help="photographs")
     parser.add_argument("--points", type=int, default=10)
+    parser.add_argument("--evaluations", type=int, default=240, help="of the random search")
     parser.add_argument("--rivals", nargs="+", default=list(rivals.names()))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -69,7 +72,7 @@ def main() -> None:
     for name in options.rivals:
         if name == "default-jpeg" or rivals.missing(name):
             continue
-        codec, seconds = fitted(name, learning, options.sampling, options.points)
+        codec, seconds = fitted(name, learning, options.sampling, options.points, options.evaluations)
         result = j4d.evaluate(model, judge, codecs=[codec], bootstrap=1, progress=False)
         both = j4d.Evaluation(result.pixels, result.uncompressed, (*reference.codecs, *result.codecs), result.record)
         rates = [float(mean) for mean in result.bpp(result.codecs[0]).mean(axis=1)]
