@@ -34,7 +34,9 @@ def test_pchip_values_and_mean_equal_scipy(x, y):
     grid = np.linspace(x[0], x[-1], 57)
     np.testing.assert_allclose(ours(grid[None])[0], theirs(grid), atol=1e-9)
     low, high = x[0] + 0.1 * (x[-1] - x[0]), x[0] + 0.85 * (x[-1] - x[0])
-    assert one(ours.mean(np.array([low]), np.array([high]))) == pytest.approx(theirs.integrate(low, high) / (high - low), abs=1e-9)
+    assert one(ours.mean(np.array([low]), np.array([high]))) == pytest.approx(
+        theirs.integrate(low, high) / (high - low), abs=1e-9
+    )
 
 
 def test_pchip_is_a_straight_line_through_a_straight_line_and_nan_outside():

@@ -193,7 +193,10 @@ def synthetic(accuracy, images=400):
 def test_rate_cuts_are_read_from_the_curves_and_not_reached_is_not_a_number():
     evaluation = synthetic({"old": [0.3, 0.5, 0.7, 0.79], "new": [0.4, 0.7, 0.79, 0.795]})
     (comparison,) = evaluation.comparisons
-    one_percent, tenth = comparison.rate_cuts
+    tenth, half, one_percent, two_percent = comparison.rate_cuts
+    assert [cut.loss for cut in comparison.rate_cuts] == [0.001, 0.005, 0.01, 0.02]
+    assert 1.0 < half.bpp < 2.0 and np.isnan(half.change.value), "only one of them reaches it"
+    assert two_percent.bpp < one_percent.bpp and two_percent.reference_bpp < one_percent.reference_bpp
     assert (one_percent.reference_bpp, one_percent.bpp) == pytest.approx((2.0, 1.0))
     assert one_percent.change.value == pytest.approx(-50)
     assert tenth.reference_bpp == tenth.bpp == np.inf and np.isnan(tenth.change.value)

@@ -43,7 +43,9 @@ class Curves:
         """
         rates, metrics = (np.asarray(values, dtype=np.float64) for values in (rate, metric))
         if rates.shape != metrics.shape or rates.ndim not in (1, 2):
-            raise ValueError(f"rate and metric must be of one shape, (P,) or (R, P), got {rates.shape}, {metrics.shape}")
+            raise ValueError(
+                f"rate and metric must be of one shape, (P,) or (R, P), got {rates.shape}, {metrics.shape}"
+            )
         rates, metrics = np.atleast_2d(rates), np.atleast_2d(metrics)
         if np.any(rates <= 0):
             raise ValueError(f"rates must be positive, got {np.nanmin(rates)}")

@@ -1,4 +1,4 @@
-"""Monotone piecewise cubics (PCHIP, Fritsch and Butland 1984) through many rows of points at once. Pure NumPy, no SciPy.
+"""Monotone piecewise cubics (PCHIP, Fritsch and Butland 1984) through many rows of points at once; no SciPy.
 
 A bootstrap draws a thousand curves and asks each the same question; one at a time that takes seconds. Rows hold
 different numbers of points, so every row is padded on its right and says how many of its points count.
@@ -72,8 +72,9 @@ class Pchips:
             slope0, slope1 = d0[row, piece], d1[row, piece]
             cubic = 2 * -rise + slope0 + slope1
             square = 3 * rise - 2 * slope0 - slope1
-            inside: Floats = t * (start + t * (slope0 / 2 + t * (square / 3 + t * cubic / 4)))
-            return before[row, piece] + width * inside
+            inside = t * (start + t * (slope0 / 2 + t * (square / 3 + t * cubic / 4)))
+            integral: Floats = before[row, piece] + width * inside
+            return integral
 
         known = (low < high) & (self.count >= 2)
         safe_low, safe_high = (np.where(known, end, self.x[:, i]) for i, end in enumerate((low, high)))

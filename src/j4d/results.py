@@ -179,8 +179,8 @@ class Evaluation:
         sign = METRICS[metric].sign
         clean = sign * (self._weights @ self.uncompressed[metric])
         losses = ACCURACY_LOSSES if sign > 0 else ()
-        sides = (self._side(side, metric, headers) for side in (base, result))
-        return compare_sides(*sides, metric, clean, losses, headers)
+        reference, test = (self._side(side, metric, headers) for side in (base, result))
+        return compare_sides(reference, test, metric, clean, losses, headers)
 
     def _side(self, result: CodecResult, metric: str, headers: bool) -> Side:
         key = (result.name, metric, headers)
