@@ -1,4 +1,4 @@
-"""Any models x codecs x image sets, measured in one run: each file written and decoded once, and shown to all models."""
+"""Any models x codecs x image sets in one run: each file is written and decoded once, and shown to all models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,24 @@ if TYPE_CHECKING:
     from j4d.tasks import Model
 
 
+class SpecLoader:
+    """Loads a model from its spec, once in each process: what goes to another process is the spec alone."""
+
+    def __init__(self, spec: str, options: Mapping[str, Any]) -> None:
+        self.spec, self.options = spec, dict(options)
+        self._loaded: VisionModel | None = None
+
+    def __call__(self) -> VisionModel:
+        if self._loaded is None:
+            from j4d.models import load_model
+
+            self._loaded = load_model(self.spec, **self.options)
+        return self._loaded
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"spec": self.spec, "options": self.options, "_loaded": None}
+
+
 @dataclass(frozen=True)
 class GridModel:
     """A model of a grid. subject: how the workers get it; record: what an evaluation says about it."""
@@ -51,16 +68,14 @@ class GridModel:
         return cls(subject, {"model": label, "model_fingerprint": weights})
 
     @classmethod
-    def from_spec(
-        cls, spec: str, *, name: str | None = None, model: VisionModel | None = None, **options: Any
-    ) -> GridModel:
-        """What `load_model(spec, **options)` gives, in any process. model: the same, loaded already."""
-        from j4d.models import fingerprint, load_model
+    def from_spec(cls, spec: str, *, name: str | None = None, **options: Any) -> GridModel:
+        """What `load_model(spec, **options)` gives, in any process."""
+        from j4d.models import fingerprint
 
-        loaded = load_model(spec, **options) if model is None else model
-        subject = Subject(name or spec, partial(load_model, spec, **options), model_identity(loaded))
+        loader = SpecLoader(spec, options)
+        subject = Subject(name or spec, loader, model_identity(loader()))
         named = {"model_name": name} if name else {}
-        return cls(subject, {"model": spec, **named, "model_fingerprint": fingerprint(loaded)})
+        return cls(subject, {"model": spec, **named, "model_fingerprint": fingerprint(loader())})
 
 
 def evaluate_grid(
@@ -95,10 +110,10 @@ def evaluate_grid(
     for which, images in enumerate(image_sets):
         for number, model in enumerate(models):
             record = {**model.record, **_record(images, protocol, seed)}
-            present = {entry.codec.name for entry in entries if entry.on(number)}
-            own = {name: dict(role) for name, role in (roles or {}).items() if name in present}
-            if own:
-                record["roles"] = own
+            present = [entry.codec for entry in entries if entry.on(number)]
+            record["sampling"] = present[0].get_config().get("sampling", "")
+            if roles:
+                record["roles"] = {codec.name: dict(roles[codec.name]) for codec in present if codec.name in roles}
             evaluations.append(_evaluation(work, measured, which, number, record, bootstrap, seed))
     return evaluations
 

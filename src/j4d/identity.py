@@ -55,7 +55,7 @@ def software_identity() -> str:
 def model_identity(model: object) -> str | None:
     """Of a torch module: its weights, its preprocessing, every plain attribute and the code of its classes.
 
-    None where that cannot be told: a callable that is no module, or one with nothing to weigh. TorchScript counts as the
+    None where that cannot be told: a callable that is no module, or a module without weights. TorchScript counts as the
     file it would be saved to. Attributes that are neither plain values, arrays, functions nor modules count by their
     type alone.
     """

@@ -9,8 +9,8 @@ from j4d import __version__
 
 # Packages that write or read image files here. Those that are not installed do not count.
 FILE_PACKAGES = (
-    "imagecodecs", "mozjpeg-lossless-optimization", "numpy", "pillow", "pillow-avif-plugin", "pillow-jpegxl-plugin",
-    "pillow-jxl-plugin", "pyjpegli", "scipy", "simplejpeg",
+    "imagecodecs", "jpeglib", "mozjpeg-lossless-optimization", "numpy", "pillow", "pillow-avif-plugin",
+    "pillow-jpegxl-plugin", "pillow-jxl-plugin", "pyjpegli", "scipy", "simplejpeg",
 )  # fmt: skip
 
 
