@@ -31,7 +31,8 @@ _DATA = (Point, Comparison, RateCut)
 class StoredCodec:
     """A codec's curve. role: "reference", "profile" or "rival"; own: whether learned for the model it is measured on.
 
-    learned_on: the model of a profile, "" for others or where it is not known. jpeg: whether its files are JPEG.
+    Where an evaluation does not say for which model a profile was learned, it is taken to be its own. learned_on: the
+    model of a profile, "" for others or where it is not known. jpeg: whether its files are JPEG.
     """
 
     name: str
@@ -46,7 +47,7 @@ class StoredCodec:
 class StoredResult:
     """One model on one image set. comparisons: all codecs against the reference, on whole files and without headers.
 
-    duels: profiles learned for this model (or all, where none is known to be) against each rival that writes JPEG.
+    duels: profiles learned for this model against each rival that writes JPEG.
     """
 
     record: Mapping[str, Any]
@@ -63,8 +64,7 @@ class StoredResult:
     def of(cls, evaluation: Evaluation) -> StoredResult:
         codecs = tuple(_codec(evaluation, position) for position in range(len(evaluation.codecs)))
         lean = evaluation.compare(headers=False) if evaluation.codecs[0].header_bytes is not None else ()
-        profiles = [codec.name for codec in codecs if codec.role == "profile"]
-        ours = [codec.name for codec in codecs if codec.own] or profiles
+        ours = [codec.name for codec in codecs if codec.own]
         rivals = [codec.name for codec in codecs if codec.role == "rival" and codec.jpeg]
         duels = [duel for rival in rivals for duel in (evaluation.compare(rival, codecs=tuple(ours)) if ours else ())]
         return cls(
@@ -167,7 +167,7 @@ def _codec(evaluation: Evaluation, position: int) -> StoredCodec:
     return StoredCodec(
         name=result.name,
         role=role,
-        own=role == "profile" and weights is not None and weights == evaluation.record.get("model_fingerprint"),
+        own=role == "profile" and weights in (None, evaluation.record.get("model_fingerprint")),
         learned_on=str(noted.get("learned_on", "")),
         jpeg=result.header_bytes is not None or result.config.get("id") in (DefaultJPEG.id, LearnedJPEG.id),
         points=evaluation.points(result),

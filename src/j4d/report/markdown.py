@@ -46,9 +46,8 @@ def rows_of(results: Sequence[StoredResult]) -> list[Row]:
             found = (next((c for c in result.codecs if c.name == name and wanted(c)), None) for result in results)
             yield Row(name, tuple(found))
 
-    any_own = any(codec.own for result in results for codec in result.codecs)
-    ours = list(gather(lambda codec: codec.own if any_own else codec.role == "profile"))
-    if any_own and all(sum(codec.own for codec in result.codecs) <= 1 for result in results):
+    ours = list(gather(lambda codec: codec.own))
+    if ours and all(sum(codec.own for codec in result.codecs) <= 1 for result in results):
         merged = [next((codec for codec in result.codecs if codec.own), None) for result in results]
         ours = [Row(OURS, tuple(merged))]
     rivals = list(gather(lambda codec: codec.role == "rival"))
@@ -72,8 +71,10 @@ def protocol_section(protocol: str, results: Sequence[StoredResult]) -> Iterator
     if standing:
         yield "Ours against the best rival that writes JPEG, directly, on the same resampled images:"
         yield standing
-    yield f"What it means in use, against {results[0].reference}:"
-    yield use_table(results)
+    use = use_table(results)
+    if use:
+        yield f"What it means in use, against {results[0].reference}:"
+        yield use
     cross = cross_table(results)
     if cross:
         yield f"Profiles on models they were not learned for, BD-rate at equal {METRICS[metric].label}, %:"
@@ -145,24 +146,28 @@ def best_duel(result: StoredResult, metric: str) -> Comparison | None:
 
 
 def use_table(results: Sequence[StoredResult]) -> str:
-    """Bytes saved at given losses of accuracy, BD-accuracy and the largest gain: a row for each of ours and model."""
+    """Bytes saved at given losses of accuracy, BD-accuracy and the largest gain: a row for each of ours and model.
+
+    Empty where no profile was learned for one of the models.
+    """
     lines = []
     for position, result in enumerate(results):
         ours = [row.codecs[position] for row in rows_of(results)]
         for codec in ours:
             found = codec and result.against_reference(codec.name, result.accuracy)
-            if not codec or not found or codec.role != "profile":
+            if not codec or not found or not codec.own:
                 continue
             gain = f"{_points(found.largest_gain)} at {found.gain_bpp:.2f} bpp"
             cuts = [_cut(cut.reference_bpp, cut.bpp, cut.change) for cut in found.rate_cuts]
             lines.append([f"{column(result)}: {codec.name}", *cuts, _points(found.bd_metric), gain])
     heads = [f"rate at {100 * loss:g} % loss" for loss in ACCURACY_LOSSES]
     accuracy = METRICS[results[0].accuracy].label
-    return table(["model", *heads, f"BD-{accuracy}, points", f"largest {accuracy} gain, points"], lines)
+    ends = [f"BD-{accuracy}, points", f"largest {accuracy} gain, points"]
+    return table(["model and profile", *heads, *ends], lines) if lines else ""
 
 
 def cross_table(results: Sequence[StoredResult]) -> str:
-    """Every profile on every model; empty where each was measured on its own alone. Its own model's in bold."""
+    """Every profile on every model, in bold where it was learned for it; empty where none was measured on another."""
     names = dict.fromkeys(codec.name for result in results for codec in result.codecs if codec.role == "profile")
     lines, foreign = [], False
     for name in names:
@@ -174,7 +179,7 @@ def cross_table(results: Sequence[StoredResult]) -> str:
             for result, codec in zip(results, found, strict=True)
         ]
         lines.append([name, origin, *spans])
-    if not foreign or len(results) < 2:
+    if not foreign:
         return ""
     return table(["profile", "learned on", *map(column, results)], lines)
 
