@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from j4d.bd import Interval
@@ -66,9 +67,11 @@ class StoredResult:
         lean = evaluation.compare(headers=False) if evaluation.codecs[0].header_bytes is not None else ()
         ours = [codec.name for codec in codecs if codec.own]
         rivals = [codec.name for codec in codecs if codec.role == "rival" and codec.jpeg]
+        spec = _without_folder(str(evaluation.record.get("model", "model")))
+        sampling = evaluation.codecs[0].config.get("sampling", "")
         duels = [duel for rival in rivals for duel in (evaluation.compare(rival, codecs=tuple(ours)) if ours else ())]
         return cls(
-            record=evaluation.record,
+            record={"sampling": sampling, **evaluation.record, "model": spec},
             images=len(evaluation.pixels),
             accuracy=evaluation.accuracy,
             loss=evaluation.loss,
@@ -172,6 +175,12 @@ def _codec(evaluation: Evaluation, position: int) -> StoredCodec:
         jpeg=result.header_bytes is not None or result.config.get("id") in (DefaultJPEG.id, LearnedJPEG.id),
         points=evaluation.points(result),
     )
+
+
+def _without_folder(spec: str) -> str:
+    """A model's spec without the place of its file, which is nobody else's business."""
+    target, mark, query = spec.partition("?")
+    return (target.replace("\\", "/").rpartition("/")[2] if Path(target).is_absolute() else target) + mark + query
 
 
 def _find(among: tuple[Comparison, ...], codec: str, reference: str, metric: str, headers: bool) -> Comparison | None:

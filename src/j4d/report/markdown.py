@@ -104,7 +104,8 @@ def bd_rate_table(results: Sequence[StoredResult], metric: str, *, headers: bool
     best = []
     for position in range(len(results)):
         known = [line[position] for row, line in zip(rows, spans, strict=True) if row.jpeg]
-        best.append(min((span.value for span in known if span and math.isfinite(span.value)), default=math.nan))
+        values = [span.value for span in known if span is not None and math.isfinite(span.value)]
+        best.append(min(values) if len(values) > 1 else math.nan)  # one alone is not the best of any
     lines = [
         [
             _label(row),
@@ -160,7 +161,7 @@ def use_table(results: Sequence[StoredResult]) -> str:
             gain = f"{_points(found.largest_gain)} at {found.gain_bpp:.2f} bpp"
             cuts = [_cut(cut.reference_bpp, cut.bpp, cut.change) for cut in found.rate_cuts]
             lines.append([f"{column(result)}: {codec.name}", *cuts, _points(found.bd_metric), gain])
-    heads = [f"rate at {100 * loss:g} % loss" for loss in ACCURACY_LOSSES]
+    heads = [f"rate at {100 * loss:g} % loss, %" for loss in ACCURACY_LOSSES]
     accuracy = METRICS[results[0].accuracy].label
     ends = [f"BD-{accuracy}, points", f"largest {accuracy} gain, points"]
     return table(["model and profile", *heads, *ends], lines) if lines else ""
@@ -234,4 +235,4 @@ def _cut(before: float, after: float, change: Interval) -> str:
         reached = [math.isfinite(rate) for rate in (before, after)]
         words = {(False, True): "only ours", (True, False): "only the reference"}
         return f"{words.get((reached[0], reached[1]), 'neither')} in range"
-    return f"{before:.2f} to {after:.2f} bpp: {_cell(change)} %"
+    return f"{_cell(change)}; {before:.2f} to {after:.2f} bpp"
