@@ -23,7 +23,7 @@ from j4d.versions import FILE_PACKAGES, package_versions
 if TYPE_CHECKING:
     from torch import nn
 
-FILE_MODULES = ("codec.py", "codecs.py", "markers.py", "parameters.py", "tables.py", "rivals/*.py")
+FILE_MODULES = ("codec.py", "codecs.py", "judging.py", "markers.py", "parameters.py", "tables.py", "rivals/*.py")
 
 
 def digest(*parts: object) -> str:
@@ -43,7 +43,7 @@ def codec_identity(codec: Codec) -> str:
 
 @cache
 def software_identity() -> str:
-    """Of what writes and reads files: packages by version, this package's own part of it byte by byte."""
+    """Of what writes, reads and judges files: packages by version, this package's own part of it byte by byte."""
     from j4d import _core
 
     home = Path(__file__).parent
