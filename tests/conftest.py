@@ -15,6 +15,12 @@ settings.register_profile("j4d", deadline=None, derandomize=True)
 settings.load_profile("j4d")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Measurements of tests are kept apart from the user's."""
+    os.environ["J4D_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)

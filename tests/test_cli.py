@@ -174,7 +174,9 @@ def test_evaluate_writes_the_report_and_prints_the_curve(place, capsys):
         capsys, "evaluate", "--model", "model.py:Net", "--images", "photos", "--profile", "profile.json",
         "--default-jpeg", "10,50,90", "-o", "report", "--bootstrap", 20, "--quiet",
     )  # fmt: skip
-    assert tree(place / "report") == ["curve.csv", "curve.png", "evaluation.json", "tables.png"]
+    assert tree(place / "report") == [
+        "curve.csv", "curve.png", "evaluation.json", "summary.csv", "summary.json", "summary.md", "tables.png",
+    ]  # fmt: skip
     record = json.loads((place / "report/evaluation.json").read_text())["record"]
     assert record["protocol"] == "stored-size" and record["model"] == "model.py:Net"
     assert "actual" in text and "BD-rate" in text

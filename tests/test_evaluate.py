@@ -7,11 +7,11 @@ import io
 import json
 import subprocess
 import sys
-import zlib
 
 import numpy as np
 import pytest
 import torch
+from measured_toys import IMAGES, LABELS, Coarse, Net
 from rich.console import Console
 
 from j4d.codecs import DefaultJPEG, EncodeCache, LearnedJPEG
@@ -22,48 +22,6 @@ from j4d.parameters import EncodingParameters
 from j4d.report.terminal import comparison_lines, print_evaluation
 from j4d.results import CodecResult, Evaluation
 from j4d.results_file import evaluation_from_json, evaluation_to_csv, evaluation_to_json
-
-SIZES = [(24, 32), (32, 24), (24, 32), (17, 23), (32, 24), (24, 32)]
-IMAGES = [np.random.default_rng(i).integers(0, 256, (*size, 3), np.uint8) for i, size in enumerate(SIZES)]
-LABELS = [0, 3, 1, 6, 2, 5]
-
-
-class Net(torch.nn.Module):
-    """Logits from 4x4 averages by a fixed random matrix; dropout tells whether it runs in eval mode."""
-
-    def __init__(self, classes: int = 7, seed: int = 0) -> None:
-        super().__init__()
-        weight = torch.randn(classes, 48, generator=torch.Generator().manual_seed(seed))
-        self.weight = torch.nn.Parameter(weight / 20)
-        self.dropout = torch.nn.Dropout(0.5)
-
-    def forward(self, x):
-        return self.dropout(torch.nn.functional.adaptive_avg_pool2d(x - 128, 4).flatten(1)) @ self.weight.T
-
-
-class Coarse:
-    """A toy codec: pixels rounded down to multiples of a step, deflated; step 1 is lossless."""
-
-    def __init__(self, steps=(80, 40, 16, 1), name="coarse", copies=1):
-        self.settings, self.name, self.copies = tuple(steps), name, copies
-
-    def encode(self, image, setting):
-        head = np.array([*image.shape, setting], dtype="<u2").tobytes()
-        return (head + zlib.compress((image // setting).tobytes())) * self.copies
-
-    def decode(self, data):
-        *shape, step = np.frombuffer(data[:8], dtype="<u2")
-        return np.frombuffer(zlib.decompressobj().decompress(data[8:]), np.uint8).reshape(shape) * np.uint8(step)
-
-    def estimated_bpp(self, setting):
-        return None if setting == 1 else 1.0 / setting
-
-    def get_config(self):
-        return {"id": "coarse", "settings": list(self.settings), "copies": self.copies}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(config["settings"], copies=config["copies"])
 
 
 def run(codecs=(), *, model=None, images=IMAGES, labels=LABELS, **options):
@@ -193,7 +151,10 @@ def synthetic(accuracy, images=400):
 def test_rate_cuts_are_read_from_the_curves_and_not_reached_is_not_a_number():
     evaluation = synthetic({"old": [0.3, 0.5, 0.7, 0.79], "new": [0.4, 0.7, 0.79, 0.795]})
     (comparison,) = evaluation.comparisons
-    one_percent, tenth = comparison.rate_cuts
+    tenth, half, one_percent, two_percent = comparison.rate_cuts
+    assert [cut.loss for cut in comparison.rate_cuts] == [0.001, 0.005, 0.01, 0.02]
+    assert 1.0 < half.bpp < 2.0 and np.isnan(half.change.value), "only one of them reaches it"
+    assert two_percent.bpp < one_percent.bpp and two_percent.reference_bpp < one_percent.reference_bpp
     assert (one_percent.reference_bpp, one_percent.bpp) == pytest.approx((2.0, 1.0))
     assert one_percent.change.value == pytest.approx(-50)
     assert tenth.reference_bpp == tenth.bpp == np.inf and np.isnan(tenth.change.value)

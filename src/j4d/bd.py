@@ -2,8 +2,9 @@
 
 Bjontegaard deltas after G. Bjontegaard, "Calculation of average PSNR differences between RD-curves"
 (VCEG-M33, 2001), with the piecewise cubic Hermite interpolation (PCHIP, Fritsch and Butland 1984) on log
-rate that JCT-VC and AOM use today instead of the original cubic fit. Pure NumPy, no SciPy; the metric is
-*larger is better* everywhere here, so callers negate a loss.
+rate that JCT-VC and AOM use today instead of the original cubic fit. The metric is *larger is better*
+everywhere here, so callers negate a loss. Curves come in rows, one for each bootstrap resample, and every
+function answers for all rows at once.
 
 Noisy curves. An accuracy measured on a few hundred images is not monotone in the rate, and PCHIP through a
 zigzag has no inverse. Every curve is therefore made monotone first: the points are sorted by rate and
@@ -14,204 +15,155 @@ is extrapolated: what lies outside the measured range is NaN, never a number.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from j4d.pchip import Counts, Floats, Pchips
 
 
-def pchip_slopes(x: Floats, y: Floats) -> Floats:
-    """Derivatives (n,) of the monotone piecewise cubic through (x, y), x strictly increasing, n >= 2.
+@dataclass(frozen=True)
+class Curves:
+    """R monotone rate-metric curves: `log_rate` and `metric` (R, P), the first `count` (R,) of each row rise strictly.
 
-    Interior: weighted harmonic mean of the neighbouring secants, zero where they disagree in sign (Fritsch
-    and Butland 1984). Ends: the shape-preserving three-point formula (Moler, Numerical Computing with
-    MATLAB, 3.4).
+    What stands right of a row's last point is padding.
     """
-    step = np.diff(x)
-    secant = np.diff(y) / step
-    if len(x) == 2:
-        return np.array([secant[0], secant[0]])
-    slopes = np.zeros(len(x))
-    same = secant[:-1] * secant[1:] > 0
-    left, right = 2 * step[1:] + step[:-1], step[1:] + 2 * step[:-1]
-    first, second = secant[:-1][same], secant[1:][same]
-    slopes[1:-1][same] = (left + right)[same] / (left[same] / first + right[same] / second)
-    slopes[0] = _end_slope(step[0], step[1], secant[0], secant[1])
-    slopes[-1] = _end_slope(step[-1], step[-2], secant[-1], secant[-2])
-    return slopes
-
-
-def _end_slope(near: float, far: float, secant: float, next_secant: float) -> float:
-    slope = ((2 * near + far) * secant - near * next_secant) / (near + far)
-    if slope * secant <= 0:
-        return 0.0
-    if secant * next_secant <= 0 and abs(slope) > 3 * abs(secant):
-        return 3 * secant
-    return float(slope)
-
-
-@dataclass(frozen=True)
-class Pchip:
-    """The monotone piecewise cubic through (x, y), both (n,), x strictly increasing, n >= 2."""
-
-    x: Floats
-    y: Floats
-    slopes: Floats
-
-    @classmethod
-    def through(cls, x: Floats, y: Floats) -> Pchip:
-        return cls(x, y, pchip_slopes(x, y))
-
-    def _locate(self, at: Floats) -> tuple[Floats, Floats, NDArray[np.intp]]:
-        piece = np.clip(np.searchsorted(self.x, at, side="right") - 1, 0, len(self.x) - 2)
-        step = self.x[piece + 1] - self.x[piece]
-        return (at - self.x[piece]) / step, step, piece
-
-    def __call__(self, at: ArrayLike) -> Floats:
-        """Values at `at`; NaN outside [x[0], x[-1]]."""
-        at = np.asarray(at, dtype=np.float64)
-        t, step, piece = self._locate(at)
-        y0, y1 = self.y[piece], self.y[piece + 1]
-        d0, d1 = self.slopes[piece] * step, self.slopes[piece + 1] * step
-        value = y0 + t * (d0 + t * (3 * (y1 - y0) - 2 * d0 - d1 + t * (2 * (y0 - y1) + d0 + d1)))
-        return np.where((at >= self.x[0]) & (at <= self.x[-1]), value, np.nan)
-
-    def mean(self, low: float, high: float) -> float:
-        """Exact mean over [low, high], which lies inside [x[0], x[-1]]."""
-        step = np.diff(self.x)
-        d0, d1 = self.slopes[:-1] * step, self.slopes[1:] * step
-        whole = step * ((self.y[:-1] + self.y[1:]) / 2 + (d0 - d1) / 12)
-        before = np.concatenate([[0.0], np.cumsum(whole)])
-
-        def primitive(at: float) -> float:
-            t, width, piece = self._locate(np.array([at]))
-            p, tt = piece[0], t[0]
-            rise = self.y[p + 1] - self.y[p]
-            cubic = 2 * -rise + d0[p] + d1[p]
-            square = 3 * rise - 2 * d0[p] - d1[p]
-            inside = tt * (self.y[p] + tt * (d0[p] / 2 + tt * (square / 3 + tt * cubic / 4)))
-            return float(before[p] + width[0] * inside)
-
-        return (primitive(high) - primitive(low)) / (high - low)
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A monotone rate-metric curve: `log_rate` (n,) and `metric` (n,), both strictly increasing."""
 
     log_rate: Floats
     metric: Floats
+    count: Counts
 
     @classmethod
-    def from_points(cls, rate: ArrayLike, metric: ArrayLike) -> Curve:
-        """Sort by rate and pool, as the module's docstring says. Rates in any unit, > 0; NaN points dropped.
+    def from_points(cls, rate: ArrayLike, metric: ArrayLike) -> Curves:
+        """Sort by rate and pool, as the module's docstring says. (R, P), or (P,) for one curve; rates in any unit, > 0.
 
-        ValueError if the shapes differ or a rate is not positive.
+        Points with a NaN are dropped. ValueError if the shapes differ or a rate is not positive.
         """
-        rates, metrics = np.asarray(rate, dtype=np.float64), np.asarray(metric, dtype=np.float64)
-        if rates.shape != metrics.shape or rates.ndim != 1:
-            raise ValueError(f"rate and metric must be two equal rows, got {rates.shape} and {metrics.shape}")
-        known = np.isfinite(rates) & np.isfinite(metrics)
-        rates, metrics = rates[known], metrics[known]
+        rates, metrics = (np.asarray(values, dtype=np.float64) for values in (rate, metric))
+        if rates.shape != metrics.shape or rates.ndim not in (1, 2):
+            raise ValueError(
+                f"rate and metric must be of one shape, (P,) or (R, P), got {rates.shape}, {metrics.shape}"
+            )
+        rates, metrics = np.atleast_2d(rates), np.atleast_2d(metrics)
         if np.any(rates <= 0):
-            raise ValueError(f"rates must be positive, got {rates.min()}")
-        order = np.lexsort((metrics, rates))
-        pools: list[tuple[float, float, int]] = []  # sum of log rates, sum of metrics, points
-        for log_rate, value in zip(np.log(rates[order]), metrics[order], strict=True):
-            pools.append((float(log_rate), float(value), 1))
-            while len(pools) > 1 and not _rises(pools[-2], pools[-1]):
-                x, y, n = pools.pop()
-                before_x, before_y, before_n = pools.pop()
-                pools.append((before_x + x, before_y + y, before_n + n))
-        return cls(np.array([x / n for x, _, n in pools]), np.array([y / n for _, y, n in pools]))
+            raise ValueError(f"rates must be positive, got {np.nanmin(rates)}")
+        order = np.lexsort((metrics, rates), axis=1)
+        logs = np.take_along_axis(np.log(rates), order, 1).tolist()
+        values = np.take_along_axis(metrics, order, 1).tolist()
+        pooled = [_pooled(row, value) for row, value in zip(logs, values, strict=True)]
+        count = np.array([len(row) for row in pooled], dtype=np.intp)
+        points = np.full((len(pooled), max(count.max(initial=0), 1), 2), np.nan)
+        for row, found in zip(points, pooled, strict=True):
+            row[: len(found)] = found or row[:0]
+        return cls(points[..., 0], points[..., 1], count)
 
-    def __len__(self) -> int:
-        return len(self.log_rate)
+    @property
+    def first(self) -> tuple[Floats, Floats]:
+        """(log rate, metric) of each row's first point; NaN where there is none."""
+        return self.log_rate[:, 0], self.metric[:, 0]
+
+    @property
+    def last(self) -> tuple[Floats, Floats]:
+        """(log rate, metric) of each row's last point; NaN where there is none."""
+        place = np.arange(len(self.count)), np.maximum(self.count - 1, 0)
+        return self.log_rate[place], self.metric[place]
 
     def metric_at(self, log_rate: ArrayLike) -> Floats:
-        """Metric by PCHIP over log rate; NaN outside the measured range."""
-        if len(self) < 2:
-            return np.full(np.shape(log_rate), np.nan)
-        return Pchip.through(self.log_rate, self.metric)(log_rate)
+        """Metrics (R, M) by PCHIP at log rates (M,) or (R, M); NaN outside the measured range."""
+        at = np.asarray(log_rate, dtype=np.float64)
+        return self._over_rate(np.broadcast_to(at, (len(self.count), at.shape[-1])))
 
-    def rate_at(self, metric: float) -> float:
-        """Smallest rate that reaches `metric`, by PCHIP of log rate over the metric.
+    def rate_at(self, metric: ArrayLike) -> Floats:
+        """Smallest rates (R,) that reach `metric`, a number or (R,), by PCHIP of log rate over the metric.
 
         Infinity where the curve never reaches it; NaN where its first point is above it already, so that the
         rate is smaller than any measured.
         """
-        if len(self) == 0 or metric < self.metric[0]:
-            return float("nan")
-        if metric > self.metric[-1]:
-            return float("inf")
-        if len(self) == 1:
-            return float(np.exp(self.log_rate[0]))
-        return float(np.exp(Pchip.through(self.metric, self.log_rate)(metric)))
+        targets = np.broadcast_to(np.asarray(metric, dtype=np.float64), self.count.shape)
+        rates = np.exp(self._over_metric(targets[:, None])[:, 0])
+        single = (self.count == 1) & (targets == self.first[1])
+        rates = np.where(single, np.exp(self.first[0]), rates)
+        return np.where(targets > self.last[1], np.inf, rates)
+
+    @cached_property
+    def _over_rate(self) -> Pchips:
+        return Pchips.through(self.log_rate, self.metric, self.count)
+
+    @cached_property
+    def _over_metric(self) -> Pchips:
+        return Pchips.through(self.metric, self.log_rate, self.count)
 
 
-def _rises(before: tuple[float, float, int], after: tuple[float, float, int]) -> bool:
+Pool = tuple[float, float, int]  # sum of log rates, sum of metrics, points
+
+
+def _pooled(log_rates: list[float], metrics: list[float]) -> list[tuple[float, float]]:
+    """Points (log rate, metric) of one row after pooling adjacent violators; those with a NaN left out."""
+    pools: list[Pool] = []
+    for log_rate, metric in zip(log_rates, metrics, strict=True):
+        if log_rate - log_rate != 0 or metric - metric != 0:  # NaN or infinite
+            continue
+        x, y, n = log_rate, metric, 1
+        while pools and not _rises(pools[-1], (x, y, n)):
+            before_x, before_y, before_n = pools.pop()
+            x, y, n = before_x + x, before_y + y, before_n + n
+        pools.append((x, y, n))
+    return [(x / n, y / n) for x, y, n in pools]
+
+
+def _rises(before: Pool, after: Pool) -> bool:
     rise = after[1] / after[2] - before[1] / before[2]
     return rise > 1e-12 and after[0] / after[2] - before[0] / before[2] > 1e-12
 
 
-def bd_rate(reference: Curve, test: Curve) -> float:
-    """Mean rate change of `test` against `reference` at equal metric, in percent (negative: fewer bytes).
+def bd_rate(reference: Curves, test: Curves) -> Floats:
+    """Mean rate change (R,) of `test` against `reference` at equal metric, in percent (negative: fewer bytes).
 
     Mean over the metric range both curves cover of log(rate_test / rate_reference), turned back to a ratio.
     NaN if either curve has fewer than two points after pooling or the ranges do not overlap.
     """
-    if len(reference) < 2 or len(test) < 2:
-        return float("nan")
-    low = max(reference.metric[0], test.metric[0])
-    high = min(reference.metric[-1], test.metric[-1])
-    if not low < high:
-        return float("nan")
-    mean = Pchip.through(test.metric, test.log_rate).mean(low, high)
-    mean -= Pchip.through(reference.metric, reference.log_rate).mean(low, high)
-    return float(100 * np.expm1(mean))
+    low, high = np.maximum(reference.first[1], test.first[1]), np.minimum(reference.last[1], test.last[1])
+    change = test._over_metric.mean(low, high) - reference._over_metric.mean(low, high)
+    return 100 * np.expm1(change)
 
 
-def bd_metric(reference: Curve, test: Curve) -> float:
-    """Mean metric change of `test` against `reference` at equal rate, over the log-rate range both cover.
+def bd_metric(reference: Curves, test: Curves) -> Floats:
+    """Mean metric change (R,) of `test` against `reference` at equal rate, over the log-rate range both cover.
 
     In the metric's own unit (BD-accuracy where the metric is an accuracy). NaN as in `bd_rate`.
     """
     low, high = shared_log_rates(reference, test)
-    if not low < high:
-        return float("nan")
-    mean = Pchip.through(test.log_rate, test.metric).mean(low, high)
-    return mean - Pchip.through(reference.log_rate, reference.metric).mean(low, high)
+    return test._over_rate.mean(low, high) - reference._over_rate.mean(low, high)
 
 
-def rate_change(reference: Curve, test: Curve, metric: float) -> float:
-    """Change in percent of the rate that reaches `metric`; NaN unless both curves reach it inside their range."""
-    rates = reference.rate_at(metric), test.rate_at(metric)
-    return 100 * (rates[1] / rates[0] - 1) if np.isfinite(rates).all() else float("nan")
+def rate_change(reference: Curves, test: Curves, metric: ArrayLike) -> Floats:
+    """Change (R,) in percent of the rate that reaches `metric`; NaN unless both curves reach it inside their range."""
+    before, after = reference.rate_at(metric), test.rate_at(metric)
+    known = np.isfinite(before) & np.isfinite(after)
+    return np.where(known, 100 * (np.where(known, after, 1.0) / np.where(known, before, 1.0) - 1), np.nan)
 
 
-def largest_gain(reference: Curve, test: Curve, *, samples: int = 201) -> tuple[float, float]:
-    """(gain, rate): the largest metric gain of `test` at equal rate and the rate where it occurs.
+def largest_gain(reference: Curves, test: Curves, *, samples: int = 201) -> tuple[float, float]:
+    """(gain, rate): the largest metric gain of `test`'s first row at equal rate and the rate where it occurs.
 
     Looked up on `samples` log-spaced rates of the shared range; (NaN, NaN) where there is none.
     """
-    low, high = shared_log_rates(reference, test)
+    low, high = (float(end[0]) for end in shared_log_rates(reference, test))
     if not low < high:
         return float("nan"), float("nan")
     grid = np.linspace(low, high, samples)
-    gain = test.metric_at(grid) - reference.metric_at(grid)
+    gain = test.metric_at(grid)[0] - reference.metric_at(grid)[0]
     best = int(np.nanargmax(gain))
     return float(gain[best]), float(np.exp(grid[best]))
 
 
-def shared_log_rates(reference: Curve, test: Curve) -> tuple[float, float]:
-    """(low, high) of the log-rate range both curves cover; NaN where either has fewer than two points."""
-    if len(reference) < 2 or len(test) < 2:
-        return float("nan"), float("nan")
-    low = max(reference.log_rate[0], test.log_rate[0])
-    return float(low), float(min(reference.log_rate[-1], test.log_rate[-1]))
+def shared_log_rates(reference: Curves, test: Curves) -> tuple[Floats, Floats]:
+    """(low, high), each (R,), of the log-rate range both cover; NaN where either has fewer than two points."""
+    known = (reference.count >= 2) & (test.count >= 2)
+    low, high = np.maximum(reference.first[0], test.first[0]), np.minimum(reference.last[0], test.last[0])
+    return np.where(known, low, np.nan), np.where(known, high, np.nan)
 
 
 @dataclass(frozen=True)
@@ -244,13 +196,3 @@ def interval(value: float, resampled: ArrayLike, *, level: float = 0.95) -> Inte
         return Interval(value, float("nan"), float("nan"), known.size / max(samples.size, 1))
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high), known.size / samples.size)
-
-
-def bootstrap(statistic: Callable[[Floats], float], weights: Floats, *, level: float = 0.95) -> Interval:
-    """Value of `statistic` on all images with its bootstrap interval.
-
-    `statistic` maps image weights (n,), summing to 1, to a number; `weights` come from `resample_weights`.
-    """
-    count = weights.shape[1]
-    value = statistic(np.full(count, 1 / count))
-    return interval(value, [statistic(row) for row in weights], level=level)

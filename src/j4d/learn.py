@@ -24,7 +24,7 @@ from j4d.calibration import RateModel
 from j4d.checkpoint import Checkpoint
 from j4d.codecs import LearnedJPEG
 from j4d.errors import DataError, ModelError, ParameterError
-from j4d.evaluate import evaluate, package_versions
+from j4d.evaluate import evaluate
 from j4d.heldout import EarlyStop, Judge
 from j4d.images import ImageSet
 from j4d.ladder import carry, ladder_goals
@@ -37,6 +37,7 @@ from j4d.simulate import SimulatedJPEG
 from j4d.spectrum import Spectrum
 from j4d.tasks import Classification, Frozen, Model
 from j4d.trial import best_of, judge_of, with_dead_zone
+from j4d.versions import software_versions
 
 RATE_IMAGES = 512  # pictures behind the spectrum; the rate of more differs by well under a percent
 FIT_IMAGES = 64  # pictures encoded to fit the rate model
@@ -260,7 +261,7 @@ def _profile(
     return Profile(
         name,
         tuple(climbing),
-        Provenance(**provenance, versions=package_versions(), date=date, settings=settings),
+        Provenance(**provenance, versions=software_versions(), date=date, settings=settings),
     )
 
 

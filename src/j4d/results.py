@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from j4d import bd
 from j4d.codecs import Setting
+from j4d.comparison import ACCURACY_LOSSES, FEWEST_POINTS, Comparison, RateCut, Side, compare_sides
 from j4d.errors import DataError
+from j4d.pchip import Floats
 
-Floats = NDArray[np.float64]
-
-ACCURACY_LOSSES = (0.01, 0.001)
+__all__ = ["METRICS", "CodecResult", "Comparison", "Evaluation", "Metric", "Point", "RateCut", "short_name"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class CodecResult:
     """One codec's measurements: P settings on N images.
 
     bytes: (P, N) whole-file sizes. metrics: name to (P, N); 0 or 1 for top1, top5, agreement; nats for
-    cross_entropy and kl. estimated_bpp: P figures or None. config: what `get_config` gave.
+    cross_entropy and kl. estimated_bpp: P figures or None. config: what `get_config` gave. header_bytes:
+    (P, N), how many of the bytes are markers and segments; None where the files are not JPEG or it is not known.
     """
 
     name: str
@@ -57,51 +58,22 @@ class CodecResult:
     bytes: NDArray[np.int64]
     metrics: Mapping[str, Floats]
     config: Mapping[str, Any] = field(default_factory=dict)
+    header_bytes: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
 class Point:
-    """One setting's averages over the images, with 95 % bootstrap intervals; bpp is actual, whole file."""
+    """One setting's averages over the images, with 95 % bootstrap intervals; bpp is actual, whole file.
+
+    bpp_without_headers: the same without the bytes of markers and segments, None where those are not known.
+    """
 
     codec: str
     setting: Setting
     bpp: bd.Interval
     estimated_bpp: float | None
     metrics: Mapping[str, bd.Interval]
-
-
-@dataclass(frozen=True)
-class RateCut:
-    """Bytes saved at a given accuracy: the rates where both curves come within `loss` of uncompressed.
-
-    Rates in bpp, infinity where a curve never reaches it, NaN where its first point is above it already; change in
-    percent (negative: fewer bytes), NaN unless both rates are finite.
-    """
-
-    loss: float
-    target: float
-    reference_bpp: float
-    bpp: float
-    change: bd.Interval
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One codec against the reference on one metric, paired bootstrap over images.
-
-    bd_rate in percent, negative is fewer bytes. bd_metric in the metric's unit, positive is better, for
-    losses too. largest_gain: the same at the one rate `gain_bpp` where it is largest; its interval is
-    taken at that rate.
-    """
-
-    codec: str
-    reference: str
-    metric: str
-    bd_rate: bd.Interval
-    bd_metric: bd.Interval
-    largest_gain: bd.Interval
-    gain_bpp: float
-    rate_cuts: tuple[RateCut, ...]
+    bpp_without_headers: bd.Interval | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +107,13 @@ class Evaluation:
 
     @cached_property
     def _weights(self) -> Floats:
-        return bd.resample_weights(len(self.pixels), self.resamples, self.seed)
+        """(1 + resamples, N): all images alike, then the bootstrap's weights."""
+        count = len(self.pixels)
+        return np.vstack([np.full(count, 1 / count), bd.resample_weights(count, self.resamples, self.seed)])
+
+    @cached_property
+    def _sides(self) -> dict[tuple[str, str, bool], Side]:
+        return {}
 
     def codec(self, name: str) -> CodecResult:
         """The codec called `name`; DataError listing the names otherwise."""
@@ -144,17 +122,25 @@ class Evaluation:
                 return result
         raise DataError(f"no codec {name!r} in this evaluation; there are {[c.name for c in self.codecs]}")
 
-    def bpp(self, result: CodecResult) -> Floats:
-        """(P, N) actual bits per pixel of every file."""
-        return 8 * result.bytes / self.pixels
+    def bpp(self, result: CodecResult, *, headers: bool = True) -> Floats:
+        """(P, N) actual bits per pixel of every file, whole or without the bytes of markers and segments.
+
+        DataError without headers where their sizes are not known.
+        """
+        if headers:
+            return 8 * result.bytes / self.pixels
+        if result.header_bytes is None:
+            raise DataError(f"the header bytes of {result.name!r} are not known: not JPEG files, or an old evaluation")
+        return 8 * (result.bytes - result.header_bytes) / self.pixels
 
     def uncompressed_mean(self, metric: str) -> bd.Interval:
-        values = self.uncompressed[metric]
-        return bd.interval(float(values.mean()), self._weights @ values)
+        """Mean of the metric over the images before any compression."""
+        return self._mean(self.uncompressed[metric])
 
     def points(self, result: CodecResult) -> tuple[Point, ...]:
         """The codec's rate-accuracy curve, point by point, in the order of its settings."""
         bpp = self.bpp(result)
+        lean = None if result.header_bytes is None else self.bpp(result, headers=False)
         return tuple(
             Point(
                 codec=result.name,
@@ -162,52 +148,54 @@ class Evaluation:
                 bpp=self._mean(bpp[i]),
                 estimated_bpp=result.estimated_bpp[i],
                 metrics={name: self._mean(result.metrics[name][i]) for name in self.metrics},
+                bpp_without_headers=None if lean is None else self._mean(lean[i]),
             )
             for i, setting in enumerate(result.settings)
         )
 
     def _mean(self, values: Floats) -> bd.Interval:
-        return bd.interval(float(values.mean()), self._weights @ values)
+        return bd.interval(float(values.mean()), self._weights[1:] @ values)
 
     def compare(
-        self, reference: str | None = None, *, metrics: tuple[str, ...] | None = None
+        self,
+        reference: str | None = None,
+        *,
+        metrics: tuple[str, ...] | None = None,
+        codecs: tuple[str, ...] | None = None,
+        headers: bool = True,
     ) -> tuple[Comparison, ...]:
-        """Every other codec against `reference` (default: the first) on `metrics` (default: all but top5)."""
+        """Other codecs (default: all) against `reference` (default: the first) on `metrics` (default: all but top5).
+
+        headers: compare whole files. Without, bytes of markers and segments are left out, and so are codecs whose
+        files are not JPEG. DataError for a name that is not there.
+        """
         base = self.codec(reference) if reference is not None else self.codecs[0]
+        others = [self.codec(name) for name in codecs] if codecs is not None else list(self.codecs)
+        others = [other for other in others if other is not base and (headers or other.header_bytes is not None)]
         chosen = metrics or tuple(name for name in self.metrics if name != "top5")
-        return tuple(
-            self._compare(base, result, metric) for result in self.codecs if result is not base for metric in chosen
-        )
+        return tuple(self._compare(base, other, metric, headers) for other in others for metric in chosen)
 
-    def _compare(self, base: CodecResult, result: CodecResult, metric: str) -> Comparison:
+    def _compare(self, base: CodecResult, result: CodecResult, metric: str, headers: bool) -> Comparison:
         sign = METRICS[metric].sign
-        sides = [(self.bpp(side), sign * side.metrics[metric]) for side in (base, result)]
-        uncompressed = self.uncompressed[metric]
+        clean = sign * (self._weights @ self.uncompressed[metric])
         losses = ACCURACY_LOSSES if sign > 0 else ()
+        reference, test = (self._side(side, metric, headers) for side in (base, result))
+        return compare_sides(reference, test, metric, clean, losses, headers)
 
-        def curves(weights: Floats) -> list[bd.Curve]:
-            return [bd.Curve.from_points(bpp @ weights, values @ weights) for bpp, values in sides]
+    def _side(self, result: CodecResult, metric: str, headers: bool) -> Side:
+        key = (result.name, metric, headers)
+        if key not in self._sides:
+            bpp, values = self.bpp(result, headers=headers), METRICS[metric].sign * result.metrics[metric]
+            curves = bd.Curves.from_points(self._weights @ bpp.T, self._weights @ values.T)
+            self._sides[key] = Side(result.name, curves)
+        return self._sides[key]
 
-        everyone = np.full(len(self.pixels), 1 / len(self.pixels))
-        reference, test = curves(everyone)
-        _, gain_bpp = bd.largest_gain(reference, test)
-
-        def figures(weights: Floats) -> list[float]:
-            base_curve, curve = curves(weights)
-            gained = curve.metric_at(np.log(gain_bpp)) - base_curve.metric_at(np.log(gain_bpp))
-            targets = [float(uncompressed @ weights) - loss for loss in losses]
-            cuts = [bd.rate_change(base_curve, curve, target) for target in targets]
-            return [bd.bd_rate(base_curve, curve), bd.bd_metric(base_curve, curve), float(gained), *cuts]
-
-        values = figures(everyone)
-        resampled = np.array([figures(weights) for weights in self._weights])
-        spans = [bd.interval(value, column) for value, column in zip(values, resampled.T, strict=True)]
-        targets = [float(uncompressed.mean()) - loss for loss in losses]
-        cuts = tuple(
-            RateCut(loss, target, reference.rate_at(target), test.rate_at(target), span)
-            for loss, target, span in zip(losses, targets, spans[3:], strict=True)
-        )
-        return Comparison(result.name, base.name, metric, spans[0], spans[1], spans[2], gain_bpp, cuts)
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before trusting the figures, a sentence each."""
+        few = [f"{c.name} {len(c.settings)}" for c in self.codecs if len(c.settings) < FEWEST_POINTS]
+        said = f"curves with fewer than {FEWEST_POINTS} points, so that a BD-rate leans on few settings: "
+        return (said + ", ".join(few),) if few else ()
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -232,5 +220,9 @@ class Evaluation:
 
 
 def short_name(record: Mapping[str, Any]) -> str:
-    """The model's name for a title: without the folders where its file lies."""
-    return str(record.get("model", "model")).rsplit("/", 1)[-1]
+    """The model's name for a title: the one it was given, or its spec without folders and callable."""
+    if record.get("model_name"):
+        return str(record["model_name"])
+    target, _, query = str(record.get("model", "model")).partition("?")
+    named = [value for key, _, value in (pair.partition("=") for pair in query.split("&")) if key == "name"]
+    return named[0] if named else target.rsplit("/", 1)[-1]

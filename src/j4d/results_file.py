@@ -15,11 +15,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from j4d import bd
 from j4d.errors import DataError
 from j4d.files import read_limited
-from j4d.results import METRICS, CodecResult, Comparison, Evaluation, Floats, Point, RateCut
+from j4d.pchip import Floats
+from j4d.results import METRICS, CodecResult, Comparison, Evaluation, Point, RateCut
 
 FORMAT, VERSION = "j4d-evaluation", 1
 MAX_FILE_BYTES = 1 << 28
@@ -43,6 +45,7 @@ def evaluation_to_json(evaluation: Evaluation) -> dict[str, Any]:
                 "bytes": result.bytes.tolist(),
                 "metrics": {name: _numbers(values) for name, values in result.metrics.items()},
                 "config": dict(result.config),
+                "header_bytes": None if result.header_bytes is None else result.header_bytes.tolist(),
             }
             for result in evaluation.codecs
         ],
@@ -68,6 +71,7 @@ def evaluation_from_json(data: Any) -> Evaluation:
                     bytes=np.array(codec["bytes"], dtype=np.int64),
                     metrics=_arrays(codec["metrics"]),
                     config=dict(codec["config"]),
+                    header_bytes=_whole(codec.get("header_bytes")),
                 )
                 for codec in data["codecs"]
             ),
@@ -87,7 +91,10 @@ def _check(evaluation: Evaluation) -> None:
         if name not in METRICS or values.shape != (images,):
             raise DataError(f"damaged evaluation: uncompressed {name!r} has shape {values.shape}")
     for result in evaluation.codecs:
-        shapes = {"bytes": result.bytes.shape} | {name: v.shape for name, v in result.metrics.items()}
+        shapes = {"bytes": result.bytes.shape}
+        if result.header_bytes is not None:
+            shapes["header_bytes"] = result.header_bytes.shape
+        shapes |= {name: v.shape for name, v in result.metrics.items()}
         for name, shape in shapes.items():
             if shape != (len(result.settings), images):
                 raise DataError(f"damaged evaluation: {name!r} of {result.name!r} has shape {shape}")
@@ -109,7 +116,7 @@ def read_evaluation(path: str | os.PathLike[str]) -> Evaluation:
 def evaluation_to_csv(evaluation: Evaluation) -> str:
     """One row per codec and setting: rates and metrics with their intervals."""
     columns = ["codec", "setting", "images", "actual_bpp", "actual_bpp_low", "actual_bpp_high"]
-    columns.append("estimated_bpp")
+    columns += ["bpp_without_headers", "estimated_bpp"]
     for name in evaluation.metrics:
         columns += [name, f"{name}_low", f"{name}_high"]
     out = io.StringIO()
@@ -118,6 +125,7 @@ def evaluation_to_csv(evaluation: Evaluation) -> str:
     for result in evaluation.codecs:
         for point in evaluation.points(result):
             row: list[Any] = [point.codec, point.setting, len(evaluation.pixels), *_span(point.bpp)]
+            row.append("" if point.bpp_without_headers is None else f"{point.bpp_without_headers.value:.6g}")
             row.append("" if point.estimated_bpp is None else f"{point.estimated_bpp:.6g}")
             for name in evaluation.metrics:
                 row += _span(point.metrics[name])
@@ -141,6 +149,7 @@ def summary(evaluation: Evaluation) -> dict[str, Any]:
         "uncompressed": {name: plain(evaluation.uncompressed_mean(name)) for name in evaluation.metrics},
         "points": [plain(point) for codec in evaluation.codecs for point in evaluation.points(codec)],
         "comparisons": [plain(comparison) for comparison in evaluation.comparisons],
+        "warnings": list(evaluation.warnings),
     }
 
 
@@ -153,6 +162,10 @@ def _numbers(values: Floats) -> Any:
 
 def _arrays(data: Mapping[str, Any]) -> dict[str, Floats]:
     return {name: np.array(values, dtype=np.float64) for name, values in data.items()}
+
+
+def _whole(values: Any) -> NDArray[np.int64] | None:
+    return None if values is None else np.array(values, dtype=np.int64)
 
 
 def _span(span: bd.Interval) -> list[str]:

@@ -18,6 +18,7 @@ import typer
 
 from j4d import __version__
 from j4d.cli import files, measure, profiles
+from j4d.cli.evaluate import evaluate
 from j4d.cli.transcode import transcode
 from j4d.errors import J4DError
 
@@ -35,7 +36,7 @@ for command in (
     files.encode,
     files.decode,
     transcode,
-    measure.evaluate,
+    evaluate,
     profiles.show,
     profiles.export,
     measure.demo,

@@ -1,47 +1,33 @@
-"""`j4d learn`, `j4d evaluate` and `j4d demo`: the commands that run a model. PyTorch is loaded inside them."""
+"""`j4d learn` and `j4d demo`: the commands that learn. PyTorch is loaded inside them."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from j4d.cli.options import DeterministicOption, ProtocolName, SamplingName, integer, numbers
+from j4d.cli.inputs import (
+    MODEL_HELP,
+    CropOption,
+    ImagesOption,
+    InterpolationOption,
+    LabelsOption,
+    LimitOption,
+    MeanOption,
+    NoLabelsOption,
+    ResizeOption,
+    StdOption,
+    ThreadsOption,
+    image_set_of,
+    preprocessing,
+)
+from j4d.cli.options import ProtocolName, SamplingName, numbers
 from j4d.cli.targets import must_be_writable
-from j4d.errors import DataError, ParameterError
+from j4d.errors import ParameterError
 
 if TYPE_CHECKING:
-    from j4d.images import ImageSet
-    from j4d.models import VisionModel
     from j4d.parameters import Profile
-
-ModelOption = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        "-m",
-        help="package.module:callable, a TorchScript or torch.export file, timm:NAME, torchvision:NAME, hf:NAME, "
-        "or demo:efficientnet-lite0.",
-        show_default=False,
-    ),
-]
-ImagesOption = Annotated[Path, typer.Option("--images", "-i", help="Folder of photographs.", show_default=False)]
-LabelsOption = Annotated[
-    Path | None,
-    typer.Option(help="CSV with columns file,label[,split]; by default labels.csv in the folder, if there."),
-]
-NoLabelsOption = Annotated[
-    bool, typer.Option("--no-labels", help="Ignore labels: the model's own answers are the truth.")
-]
-LimitOption = Annotated[int | None, typer.Option(min=1, help="Use only the first so many images.")]
-ResizeOption = Annotated[int | None, typer.Option(help="The model's resize: shorter side, pixels.")]
-CropOption = Annotated[int | None, typer.Option(help="The model's centre crop, pixels.")]
-MeanOption = Annotated[str | None, typer.Option(help="Subtracted per channel, in 0..255: R,G,B.")]
-StdOption = Annotated[str | None, typer.Option(help="Divided by per channel, in 0..255: R,G,B.")]
-InterpolationOption = Annotated[str | None, typer.Option(help="Of the model's resize: bilinear or bicubic.")]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="PyTorch threads; fewer is faster on busy cores.")]
 
 
 def learn(
@@ -50,7 +36,7 @@ def learn(
         typer.Option(
             "--model",
             "-m",
-            help="As for evaluate; may be repeated: one profile for the mean of their losses.",
+            help=f"{MODEL_HELP} May be repeated: one profile for the mean of their losses.",
             show_default=False,
         ),
     ],
@@ -119,17 +105,21 @@ def learn(
         "checkpoint": checkpoint,
         "protocol": None if protocol is None else protocol.value,
     }
-    image_set = _images(images, labels, no_labels, split, limit)
-    preprocessing = (resize, crop, mean, std, interpolation)
-    if len(model) > 1 and any(value is not None for value in preprocessing):
+    image_set = image_set_of(images, labels, no_labels, split, limit)
+    of_model = preprocessing(resize, crop, mean, std, interpolation)
+    if len(model) > 1 and any(value is not None for value in of_model.values()):
         raise ParameterError(
             "--resize, --crop, --mean, --std and --interpolation go with one --model; with several, "
             "let each callable return its network with its own preprocessing"
         )
-    vision_models = [_model(spec, threads, *preprocessing) for spec in model]
+    import torch
 
     from j4d.learn import learn as run
+    from j4d.models import load_model
 
+    if threads is not None:
+        torch.set_num_threads(threads)
+    vision_models = [load_model(spec, **of_model) for spec in model]
     profile = run(
         vision_models,
         image_set,
@@ -146,93 +136,6 @@ def learn(
         typer.echo(f"wrote {out} with the points that were done")
         raise KeyboardInterrupt
     typer.echo(f"wrote {out}; next: j4d evaluate --model {model[0]} --images HELD_OUT --profile {out} -o report")
-
-
-def evaluate(
-    model: ModelOption,
-    images: ImagesOption,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report's files.", show_default=False)],
-    profile: Annotated[
-        list[Path] | None, typer.Option("--profile", "-p", help="Profile to measure; may be repeated.")
-    ] = None,
-    default_jpeg: Annotated[
-        str | None, typer.Option(help="IJG qualities of the default JPEG it is compared with: 10,20,40.")
-    ] = None,
-    labels: LabelsOption = None,
-    no_labels: NoLabelsOption = False,
-    split: Annotated[str | None, typer.Option(help="Only rows of this split of the CSV, such as test.")] = None,
-    limit: LimitOption = None,
-    protocol: Annotated[
-        ProtocolName | None, typer.Option(help="Recorded in the report; by default the profile's.")
-    ] = None,
-    sampling: Annotated[
-        SamplingName | None, typer.Option(help="Of the default JPEG; by default the profile's.")
-    ] = None,
-    deterministic: DeterministicOption = False,
-    bootstrap: Annotated[int, typer.Option(min=1, help="Resamples behind the intervals.")] = 1000,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 32,
-    seed: Annotated[int, typer.Option(help="Of the quantizer and the bootstrap.")] = 0,
-    resize: ResizeOption = None,
-    crop: CropOption = None,
-    mean: MeanOption = None,
-    std: StdOption = None,
-    interpolation: InterpolationOption = None,
-    threads: ThreadsOption = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
-) -> None:
-    """Measure profiles against default JPEG: actual bytes, the model's answers on the decoded files.
-
-    Writes evaluation.json (every per-image figure), curve.csv, curve.png and
-    tables.png, and prints the curve and the BD-rate. Use images that the
-    profile has not seen.
-
-    \b
-      j4d evaluate --model timm:resnet18 --images test -p profile.json -o report
-      j4d evaluate -m timm:resnet18 -i data --split test -p a.json -p b.json -o out
-      j4d evaluate -m timm:resnet18 -i test --default-jpeg 10,30,50,75 -o report
-    """
-    from rich.console import Console
-
-    from j4d.codecs import DEFAULT_QUALITIES, Codec, DefaultJPEG, LearnedJPEG
-    from j4d.parameters import Profile
-
-    if out.exists() and not out.is_dir():
-        raise DataError(f"{out} is a file; name a folder with -o")
-    profiles = [Profile.load(path) for path in profile or []]
-    if default_jpeg is None:
-        qualities = list(DEFAULT_QUALITIES)
-    else:
-        qualities = [integer(value, "--default-jpeg") for value in default_jpeg.split(",")]
-    first = profiles[0].provenance if profiles else None
-    chosen = sampling.value if sampling else (first.sampling if first else "4:2:0")
-    codecs: list[Codec] = [
-        DefaultJPEG(qualities, sampling=chosen),
-        *(
-            LearnedJPEG(p, name=name, seed=seed, deterministic=deterministic)
-            for p, name in zip(profiles, _distinct_names(profiles, profile or []), strict=True)
-        ),
-    ]
-    image_set = _images(images, labels, no_labels, split, limit)
-    vision_model = _model(model, threads, resize, crop, mean, std, interpolation)
-
-    from j4d.evaluate import evaluate as run
-
-    evaluation = run(
-        vision_model,
-        image_set,
-        codecs=codecs,
-        protocol=protocol.value if protocol else (first.protocol if first else "stored-size"),
-        seed=seed,
-        bootstrap=bootstrap,
-        batch_size=batch_size,
-        progress=not quiet,
-        model_name=model,
-    )
-    written = evaluation.save(out)
-    from j4d.report.terminal import print_evaluation
-
-    print_evaluation(evaluation, Console(highlight=False))
-    typer.echo("wrote " + ", ".join(str(path) for path in written))
 
 
 def demo(
@@ -260,48 +163,6 @@ def demo(
     from j4d.demo import run
 
     run(out, budget=budget, seed=seed, progress=not quiet)
-
-
-def _distinct_names(profiles: list[Profile], paths: list[Path]) -> list[str]:
-    """The profiles' own names, with the file's path where two are called the same."""
-    names = [profile.name for profile in profiles]
-    return [name if names.count(name) == 1 else f"{name} ({path})" for name, path in zip(names, paths, strict=True)]
-
-
-def _images(folder: Path, labels: Path | None, no_labels: bool, split: str | None, limit: int | None) -> ImageSet:
-    from j4d.images import load_images
-
-    if labels is not None and no_labels:
-        raise ParameterError("--labels and --no-labels contradict each other; give one")
-    found = load_images(folder, labels=labels, split=split)
-    if limit is not None and limit < len(found):
-        found = found.subset(range(limit))
-    return dataclasses.replace(found, labels=None) if no_labels else found
-
-
-def _model(
-    spec: str,
-    threads: int | None,
-    resize: int | None,
-    crop: int | None,
-    mean: str | None,
-    std: str | None,
-    interpolation: str | None,
-) -> VisionModel:
-    import torch
-
-    from j4d.models import load_model
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return load_model(
-        spec,
-        resize=resize,
-        crop=crop,
-        mean=None if mean is None else numbers(mean, "--mean"),
-        std=None if std is None else numbers(std, "--std"),
-        interpolation=interpolation,
-    )
 
 
 def _print_profile(profile: Profile) -> None:

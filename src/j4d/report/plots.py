@@ -7,7 +7,7 @@ bytes for the same figures.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from j4d.parameters import EncodingParameters
-from j4d.results import METRICS, Evaluation, short_name
+from j4d.results import METRICS, Evaluation, Point, short_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,38 +25,57 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette, told apart with any colour vision; the reference is black.
 COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = "osD^vP*"
+LINES = ("-", "--", "-.", ":")  # the next one when the colours are used up
 
 
 def curve_figure(evaluation: Evaluation) -> Figure:
     """Accuracy and loss over actual rate, one line per codec, 95 % bootstrap bands."""
+    metrics = (evaluation.accuracy, evaluation.loss)
+    clean = {metric: float(evaluation.uncompressed[metric].mean()) for metric in metrics}
+    curves = {result.name: evaluation.points(result) for result in evaluation.codecs}
+    return curves_figure(curves, clean, curves_title(evaluation.record, len(evaluation.pixels)))
+
+
+def curves_title(record: Mapping[str, Any], images: int) -> str:
+    """What was measured, in one line."""
+    return f"{short_name(record)}, {images} images, {record.get('protocol', '')} protocol"
+
+
+def curves_figure(curves: Mapping[str, Sequence[Point]], clean: Mapping[str, float], title: str) -> Figure:
+    """Each metric of `clean`, the uncompressed means, over actual rate: a line per codec, 95 % bootstrap bands."""
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(1, 2)
-    for axis, metric in zip(axes, (evaluation.accuracy, evaluation.loss), strict=True):
-        _curve(axis, evaluation, metric)
-    axes[0].legend(loc="lower right", frameon=False)
-    record = evaluation.record
-    title = f"{short_name(record)}, {len(evaluation.pixels)} images"
-    figure.suptitle(f"{title}, {record.get('protocol', '')} protocol", fontsize=11)
+    axes = figure.subplots(1, len(clean), squeeze=False)[0]
+    for axis, metric in zip(axes, clean, strict=True):
+        _curves(axis, curves, metric, clean[metric])
+    if len(curves) <= len(COLOURS):
+        axes[0].legend(loc="lower right", frameon=False)
+    else:
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
+    figure.suptitle(title, fontsize=11)
     return figure
 
 
-def _curve(axis: Axes, evaluation: Evaluation, metric: str) -> None:
-    for i, result in enumerate(evaluation.codecs):
-        points = sorted(evaluation.points(result), key=lambda point: point.bpp.value)
+def _curves(axis: Axes, curves: Mapping[str, Sequence[Point]], metric: str, clean: float) -> None:
+    for i, (name, measured) in enumerate(curves.items()):
+        points = sorted(measured, key=lambda point: point.bpp.value)
         rates = [point.bpp.value for point in points]
         spans = [point.metrics[metric] for point in points]
-        style: dict[str, Any] = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
-        axis.plot(rates, [span.value for span in spans], markersize=4, label=result.name, **style)
+        style: dict[str, Any] = {
+            "color": COLOURS[i % len(COLOURS)],
+            "marker": MARKERS[i % len(MARKERS)],
+            "linestyle": LINES[i // len(COLOURS) % len(LINES)],
+        }
+        axis.plot(rates, [span.value for span in spans], markersize=4, label=name, **style)
         axis.fill_between(
             rates,
             [span.low for span in spans],
             [span.high for span in spans],
             color=style["color"],
-            alpha=0.13,
+            alpha=0.13 if len(curves) <= len(COLOURS) else 0.04,
             linewidth=0,
         )
-    axis.axhline(float(evaluation.uncompressed[metric].mean()), color="grey", linestyle=":", linewidth=1)
+    axis.axhline(clean, color="grey", linestyle=":", linewidth=1)
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.xaxis.set_minor_formatter(NullFormatter())

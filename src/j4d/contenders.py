@@ -1,0 +1,136 @@
+"""Who is measured: default JPEG, profiles and rivals as the entries of a grid, rivals that learn fitted for each model.
+
+A fit is kept in the cache as the codec's configuration, under what it was learned from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from j4d.codecs import Codec, DefaultJPEG, LearnedJPEG
+from j4d.errors import ParameterError
+from j4d.identity import digest, software_identity
+from j4d.measurements import Measurements
+from j4d.measuring import Entry
+from j4d.parameters import Profile
+from j4d.results import short_name
+from j4d.versions import package_versions
+
+if TYPE_CHECKING:
+    from j4d.grid import GridModel
+    from j4d.images import ImageSet
+
+ALL = "all"
+
+
+@dataclass
+class Contenders:
+    """Entries of a grid, and what is to be recorded of each by name (`j4d.stored` reads it)."""
+
+    entries: list[Entry] = field(default_factory=list)
+    roles: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def add(self, codec: Codec, role: Mapping[str, Any], models: frozenset[int] | None = None) -> None:
+        self.entries.append(Entry(codec, models))
+        self.roles[codec.name] = role
+
+    def add_default(self, codec: DefaultJPEG) -> None:
+        """The reference."""
+        self.add(codec, {"role": "reference"})
+
+    def add_profile(self, profile: Profile, name: str, *, seed: int = 0, deterministic: bool = False) -> None:
+        """A profile, on all models: on its own, and on the others it was not learned for."""
+        source = profile.provenance
+        learned = {"learned_on": short_name({"model": source.model}), "model_fingerprint": source.model_fingerprint}
+        codec = LearnedJPEG(profile, name=name, seed=seed, deterministic=deterministic)
+        self.add(codec, {"role": "profile", **learned})
+
+
+def rival_names(asked: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(names, reasons): which rivals are meant, "all" being those that can run here, and why others cannot.
+
+    Default JPEG is not among all: it is the reference. ParameterError for one that is asked for and cannot run.
+    """
+    chosen: list[str] = []
+    reasons: list[str] = []
+    for name in asked:
+        rivals = _rivals()
+        if name == ALL:
+            others = [other for other in rivals.names() if other != DefaultJPEG.id]
+            reasons += [reason for other in others if (reason := rivals.missing(other))]
+            chosen += [other for other in others if not rivals.missing(other)]
+        elif reason := rivals.missing(name):
+            raise ParameterError(f"--rival {name}: {reason}")
+        else:
+            chosen.append(name)
+    return list(dict.fromkeys(chosen)), reasons
+
+
+def add_rivals(
+    contenders: Contenders,
+    names: Sequence[str],
+    *,
+    sampling: str,
+    models: Sequence[GridModel],
+    learning: ImageSet | None,
+    points: int = 12,
+    seed: int = 0,
+    cache: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> None:
+    """The rivals `names`: on all models, or where they learn fitted for each and measured on it alone.
+
+    learning: images, not those measured on. say: told what is being done. Raises ParameterError where one learns and
+    there are none.
+    """
+    store = None if cache is None else Measurements(cache)
+    try:
+        for name in names:
+            rivals = _rivals()
+            if not rivals.learns(name):
+                codec = rivals.make(name, sampling=sampling, points=points)
+                contenders.add(codec, {"role": "rival", "rival": name})
+                continue
+            if learning is None:
+                raise ParameterError(f"--rival {name} learns from images: name a folder with --learn-images")
+            for number, model in enumerate(models):
+                say(f"{name}: learning for {model.subject.name}")
+                codec = _fitted(name, model, learning, sampling, points, seed, store)
+                contenders.add(codec, {"role": "rival", "rival": name}, frozenset([number]))
+    finally:
+        if store is not None:
+            store.close()
+
+
+def _fitted(
+    name: str, model: GridModel, images: ImageSet, sampling: str, points: int, seed: int, store: Measurements | None
+) -> Codec:
+    rivals = _rivals()
+    key = None
+    if store is not None and model.subject.identity is not None:
+        labels = None if images.labels is None else images.labels.tolist()
+        source = (model.subject.identity, images.fingerprint, labels, sorted(package_versions("torch").items()))
+        key = digest("fit", name, sampling, points, seed, *source, software_identity())
+        config = store.get(key)
+        if isinstance(config, dict):
+            try:
+                found: Codec = rivals.from_config(config)
+                return found
+            except (KeyError, TypeError, ValueError):  # not what was put there
+                pass
+    learning = rivals.Learning(model.subject.load(), images, seed=seed)
+    fitted: Codec = rivals.make(name, sampling=sampling, learning=learning, points=points)
+    if store is not None and key is not None:
+        store.put(key, fitted.get_config())
+    return fitted
+
+
+def _rivals() -> Any:
+    try:
+        return import_module("j4d.rivals")
+    except ModuleNotFoundError as error:
+        raise ParameterError(f"this installation has no rivals: {error}") from None
