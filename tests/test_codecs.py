@@ -75,6 +75,19 @@ def test_a_profile_gives_its_points_name_and_estimates():
         assert codec.encode(photograph(), i) == jpeg.encode(photograph(), point.parameters)
 
 
+@pytest.mark.parametrize(("at_least", "parts"), [(0, 1), (len(LEARNED), 1), (len(LEARNED) + 1, 2), (10, None)])
+def test_a_short_profile_has_points_between_its_own(at_least, parts):
+    profile = default_profile()
+    gaps = len(profile.points) - 1
+    codec = LearnedJPEG(profile, at_least=at_least)
+    parts = parts or -(-9 // gaps)
+    assert len(codec.settings) == parts * gaps + 1 >= at_least
+    rates = [codec.estimated_bpp(i) for i in codec.settings]
+    assert rates == sorted(set(rates)) and rates[::parts] == [point.estimated_bpp for point in profile.points]
+    for i, rate in enumerate(rates):
+        assert codec.parameters(i) == profile.at(bpp=rate)
+
+
 def test_the_seed_draws_the_indices_unless_deterministic():
     soft = [replace(LEARNED[0], sharpness=6.0)]
     image = photograph()

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -104,8 +106,9 @@ class DefaultJPEG:
 class LearnedJPEG:
     """The operating points of a profile, or of any list of encoding parameters; settings are their positions.
 
-    `seed` draws the indices where the points have a sharpness; `deterministic` takes the nearest index
-    instead. Raises ParameterError where there is no point.
+    `seed` draws the indices where the points have a sharpness; `deterministic` takes the nearest index instead.
+    `at_least`: a profile with fewer points has others between them, as `Profile.at` interpolates, the same number
+    between any two neighbours, until there are so many. Raises ParameterError where there is no point.
     """
 
     id = "learned-jpeg"
@@ -117,10 +120,12 @@ class LearnedJPEG:
         name: str | None = None,
         seed: int = 0,
         deterministic: bool = False,
+        at_least: int = 0,
     ) -> None:
         if isinstance(source, Profile):
-            self._parameters = tuple(point.parameters for point in source.points)
-            self._estimates: tuple[float | None, ...] = tuple(p.estimated_bpp for p in source.points)
+            rates = _between([point.estimated_bpp for point in source.points], at_least)
+            self._parameters = tuple(source.at(bpp=rate) for rate in rates)
+            self._estimates: tuple[float | None, ...] = tuple(rates)
             name = name or source.name
         else:
             self._parameters = tuple(source)
@@ -163,6 +168,14 @@ class LearnedJPEG:
         made = cls(points, name=config["name"], seed=config["seed"], deterministic=config["deterministic"])
         made._estimates = tuple(config["estimated_bpp"])
         return made
+
+
+def _between(rates: list[float], at_least: int) -> list[float]:
+    """The rates with others log-linear between neighbours, as few between any two as make `at_least` of them."""
+    gaps = len(rates) - 1
+    parts = math.ceil((at_least - 1) / gaps) if gaps and at_least > len(rates) else 1
+    inner = [low * (high / low) ** (i / parts) for low, high in pairwise(rates) for i in range(parts)]
+    return [*inner, rates[-1]]
 
 
 class EncodeCache:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from j4d.codecs import Codec, DefaultJPEG, LearnedJPEG
+from j4d.comparison import FEWEST_POINTS
 from j4d.errors import ParameterError
 from j4d.identity import digest, software_identity
 from j4d.measurements import Measurements
@@ -43,10 +44,10 @@ class Contenders:
         self.add(codec, {"role": "reference"})
 
     def add_profile(self, profile: Profile, name: str, *, seed: int = 0, deterministic: bool = False) -> None:
-        """A profile, on all models: on its own, and on the others it was not learned for."""
+        """A profile, on all models: on its own, and on others; with points between where it has few."""
         source = profile.provenance
         learned = {"learned_on": short_name({"model": source.model}), "model_fingerprint": source.model_fingerprint}
-        codec = LearnedJPEG(profile, name=name, seed=seed, deterministic=deterministic)
+        codec = LearnedJPEG(profile, name=name, seed=seed, deterministic=deterministic, at_least=FEWEST_POINTS)
         self.add(codec, {"role": "profile", **learned})
 
 
