@@ -75,12 +75,12 @@ def test_a_profile_gives_its_points_name_and_estimates():
         assert codec.encode(photograph(), i) == jpeg.encode(photograph(), point.parameters)
 
 
-@pytest.mark.parametrize(("at_least", "parts"), [(0, 1), (len(LEARNED), 1), (len(LEARNED) + 1, 2), (10, None)])
-def test_a_short_profile_has_points_between_its_own(at_least, parts):
+@pytest.mark.parametrize("more", [-2, 0, 1, 9, 40])
+def test_a_short_profile_has_points_between_its_own(more):
     profile = default_profile()
-    gaps = len(profile.points) - 1
+    gaps, at_least = len(profile.points) - 1, len(profile.points) + more
     codec = LearnedJPEG(profile, at_least=at_least)
-    parts = parts or -(-9 // gaps)
+    parts = 1 if more <= 0 else -(-(at_least - 1) // gaps)
     assert len(codec.settings) == parts * gaps + 1 >= at_least
     rates = [codec.estimated_bpp(i) for i in codec.settings]
     assert rates == sorted(set(rates)) and rates[::parts] == [point.estimated_bpp for point in profile.points]
