@@ -18,6 +18,7 @@ import typer
 
 from j4d import __version__
 from j4d.cli import files, measure, profiles
+from j4d.cli.report import report
 from j4d.cli.transcode import transcode
 from j4d.errors import J4DError
 
@@ -36,6 +37,7 @@ for command in (
     files.decode,
     transcode,
     measure.evaluate,
+    report,
     profiles.show,
     profiles.export,
     measure.demo,

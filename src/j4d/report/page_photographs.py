@@ -13,6 +13,7 @@ import csv
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -65,91 +66,104 @@ def photographs(
         raise DataError("photographs need a learned codec in the evaluation; it has none")
     codec = LearnedJPEG.from_config(result.config)
     order = np.argsort(evaluation.bpp(result).mean(axis=1), kind="stable").tolist()
-    chosen, encoded = _encode(codec, order[0], images, most)
-    taken = sum(len(file) for pair in encoded for file in pair.values())
-    levels = [(order[0], encoded)]
-    for setting in order[1:]:
-        more = [_pair(codec, setting, images[i]) for i in chosen]
-        taken += sum(len(file) for pair in more for file in pair.values())
-        if taken > FILES_BUDGET:
-            break
-        levels.append((setting, more))
-    shown = [_photograph(images, i, [pairs[n] for _, pairs in levels], ask, names) for n, i in enumerate(chosen)]
-    same_set = images.fingerprint == evaluation.record.get("data_fingerprint")
+    chosen, pairs = _fitting(codec, order, images, min(most, len(images)))
+    levels = _levels_that_fit(pairs)
+    shown = [_photograph(images, i, pairs[n][:levels], ask, names) for n, i in enumerate(chosen)]
     return {
         "codec": result.name,
         "reference": "default JPEG",
-        "set": images.name,
         "rule": _rule(chosen, len(images)),
-        "same_set": same_set,
+        "same_set": images.fingerprint == evaluation.record.get("data_fingerprint"),
         "labelled": images.labels is not None,
-        "points": [_level(evaluation, result, setting, shown, n) for n, (setting, _) in enumerate(levels)],
-        "left_out": len(order) - len(levels),
+        "points": [_level(evaluation, result, setting, shown, n) for n, setting in enumerate(order[:levels])],
+        "left_out": len(order) - levels,
         "photographs": shown,
     }
 
 
-def _encode(codec: LearnedJPEG, setting: int, images: ImageSet, most: int) -> tuple[list[int], list[dict[str, bytes]]]:
-    """(places, files) of as many photographs as fit, at the smallest rate."""
-    for count in range(min(most, len(images)), 0, -1):
+@dataclass(frozen=True)
+class Pair:
+    """A learned file, and default JPEG's of equal bytes with its quality."""
+
+    learned: bytes
+    default: bytes
+    quality: int
+
+    def __len__(self) -> int:
+        return len(self.learned) + len(self.default)
+
+
+def _fitting(
+    codec: LearnedJPEG, order: Sequence[int], images: ImageSet, most: int
+) -> tuple[list[int], list[list[Pair]]]:
+    """(places, pairs by setting) of as many photographs as fit at the smallest rate."""
+    encoded: dict[int, list[Pair]] = {}
+    for count in range(most, 0, -1):
         chosen = evenly_spaced(len(images), count)
-        encoded: list[dict[str, bytes]] = []
         taken = 0
         for i in chosen:
-            encoded.append(_pair(codec, setting, images[i]))
-            taken += sum(map(len, encoded[-1].values()))
+            encoded[i] = encoded.get(i) or _pairs(codec, order, images[i])
+            taken += len(encoded[i][0])
             if taken > FILES_BUDGET:
                 break
         else:
-            return chosen, encoded
+            return chosen, [encoded[i] for i in chosen]
     raise DataError(
         f"{images.name}: one photograph at the smallest rate already takes more than {FILES_BUDGET} bytes, the limit "
         "of a page; leave out --images, or give smaller photographs"
     )
 
 
-def _pair(codec: LearnedJPEG, setting: int, image: Pixels) -> dict[str, bytes]:
-    """The learned file and the default one of equal bytes, in the learned one's sampling."""
-    learned = codec.encode(image, setting)
-    sampling = codec.parameters(setting).sampling
+def _levels_that_fit(pairs: Sequence[Sequence[Pair]]) -> int:
+    """How many settings, from the smallest rate up, fit with all their files."""
+    taken = np.cumsum([sum(len(own[n]) for own in pairs) for n in range(len(pairs[0]))])
+    return int((taken <= FILES_BUDGET).sum())
+
+
+def _pairs(codec: LearnedJPEG, order: Sequence[int], image: Pixels) -> list[Pair]:
+    """One photograph at every setting of `order`; default JPEG has the learned codec's sampling."""
+    sampling = codec.parameters(order[0]).sampling
     files = {
         quality: jpeg.encode(image, EncodingParameters.from_quality(quality, sampling), deterministic=True)
         for quality in range(1, 101)
     }
-    quality = equal_bytes({quality: len(file) for quality, file in files.items()}, len(learned))
-    return {"learned": learned, f"default {quality}": files[quality]}
+    sizes = {quality: len(file) for quality, file in files.items()}
+    pairs = []
+    for setting in order:
+        learned = codec.encode(image, setting)
+        quality = equal_bytes(sizes, len(learned))
+        pairs.append(Pair(learned, files[quality], quality))
+    return pairs
 
 
 def _photograph(
-    images: ImageSet, index: int, pairs: Sequence[Mapping[str, bytes]], ask: Ask, names: Sequence[str]
+    images: ImageSet, index: int, pairs: Sequence[Pair], ask: Ask, names: Sequence[str]
 ) -> dict[str, Any]:
     image = images[index]
-    files = [file for pair in pairs for file in pair.values()]
-    answers = ask([image, *(jpeg.decode(file) for file in files)])
+    answers = ask([image, *(jpeg.decode(file) for pair in pairs for file in (pair.default, pair.learned))])
     label = None if images.labels is None else int(images.labels[index])
-    clean = _answer(answers[0], label, names)
     truth = label if label is not None else int(answers[0].argmax())
-    versions = []
-    for n, pair in enumerate(pairs):
-        sides = {}
-        for k, (kind, file) in enumerate(pair.items()):
-            side, _, quality = kind.partition(" ")
-            sides[side] = {
-                "bytes": len(file),
-                "setting": f"quality {quality}" if quality else "",
-                "file": base64.b64encode(file).decode(),
-                **_answer(answers[1 + 2 * n + k], truth, names),
-            }
-        versions.append(sides)
+    versions = [
+        {
+            "quality": pair.quality,
+            "default": _file(pair.default) | _answer(answers[1 + 2 * n], truth, names),
+            "learned": _file(pair.learned) | _answer(answers[2 + 2 * n], truth, names),
+        }
+        for n, pair in enumerate(pairs)
+    ]
     return {
         "name": images.paths[index].name,
         "number": index + 1,
         "width": image.shape[1],
         "height": image.shape[0],
         "truth": None if label is None else class_name(label, names),
-        "clean": clean,
+        "clean": _answer(answers[0], label, names),
         "versions": versions,
     }
+
+
+def _file(data: bytes) -> dict[str, Any]:
+    return {"bytes": len(data), "file": base64.b64encode(data).decode()}
 
 
 def _answer(probabilities: NDArray[np.float64], truth: int | None, names: Sequence[str]) -> dict[str, Any]:

@@ -23,8 +23,8 @@ function swatch(style) {
   return drawing("svg", { viewBox: "0 0 34 16", class: colour(style), "aria-hidden": "true" }, drawing("line", line), shape);
 }
 
-/** Ticks of a logarithmic axis over [low, high]: labelled ones, and all for the grid. */
-function logTicks(low, high, most) {
+/** Ticks of a logarithmic axis over [low, high], `pixels` long: labelled ones at least `room` apart, all for the grid. */
+function logTicks(low, high, pixels, room) {
   const all = [];
   for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++)
     for (let m = 1; m < 10; m++) all.push(Number(`${m}e${e}`));
@@ -32,7 +32,8 @@ function logTicks(low, high, most) {
   const leading = (tick) => Number(tick.toExponential(0)[0]);
   for (const kept of [[1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 2, 3, 5, 7], [1, 2, 5], [1, 3], [1]]) {
     const labels = inside.filter((tick) => kept.includes(leading(tick)));
-    if (labels.length <= most) return { labels, grid: inside };
+    const gaps = labels.slice(1).map((tick, i) => (pixels * Math.log(tick / labels[i])) / Math.log(high / low));
+    if (Math.min(...gaps, Infinity) >= room) return { labels, grid: inside };
   }
   return { labels: inside.slice(0, 1), grid: inside };
 }
@@ -98,12 +99,12 @@ function drawChart(holder, spec) {
 function axes(spec, area, x, y, xDomain, width, height) {
   const parts = [];
   const add = (name, attributes, ...text) => parts.push(drawing(name, attributes, ...text));
-  const xTicks = logTicks(...xDomain, (area.right - area.left) / 46);
+  const xTicks = logTicks(...xDomain, area.right - area.left, 28);
   for (const tick of xTicks.grid) add("line", { class: "grid", x1: x(tick), x2: x(tick), y1: area.top, y2: area.bottom });
   for (const tick of xTicks.labels)
     add("text", { x: x(tick), y: area.bottom + 17, "text-anchor": "middle" }, String(tick));
-  const rows = (area.bottom - area.top) / 44;
-  const yTicks = spec.yLog ? logTicks(...spec.yDomain, rows * 1.5) : linearTicks(...spec.yDomain, rows);
+  const tall = area.bottom - area.top;
+  const yTicks = spec.yLog ? logTicks(...spec.yDomain, tall, 22) : linearTicks(...spec.yDomain, tall / 44);
   for (const tick of yTicks.labels) {
     add("line", { class: "grid", x1: area.left, x2: area.right, y1: y(tick), y2: y(tick) });
     add("text", { x: area.left - 8, y: y(tick) + 4, "text-anchor": "end" }, spec.yText(tick));

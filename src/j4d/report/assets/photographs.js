@@ -46,7 +46,7 @@ function card(shown, photograph) {
     left.src = `data:image/jpeg;base64,${version.default.file}`;
     right.src = `data:image/jpeg;base64,${version.learned.file}`;
     answers.replaceChildren(
-      answerRow(`${shown.reference}, ${version.default.setting}`, version.default),
+      answerRow(`default, quality ${version.quality}`, version.default),
       answerRow("learned", version.learned),
       answerRow("uncompressed", photograph.clean),
     );
@@ -56,13 +56,13 @@ function card(shown, photograph) {
 
 /** codec | right or wrong, class and probability | bytes; the mark is said in words too. */
 function answerRow(name, version) {
-  const verdict = version.right === null ? [] : [mark_of(version.right)];
+  const verdict = version.right === null ? [] : [verdictMark(version.right)];
   const answer = element("td", {}, ...verdict, `${version.answer} ${percent(version.probability, 0)}`);
   const size = version.bytes === undefined ? "" : `${version.bytes.toLocaleString("en")} bytes`;
   return element("tr", {}, element("th", { scope: "row" }, name), answer, element("td", {}, size));
 }
 
-function mark_of(right) {
+function verdictMark(right) {
   const sign = element("span", { "aria-hidden": "true" }, right ? "\u2713 " : "\u2717 ");
   return element("span", { class: right ? "right" : "wrong" }, sign, element("span", { class: "quiet-text" }, right ? "right: " : "wrong: "));
 }
