@@ -97,7 +97,8 @@ def report(
     profiles = {str(path): Profile.load(path) for path in profile or []}
     shown: dict[int, Mapping[str, Any]] = {}
     if model is not None and images is not None:
-        from j4d.report.page_photographs import asker, photographs as choose, read_class_names
+        from j4d.report.page_photographs import asker, read_class_names
+        from j4d.report.page_photographs import photographs as choose
 
         names = [] if class_names is None else read_class_names(class_names)
         image_set = measure._images(images, labels, no_labels, split, limit)

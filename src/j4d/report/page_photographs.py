@@ -136,9 +136,7 @@ def _pairs(codec: LearnedJPEG, order: Sequence[int], image: Pixels) -> list[Pair
     return pairs
 
 
-def _photograph(
-    images: ImageSet, index: int, pairs: Sequence[Pair], ask: Ask, names: Sequence[str]
-) -> dict[str, Any]:
+def _photograph(images: ImageSet, index: int, pairs: Sequence[Pair], ask: Ask, names: Sequence[str]) -> dict[str, Any]:
     image = images[index]
     answers = ask([image, *(jpeg.decode(file) for pair in pairs for file in (pair.default, pair.learned))])
     label = None if images.labels is None else int(images.labels[index])

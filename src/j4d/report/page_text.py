@@ -14,7 +14,7 @@ from j4d import bd
 from j4d.codecs import DefaultJPEG, LearnedJPEG
 from j4d.results import Comparison, Evaluation, short_name
 
-MINUS, NARROW, TO = "\u2212", "\u202f", "\u2009\u2026\u2009"
+MINUS, NARROW = "\u2212", "\u202f"
 SHARE = ("top1", "agreement")  # metrics that are shares of images, shown in percent
 LONG = {
     "top1": "top-1 accuracy",
@@ -130,14 +130,12 @@ def dead_zone_text(zones: Sequence[float] | None) -> str:
     """The 64 dead zones of a table (natural order, in steps) in one sentence."""
     if zones is None:
         return "No dead zone: every coefficient goes to its nearest index."
-    ac = set(zones[1:])
-    dc = "none on DC" if zones[0] == 0 else f"{zones[0]:.3g} on DC"
-    where = f"{min(ac):.3g} of a step" if len(ac) == 1 else f"{min(ac):.3g} to {max(ac):.3g} of a step"
+    low, high = min(zones[1:]), max(zones[1:])
+    dc = "none on DC" if zones[0] == 0 else f"{zones[0]:.2g} on DC"
+    wide = f"{low:.2g}" if f"{low:.2g}" == f"{high:.2g}" else f"{low:.2g} to {high:.2g}"
     return (
-        f"Dead zone {where} on AC frequencies, {dc}: "
-        f"a coefficient becomes zero below {0.5 + max(ac):.3g} steps instead of 0.5."
-        if len(ac) == 1
-        else f"Dead zones {where} on AC frequencies, {dc}: they widen the range that becomes zero by that much."
+        f"Dead zone of {wide} steps on AC frequencies, {dc}: "
+        f"a coefficient becomes zero below {0.5 + high:.2g} steps, not below 0.5."
     )
 
 
@@ -152,4 +150,6 @@ def protocol_text(protocol: str) -> str:
 def title(evaluation: Evaluation) -> str:
     """One evaluation among several: model, protocol, images."""
     record = evaluation.record
-    return f"{model_label(record)}, {record.get('protocol', '?')}, {len(evaluation.pixels)} of {record.get('data', '?')}"
+    return (
+        f"{model_label(record)}, {record.get('protocol', '?')}, {len(evaluation.pixels)} of {record.get('data', '?')}"
+    )

@@ -18,12 +18,13 @@ const colour = (style) => `s${style % COLOURS}`;
 
 /** A short piece of a curve with its marker, for a legend. */
 function swatch(style) {
-  const line = { x1: 1, y1: 8, x2: 33, y2: 8, stroke: "var(--c)", "stroke-width": 2, "stroke-dasharray": dash(style) };
+  const ends = { x1: 1, y1: 8, x2: 33, y2: 8 };
+  const line = drawing("line", { ...ends, stroke: "var(--c)", "stroke-width": 2, "stroke-dasharray": dash(style) });
   const shape = drawing("path", { d: marker(style), transform: "translate(17 8)", fill: "var(--c)" });
-  return drawing("svg", { viewBox: "0 0 34 16", class: colour(style), "aria-hidden": "true" }, drawing("line", line), shape);
+  return drawing("svg", { viewBox: "0 0 34 16", class: colour(style), "aria-hidden": "true" }, line, shape);
 }
 
-/** Ticks of a logarithmic axis over [low, high], `pixels` long: labelled ones at least `room` apart, all for the grid. */
+/** Ticks of a logarithmic axis over [low, high], `pixels` long: labelled ones `room` or more apart, all for the grid. */
 function logTicks(low, high, pixels, room) {
   const all = [];
   for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++)
@@ -61,8 +62,9 @@ function domain(values, log, padding) {
 }
 
 /**
- * Draw into `holder`. spec: label, xTitle, yTitle, yLog, yDomain, yText(value), dotted ({value, text} or null), within
- * ([low, high] or null), series: [{name, style, visible, band, whiskers, line, points: [{x, y, low, high, title, rows}]}].
+ * Draw into `holder`. spec: label, xTitle, yTitle, yLog, yDomain, yText(value), dotted ({value} or null), within
+ * ([low, high] or null), series: [{style, learned, visible, band, whiskers, points: [{x, y, low, high, title, rows}]}];
+ * learned ones lie on top.
  */
 function drawChart(holder, spec) {
   hideTip();
@@ -73,12 +75,14 @@ function drawChart(holder, spec) {
   const xDomain = domain(xs, true, 0.05);
   const x = scaleOf(true, xDomain, [area.left, area.right]);
   const y = scaleOf(spec.yLog, spec.yDomain, [area.bottom, area.top]);
-  const inside = (value) => Math.min(Math.max(y(Math.max(value, spec.yLog ? spec.yDomain[0] : -1e9)), area.top), area.bottom);
+  const positive = (value) => (spec.yLog ? Math.max(value, spec.yDomain[0]) : value);
+  const inside = (value) => Math.min(Math.max(y(positive(value)), area.top), area.bottom);
   const svg = drawing("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "group", "aria-label": spec.label });
   svg.append(...axes(spec, area, x, y, xDomain, width, height));
   if (spec.within) {
     const [low, high] = spec.within.map(inside);
-    svg.append(drawing("rect", { class: "within", x: area.left, y: high, width: area.right - area.left, height: low - high }));
+    const size = { x: area.left, y: high, width: area.right - area.left, height: low - high };
+    svg.append(drawing("rect", { class: "within", ...size }));
   }
   if (spec.dotted) {
     const at = inside(spec.dotted.value);
@@ -87,20 +91,24 @@ function drawChart(holder, spec) {
   const cross = drawing("path", { class: "cross", fill: "none" });
   svg.append(cross);
   const shown = spec.series.filter((s) => s.visible && s.points.length);
-  for (const s of shown) if (s.band) svg.append(band(s, x, inside));
-  for (const s of shown) svg.append(...lines(s, x, inside));
+  const drawn = [...shown].sort((a, b) => Number(a.learned) - Number(b.learned));
+  for (const s of drawn) if (s.band) svg.append(band(s, x, inside));
+  for (const s of drawn) svg.append(...lines(s, x, inside));
   const marks = shown.map((s) => s.points.map((p) => mark(s, p, x(p.x), inside(p.y))));
   svg.append(...marks.flat().map((m) => m.node));
-  if (!shown.length) svg.append(drawing("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, "No codec is shown."));
-  listen(svg, marks, cross, area);
-  holder.replaceChildren(svg);
+  const middle = { x: width / 2, y: height / 2, "text-anchor": "middle" };
+  if (!shown.length) svg.append(drawing("text", middle, "No codec is shown."));
+  const frame = element("div", {}, svg); // Chromium makes a tab stop of an SVG that itself listens to focus
+  listen(frame, svg, marks, cross, area);
+  holder.replaceChildren(frame);
 }
 
 function axes(spec, area, x, y, xDomain, width, height) {
   const parts = [];
   const add = (name, attributes, ...text) => parts.push(drawing(name, attributes, ...text));
   const xTicks = logTicks(...xDomain, area.right - area.left, 28);
-  for (const tick of xTicks.grid) add("line", { class: "grid", x1: x(tick), x2: x(tick), y1: area.top, y2: area.bottom });
+  for (const tick of xTicks.grid)
+    add("line", { class: "grid", x1: x(tick), x2: x(tick), y1: area.top, y2: area.bottom });
   for (const tick of xTicks.labels)
     add("text", { x: x(tick), y: area.bottom + 17, "text-anchor": "middle" }, String(tick));
   const tall = area.bottom - area.top;
@@ -123,27 +131,29 @@ function band(series, x, y) {
 
 function lines(series, x, y) {
   const path = `M${series.points.map((p) => `${x(p.x)} ${y(p.y)}`).join("L")}`;
-  const kind = `curve ${colour(series.style)}`;
+  const kind = `curve ${colour(series.style)}${series.learned ? " learned" : ""}`;
   const parts = [drawing("path", { class: kind, d: path, "stroke-dasharray": dash(series.style) })];
-  if (series.whiskers)
-    for (const p of series.points)
-      parts.push(drawing("line", { class: `whiskers ${colour(series.style)}`, x1: x(p.x), x2: x(p.x), y1: y(p.low), y2: y(p.high) }));
+  for (const p of series.whiskers ? series.points : []) {
+    const ends = { x1: x(p.x), x2: x(p.x), y1: y(p.low), y2: y(p.high) };
+    parts.push(drawing("line", { class: `whiskers ${colour(series.style)}`, ...ends }));
+  }
   return parts;
 }
 
 /** One marker: focusable, named for those who do not see it. */
 function mark(series, point, px, py) {
   const said = [point.title, ...point.rows.map(([name, value]) => `${name} ${value}`)].join(", ");
+  const place = { class: `point ${colour(series.style)}`, transform: `translate(${px} ${py})` };
   const node = drawing(
     "g",
-    { class: `point ${colour(series.style)}`, transform: `translate(${px} ${py})`, role: "img", tabindex: -1, "aria-label": said },
+    { ...place, role: "img", tabindex: -1, "aria-label": said },
     drawing("circle", { class: "ring", r: 10 }),
     drawing("path", { d: marker(series.style) }),
   );
   return { node, point, px, py };
 }
 
-function listen(svg, marks, cross, area) {
+function listen(frame, svg, marks, cross, area) {
   const all = marks.flat();
   if (!all.length) return;
   all[0].node.setAttribute("tabindex", 0);
@@ -176,14 +186,14 @@ function listen(svg, marks, cross, area) {
   svg.addEventListener("pointermove", follow);
   svg.addEventListener("pointerdown", follow);
   svg.addEventListener("pointerleave", leave);
-  svg.addEventListener("focusout", leave);
-  svg.addEventListener("focusin", (event) => {
+  frame.addEventListener("focusout", leave);
+  frame.addEventListener("focusin", (event) => {
     const m = all.find((one) => one.node === event.target);
     if (!m) return;
     for (const other of all) other.node.setAttribute("tabindex", other === m ? 0 : -1);
     enter(m);
   });
-  svg.addEventListener("keydown", (event) => {
+  frame.addEventListener("keydown", (event) => {
     const row = marks.findIndex((series) => series.some((m) => m.node === event.target));
     if (row < 0) return;
     const column = marks[row].findIndex((m) => m.node === event.target);

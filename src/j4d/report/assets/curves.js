@@ -1,4 +1,4 @@
-// The two charts of a measurement: a metric over the actual rate, and how far the estimated rate is from the actual one.
+// The two charts of a measurement: a metric over the actual rate, and how far the estimate is from the actual rate.
 
 const RATE_TITLE = "actual rate, bits per pixel (log scale)";
 
@@ -23,6 +23,7 @@ function curveSpec(view, name, visible, bands) {
   const metric = view.metrics.find((one) => one.id === name);
   const series = view.codecs.map((codec, i) => ({
     style: codec.style,
+    learned: codec.learned,
     visible: visible[i],
     band: bands,
     points: codec.points.map((point) => curvePoint(codec, point, metric)),
@@ -89,12 +90,17 @@ function rateSeries(codec) {
       const cells = [point.setting, number(point.estimated, 3), number(point.bpp[0], 3), `${signed(y, 1)}\u202f%`];
       return { x: point.bpp[0], y, low, high, title: `${codec.name}, ${point.setting}`, rows, cells };
     });
-  return { name: codec.name, style: codec.style, visible: true, band: false, whiskers: true, points };
+  const { name, style, learned } = codec;
+  return { name, style, learned, visible: true, band: false, whiskers: true, points };
 }
 
 function rateTable(series) {
-  const head = ["point", "estimated bpp", "actual bpp", "difference"].map((name) => element("th", { scope: "col" }, name));
-  const body = series.flatMap((s) => s.points.map((p) => element("tr", {}, ...p.cells.map((cell) => element("td", {}, cell)))));
-  const title = element("caption", {}, series.map((s) => s.name).join(", "));
-  return element("table", { class: "figures" }, title, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));
+  const names = ["point", "estimated bpp", "actual bpp", "difference"];
+  const head = element("tr", {}, ...names.map((name) => element("th", { scope: "col" }, name)));
+  const line = (p) => element("tr", {}, ...p.cells.map((cell) => element("td", {}, cell)));
+  const bodies = series.map((s) => {
+    const title = element("th", { colspan: names.length, scope: "rowgroup" }, s.name);
+    return element("tbody", {}, element("tr", {}, title), ...s.points.map(line));
+  });
+  return element("table", { class: "figures" }, element("thead", {}, head), ...bodies);
 }

@@ -13,8 +13,8 @@ function wirePhotographs(article, view) {
     describe(slider, `${point.label}, actual ${number(point.bpp, 3)} bpp on all of the set`);
     const truth = shown.labelled ? "right" : "true to the uncompressed photograph";
     section.querySelector("[data-tally]").textContent =
-      `Of these ${shown.photographs.length} the model's answer is ${truth} on ${point.right.default} as ${shown.reference} ` +
-      `and on ${point.right.learned} with ${shown.codec}. That few photographs show what happens, not how often; ` +
+      `Of these ${shown.photographs.length} the model's answer is ${truth} on ${point.right.default} ` +
+      `as ${shown.reference} and on ${point.right.learned} with ${shown.codec}. That few photographs show what happens, not how often; ` +
       `the curves above count all ${view.images}.`;
     for (const one of cards) one.draw(level);
   };
@@ -28,7 +28,8 @@ function card(shown, photograph) {
   const left = element("img", { alt: `${alt}, as ${shown.reference}`, decoding: "async" });
   const right = element("img", { alt: `${alt}, with ${shown.codec}`, decoding: "async" });
   const split = element("input", { type: "range", min: 0, max: 100, value: 50, step: 1, autocomplete: "off" });
-  split.setAttribute("aria-label", `${alt}: line between ${shown.reference} on the left and ${shown.codec} on the right`);
+  const sides = `${shown.reference} on the left and ${shown.codec} on the right`;
+  split.setAttribute("aria-label", `${alt}: line between ${sides}`);
   const pair = element("div", { class: "pair" }, left, right, split);
   const place = () => {
     const share = Number(split.value) / 100;
@@ -40,7 +41,8 @@ function card(shown, photograph) {
   const truth = photograph.truth === null ? "" : `, ${photograph.truth}`;
   const title = element("h3", {}, photograph.name, element("span", {}, truth));
   const answers = element("tbody");
-  const table = element("table", { class: "answers" }, element("caption", { class: "quiet-text" }, `Answers to ${photograph.name}`), answers);
+  const caption = element("caption", { class: "quiet-text" }, `Answers to ${photograph.name}`);
+  const table = element("table", { class: "answers" }, caption, answers);
   const draw = (level) => {
     const version = photograph.versions[level];
     left.src = `data:image/jpeg;base64,${version.default.file}`;
@@ -58,11 +60,14 @@ function card(shown, photograph) {
 function answerRow(name, version) {
   const verdict = version.right === null ? [] : [verdictMark(version.right)];
   const answer = element("td", {}, ...verdict, `${version.answer} ${percent(version.probability, 0)}`);
-  const size = version.bytes === undefined ? "" : `${version.bytes.toLocaleString("en")} bytes`;
-  return element("tr", {}, element("th", { scope: "row" }, name), answer, element("td", {}, size));
+  const row = element("tr", {}, element("th", { scope: "row" }, name), answer);
+  if (version.bytes === undefined) answer.colSpan = 2;
+  else row.append(element("td", {}, `${version.bytes.toLocaleString("en")} bytes`));
+  return row;
 }
 
 function verdictMark(right) {
   const sign = element("span", { "aria-hidden": "true" }, right ? "\u2713 " : "\u2717 ");
-  return element("span", { class: right ? "right" : "wrong" }, sign, element("span", { class: "quiet-text" }, right ? "right: " : "wrong: "));
+  const word = element("span", { class: "quiet-text" }, right ? "right: " : "wrong: ");
+  return element("span", { class: right ? "right" : "wrong" }, sign, word);
 }

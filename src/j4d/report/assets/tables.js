@@ -10,7 +10,8 @@ function wireTables(article, view) {
     slider.max = table.points.length - 1;
     const point = table.points[Number(slider.value)];
     describe(slider, `${point.label}, actual ${number(point.bpp, 3)} bpp`);
-    const learned = (part) => heatmap(`Learned, ${part}`, point[part], point[`annex_${part}`], point[`${part}_zone`], "Annex K");
+    const learned = (part) =>
+      heatmap(`Learned, ${part}`, point[part], point[`annex_${part}`], point[`${part}_zone`], "Annex K");
     const annex = (part) =>
       heatmap(`Annex K at quality ${point.quality}, ${part}`, point[`annex_${part}`], point[part], null, "learned");
     const parts = point.sampling === "gray" ? ["luma"] : ["luma", "chroma"];
@@ -32,8 +33,10 @@ function describe(slider, text) {
 function zoneText(point, parts) {
   const texts = parts.map((part) => point[`${part}_zone_text`]);
   const same = texts.every((one) => one === texts[0]);
-  const zones = same ? texts[0] : parts.map((part, i) => `${part[0].toUpperCase()}${part.slice(1)}: ${texts[i]}`).join(" ");
-  const bars = parts.some((part) => point[`${part}_zone`]) ? " The bar in a cell shows it: a full one is half a step." : "";
+  const named = (part, i) => `${part[0].toUpperCase()}${part.slice(1)}: ${texts[i]}`;
+  const zones = same ? texts[0] : parts.map(named).join(" ");
+  const zoned = parts.some((part) => point[`${part}_zone`]);
+  const bars = zoned ? " The bar in a cell shows it: a full one is half a step." : "";
   const drawn = point.sharpness === null ? "" : ` The index is drawn at random with sharpness ${point.sharpness}.`;
   return `Sampling ${point.sampling}. ${zones}${bars}${drawn}`;
 }
@@ -44,7 +47,8 @@ function heatmap(title, steps, others, zones, other) {
   const head = numbers.map((v) => element("th", { scope: "col" }, String(v)));
   const cells = steps.map((step, i) => heatmapCell(step, zones ? zones[i] : 0));
   cells[0].tabIndex = 0;
-  const rows = numbers.map((u) => element("tr", {}, element("th", { scope: "row" }, String(u)), ...cells.slice(8 * u, 8 * u + 8)));
+  const name = (u) => element("th", { scope: "row" }, String(u));
+  const rows = numbers.map((u) => element("tr", {}, name(u), ...cells.slice(8 * u, 8 * u + 8)));
   const corner = element("td", { class: "corner" });
   const table = element(
     "table",
@@ -68,12 +72,13 @@ function heatmap(title, steps, others, zones, other) {
   return table;
 }
 
+/** A cell; where its text turns from black to white, and back in the dark, both have a contrast of 4.5 : 1 or more. */
 function heatmapCell(step, zone) {
   const t = Math.log(step) / Math.log(255);
   const cell = element("td", { tabindex: -1 }, String(step));
   cell.style.setProperty("--t", t.toFixed(3));
-  cell.style.setProperty("--on-light", t > 0.62 ? "#fff" : "#111");
-  cell.style.setProperty("--on-dark", t > 0.52 ? "#000" : "#fff");
+  cell.style.setProperty("--on-light", t > 0.67 ? "#fff" : "#000");
+  cell.style.setProperty("--on-dark", t > 0.505 ? "#000" : "#fff");
   if (zone) {
     const bar = element("span", { class: "zone", "aria-hidden": "true" });
     bar.style.setProperty("--d", String(2 * zone));
