@@ -344,6 +344,11 @@ def test_the_command_writes_the_page_and_the_command_that_makes_it_again(place, 
     assert (place / "page.html").read_bytes() == page
 
 
+def test_help_teaches_by_example(capsys):
+    assert run(["report", "--help"]) == 0
+    assert "j4d report report/evaluation.json -o page.html" in capsys.readouterr().out
+
+
 def test_the_command_to_measure_again_names_what_the_record_holds():
     words = view(evaluation(), {"my profile.json": profile()})["command"]
     assert "--images photos --split test" in words and "--profile 'my profile.json'" in words

@@ -24,7 +24,7 @@ function swatch(style) {
   return drawing("svg", { viewBox: "0 0 34 16", class: colour(style), "aria-hidden": "true" }, line, shape);
 }
 
-/** Ticks of a logarithmic axis over [low, high], `pixels` long: labelled ones `room` or more apart, all for the grid. */
+/** Ticks of a logarithmic axis over [low, high], `pixels` long: labels `room` or more apart, and all for the grid. */
 function logTicks(low, high, pixels, room) {
   const all = [];
   for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++)

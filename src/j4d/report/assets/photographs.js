@@ -14,8 +14,8 @@ function wirePhotographs(article, view) {
     const truth = shown.labelled ? "right" : "true to the uncompressed photograph";
     section.querySelector("[data-tally]").textContent =
       `Of these ${shown.photographs.length} the model's answer is ${truth} on ${point.right.default} ` +
-      `as ${shown.reference} and on ${point.right.learned} with ${shown.codec}. That few photographs show what happens, not how often; ` +
-      `the curves above count all ${view.images}.`;
+      `as ${shown.reference} and on ${point.right.learned} with ${shown.codec}. That few photographs show what ` +
+      `happens, not how often; the curves above count all ${view.images}.`;
     for (const one of cards) one.draw(level);
   };
   slider.addEventListener("input", draw);
