@@ -19,6 +19,7 @@ import typer
 from j4d import __version__
 from j4d.cli import files, measure, profiles
 from j4d.cli.evaluate import evaluate
+from j4d.cli.report import report
 from j4d.cli.transcode import transcode
 from j4d.errors import J4DError
 
@@ -37,6 +38,7 @@ for command in (
     files.decode,
     transcode,
     evaluate,
+    report,
     profiles.show,
     profiles.export,
     measure.demo,
