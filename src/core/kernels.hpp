@@ -46,6 +46,17 @@ struct QuantizerTable {
     float error;  // relative, of the weights
 };
 
+// New steps for indices of a file, prepared; natural order. Coefficients are index x source, in units of which a new
+// step has `divisor`.
+struct alignas(64) StepTable {
+    float source[64];
+    float bias[64];  // 1/2 more than what lifts a coefficient that reaches an index to a multiple of the divisor
+    float reciprocal[64];
+    float divisor[64];
+    float lowest[64];  // 1/2 more than the magnitude of the lowest index
+    float dead_zone[64];
+};
+
 // A coefficient whose index only the law itself can draw, and the random word that decides.
 struct Draw {
     std::uint8_t frequency;  // natural
@@ -71,6 +82,15 @@ struct Kernels {
     // number.
     int (*draw)(const Group& coefficients, const QuantizerTable& table, std::uint64_t seed, std::uint32_t component,
                 std::uint32_t block, Group& indices, std::uint64_t* nonzero, Draw* undecided);
+
+    // Of `count` blocks of 64 in natural order: bit i of a word is set where the i-th index in zigzag order is not 0.
+    void (*find_nonzero)(const std::int16_t* blocks, std::size_t count, std::uint64_t* nonzero);
+    // Whether one of `count` values is outside -limit .. limit.
+    bool (*any_beyond)(const std::int16_t* values, std::size_t count, std::int16_t limit);
+    // Indices of `count` blocks under other steps, as far as there are symbols for them; `out` may be `in`. `excess`,
+    // where it is not null: what the magnitude in steps, less the dead zone, is beyond the index; at most 1/2.
+    void (*nearest)(const std::int16_t* in, std::size_t count, const StepTable& table, std::int16_t* out,
+                    float* excess);
 };
 
 // The best that this processor runs, or the one that the environment variable J4D_KERNELS names (portable, avx2,

@@ -24,16 +24,11 @@ Quantizer::Quantizer(const std::int32_t* steps, const double* dead_zones, double
 void Quantizer::prepare_limit(int place, int natural) {
     const int step = steps_[natural];
     const double zone = dead_zones_[natural];
-    // |c| reaches index 1 at `first`, and each further index 8 q later.
-    const double first = 8.0 * step * (0.5 + zone);
-    const double whole = std::round(first);
-    const bool near_tie = std::abs(first - whole) < 1e-7;
-    // Ties fall between integers, or on them exactly: then the formula is exact there where the zone has few bits.
-    const double zone_bits = zone * 0x1p20;
-    table_.by_formula[place] = near_tie && zone_bits != std::floor(zone_bits);
+    const Threshold threshold = threshold_of(8 * step, zone);
+    table_.by_formula[place] = threshold.by_formula;
     table_.scale[place] = 8.0 * step;
     table_.offset[place] = 0.5 - zone;
-    table_.bias[place] = static_cast<std::uint16_t>(8 * step - static_cast<int>(near_tie ? whole : std::ceil(first)));
+    table_.bias[place] = static_cast<std::uint16_t>(threshold.bias);
     int shift = 0;
     while (1 << shift < step) ++shift;
     table_.shift[place] = static_cast<std::uint8_t>(shift);

@@ -25,7 +25,6 @@ namespace {
 #endif
 
 constexpr int kQuads = kBlockSize / 4;
-constexpr std::int32_t kLargest = index_range(1).high;
 constexpr std::uint32_t kNever = 0xFFFFFFFF;  // no word is greater
 
 // The random words of one block in natural order: `random_words` of all quads at once, each 32-bit word alone in 64
@@ -57,20 +56,6 @@ J4D_WIDE void block_words(std::uint64_t seed, std::uint32_t component, std::uint
         words[4 * i + 1] = static_cast<std::uint32_t>(c1[i]);
         words[4 * i + 2] = static_cast<std::uint32_t>(c2[i]);
         words[4 * i + 3] = static_cast<std::uint32_t>(c3[i]);
-    }
-}
-
-// nearest_index for all frequencies, in its own arithmetic; but a DC index may be -1024, which is left to the caller.
-// `excess`: |u| less magnitude and dead zone, the magnitude before it is brought into the legal range.
-J4D_WIDE void nearest_block(const std::int16_t* in, const double* source_steps, const double* divisors,
-                            const double* offsets, std::int16_t* out, float* excess) {
-    J4D_VECTORS for (int f = 0; f < kBlockSize; ++f) {
-        const double raised = std::abs(in[f] * source_steps[f] / divisors[f]) + offsets[f];
-        const auto magnitude = static_cast<std::int32_t>(raised);
-        const std::int32_t legal = std::min(magnitude, kLargest);
-        excess[f] = static_cast<float>(raised - 0.5 - magnitude);
-        const std::int32_t sign = in[f] >> 15;
-        out[f] = static_cast<std::int16_t>((legal ^ sign) - sign);
     }
 }
 
@@ -107,13 +92,21 @@ std::uint64_t words_below(double probability) {
 }  // namespace
 
 Requantizer::Requantizer(const std::int32_t* source_steps, const std::int32_t* steps, const double* dead_zones,
-                         double sharpness, double units)
+                         double sharpness, int units)
     : sharpness_(sharpness), certain_(std::isinf(sharpness)) {
     std::copy_n(source_steps, kBlockSize, source_steps_);
     std::copy_n(dead_zones, kBlockSize, dead_zones_);
     for (int f = 0; f < kBlockSize; ++f) {
-        divisors_[f] = units * steps[f];
-        offsets_[f] = 0.5 - dead_zones[f];
+        const int divisor = units * steps[f];
+        const Threshold threshold = threshold_of(divisor, dead_zones[f]);
+        if (threshold.by_formula) by_formula_.push_back(f);
+        divisors_[f] = divisor;
+        table_.source[f] = static_cast<float>(source_steps[f]);
+        table_.bias[f] = static_cast<float>(threshold.bias) + 0.5f;
+        table_.divisor[f] = static_cast<float>(divisor);
+        table_.reciprocal[f] = 1.0f / static_cast<float>(divisor);
+        table_.lowest[f] = 0.5f - static_cast<float>(index_range(f).low);
+        table_.dead_zone[f] = static_cast<float>(dead_zones[f]);
     }
     if (certain_) return;
     // A smaller kappa bounds a larger one, and with this one the rounding of floats is far below the margin. An index
@@ -153,26 +146,29 @@ int Requantizer::drawn(int frequency, int index, std::uint32_t word) {
     return draw(word);
 }
 
+// Where the formula alone decides.
+void Requantizer::correct(const std::int16_t* in, std::int16_t* out, float* excess) const {
+    for (const int f : by_formula_) {
+        const double u = coefficient(f, in[f]);
+        out[f] = static_cast<std::int16_t>(nearest_index(u, dead_zones_[f], index_range(f)));
+        excess[f] = static_cast<float>(std::min(std::abs(u) - dead_zones_[f] - std::abs(out[f]), 0.5));
+    }
+}
+
 void Requantizer::operator()(const std::int16_t* in, std::size_t count, std::uint64_t seed, std::uint32_t component,
                              std::uint32_t block, std::int16_t* out) {
+    if (certain_ && by_formula_.empty()) return kernels().nearest(in, count, table_, out, nullptr);
     alignas(64) std::int16_t source[kBlockSize];
     alignas(64) float excess[kBlockSize];
     alignas(64) std::uint32_t words[kBlockSize];
     alignas(64) std::uint8_t marks[kBlockSize];
     for (std::size_t i = 0; i < count; ++i, in += kBlockSize, out += kBlockSize, ++block) {
         std::copy_n(in, kBlockSize, source);
-        nearest_block(source, source_steps_, divisors_, offsets_, out, excess);
-        const bool dc_at_end = std::abs(out[0]) == kLargest;
-        if (certain_) {
-            if (dc_at_end) {
-                const int dc = nearest_index(coefficient(0, source[0]), dead_zones_[0], index_range(0));
-                out[0] = static_cast<std::int16_t>(dc);
-            }
-            continue;
-        }
+        kernels().nearest(source, 1, table_, out, excess);
+        correct(source, out, excess);
+        if (certain_) continue;
         block_words(seed, component, block, words);
-        if (!mark_uncertain(out, excess, bits_, margin_, words, marks) && !dc_at_end) continue;
-        marks[0] |= static_cast<std::uint8_t>(dc_at_end);
+        if (!mark_uncertain(out, excess, bits_, margin_, words, marks)) continue;
         for (int first = 0; first < kBlockSize; first += 8) {
             std::uint64_t any;
             std::memcpy(&any, marks + first, sizeof any);
