@@ -87,6 +87,7 @@ constexpr int kChunk = 16;
 
 // A coefficient is an integer, and so is the denominator of every threshold: half a unit above either, the quotient is
 // farther from an integer than float rounds, up to the largest index.
+template <bool with_excess>
 inline void nearest_of(const std::int16_t* in, const StepTable& table, std::int16_t* out, float* excess) {
     for (int first = 0; first < 64; first += kChunk) {
         J4D_LANES for (int i = 0; i < kChunk; ++i) {
@@ -99,7 +100,7 @@ inline void nearest_of(const std::int16_t* in, const StepTable& table, std::int1
             const auto k = static_cast<std::int32_t>(quotient);
             const std::int32_t sign = product < 0.0f ? -1 : 0;
             out[f] = static_cast<std::int16_t>((k ^ sign) - sign);
-            if (excess != nullptr) {
+            if (with_excess) {
                 float left = (magnitude - static_cast<float>(k) * table.divisor[f]) * table.reciprocal[f];
                 left -= table.dead_zone[f];
                 excess[f] = left < 0.5f ? left : 0.5f;
@@ -124,10 +125,12 @@ bool any_beyond(const std::int16_t* values, std::size_t count, std::int16_t limi
 }
 
 void nearest(const std::int16_t* in, std::size_t count, const StepTable& table, std::int16_t* out, float* excess) {
-    if (excess != nullptr) {
-        for (std::size_t i = 0; i < count; ++i) nearest_of(in + 64 * i, table, out + 64 * i, excess + 64 * i);
-    } else {
-        for (std::size_t i = 0; i < count; ++i) nearest_of(in + 64 * i, table, out + 64 * i, nullptr);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (excess == nullptr) {
+            nearest_of<false>(in + 64 * i, table, out + 64 * i, nullptr);
+        } else {
+            nearest_of<true>(in + 64 * i, table, out + 64 * i, excess + 64 * i);
+        }
     }
 }
 

@@ -41,6 +41,19 @@ class Requantizer {
             for (const std::uint32_t bound : above) index += word > bound;
             return index;
         }
+
+        // Whether the upper half of a word leaves open what it draws.
+        bool needs_all(std::uint32_t half) const {
+            bool open = false;
+            for (const std::uint32_t bound : above) open |= bound >> 16 == half;
+            return open;
+        }
+    };
+
+    struct Place {
+        std::uint64_t seed;
+        std::uint32_t component;
+        std::uint32_t block;
     };
 
     struct Free {
@@ -62,7 +75,7 @@ class Requantizer {
     float bits_ = 0.0f;  // how far chance reaches, see requantize.cpp
     float margin_ = 0.0f;
 
-    static std::size_t place(int frequency, int index) {
+    static std::size_t row(int frequency, int index) {
         return static_cast<std::size_t>(index > 0 ? 2 * index - 1 : -2 * index) * kBlockSize + frequency;
     }
 
@@ -72,7 +85,8 @@ class Requantizer {
 
     void correct(const std::int16_t* in, std::int16_t* out, float* excess) const;
     Draw draw_of(int frequency, int index) const;
-    int drawn(int frequency, int index, std::uint32_t word);
+    // `half`: the upper one of the word.
+    int drawn(int frequency, int index, std::uint32_t half, const Place& place);
 };
 
 }  // namespace j4d
