@@ -36,18 +36,25 @@ def law(u: np.ndarray, dead_zone: float, sharpness: float, uniform: np.ndarray) 
     return np.take_along_axis(k, np.where(first.any(-1), first.argmax(-1), last)[..., None], -1)[..., 0]
 
 
-def uniforms(seed: int, component: int, blocks: int) -> np.ndarray:
-    """(blocks, 8, 8): Philox4x32-10 of (block, component, frequency / 4, 0)."""
+def halves(seed: int, component: int, blocks: int, part: int) -> np.ndarray:
+    """(blocks, 64): Philox4x32-7 of (block, component, frequency / 8, part), 16 bits for each frequency."""
     mask = np.uint64(2**32 - 1)
-    block, quad = np.meshgrid(np.arange(blocks, dtype=np.uint64), np.arange(16, dtype=np.uint64), indexing="ij")
-    c = [block, np.full_like(block, component), quad, np.zeros_like(block)]
+    block, octet = np.meshgrid(np.arange(blocks, dtype=np.uint64), np.arange(8, dtype=np.uint64), indexing="ij")
+    c = [block, np.full_like(block, component), octet, np.full_like(block, part)]
     key = [np.uint64(seed % 2**32), np.uint64(seed >> 32)]
-    for _ in range(10):
+    for _ in range(7):
         left, right = np.uint64(0xD2511F53) * c[0], np.uint64(0xCD9E8D57) * c[2]
         shift = np.uint64(32)
         c = [(right >> shift) ^ c[1] ^ key[0], right & mask, (left >> shift) ^ c[3] ^ key[1], left & mask]
         key = [(key[0] + np.uint64(0x9E3779B9)) & mask, (key[1] + np.uint64(0xBB67AE85)) & mask]
-    return (np.stack(c, -1).reshape(blocks, 8, 8) + 0.5) / 2**32
+    pairs = np.stack(c, -1)
+    return np.stack([pairs & np.uint64(0xFFFF), pairs >> np.uint64(16)], -1).reshape(blocks, 64)
+
+
+def uniforms(seed: int, component: int, blocks: int) -> np.ndarray:
+    """(blocks, 8, 8): the words of 32 bits, of which part 0 makes the upper half, as numbers in 0..1."""
+    upper, lower = (halves(seed, component, blocks, part).astype(float) for part in (0, 1))
+    return (upper * 2**16 + lower + 0.5).reshape(blocks, 8, 8) / 2**32
 
 
 @pytest.mark.parametrize("dead_zone", [0.0, 0.1, 0.25, 0.3, 1 / 3, 0.4999, 0.5])

@@ -27,9 +27,9 @@ def pmf(u: float, sharpness: float, dead_zone: float = 0.0) -> tuple[np.ndarray,
 
 
 def philox(counter: list[int], key: list[int]) -> list[int]:
-    """Philox4x32-10 as the paper defines it, in plain integers."""
+    """Philox4x32-7 as the paper defines it, in plain integers."""
     mask = 2**32 - 1
-    for _ in range(10):
+    for _ in range(7):
         left, right = 0xD2511F53 * counter[0], 0xCD9E8D57 * counter[2]
         counter = [
             (right >> 32) ^ counter[1] ^ key[0],
@@ -49,18 +49,20 @@ def sample(u: float, step: int, sharpness: float, dead_zone: float, count: int, 
 
 
 def test_philox_gives_its_published_answers() -> None:
-    # Random123 1.14, kat_vectors, philox4x32 10.
-    answers = [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
+    # Random123 1.14, kat_vectors, philox4x32 7.
+    answers = [0x5F6FB709, 0x0D893F64, 0x4F121F81, 0x4F730A48]
     assert philox([0] * 4, [0] * 2) == answers
-    assert [_core.uniform(0, 0, 0, frequency) for frequency in range(4)] == [(w + 0.5) / 2**32 for w in answers]
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2), st.integers(0, 2**32 - 1), st.integers(0, 63))
 def test_the_random_number_is_philox_of_seed_component_block_frequency(
     seed: int, component: int, block: int, frequency: int
 ) -> None:
-    words = philox([block, component, frequency // 4, 0], [seed % 2**32, seed >> 32])
-    assert _core.uniform(seed, component, block, frequency) == (words[frequency % 4] + 0.5) / 2**32
+    word = 0
+    for part in (0, 1):
+        pair = philox([block, component, frequency // 8, part], [seed % 2**32, seed >> 32])[frequency % 8 // 2]
+        word = word << 16 | (pair >> 16 if frequency % 2 else pair & 0xFFFF)
+    assert _core.uniform(seed, component, block, frequency) == (word + 0.5) / 2**32
 
 
 @pytest.mark.parametrize("sharpness", [2.0, 5.0, 8.0, 20.0])

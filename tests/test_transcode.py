@@ -151,6 +151,16 @@ def test_drawn_indices_are_those_of_the_encoders_quantizer(
         assert np.array_equal(ours, theirs)
 
 
+def test_the_lower_half_of_a_random_word_counts_where_a_boundary_is_within_the_upper() -> None:
+    plane = np.full((64, 64, 8, 8), 1, np.int16)  # 262 144 words at the same boundaries: about a dozen such cases
+    ten, twenty = (np.full((8, 8), step, np.int32) for step in (10, 20))
+    data = codec.write_coefficients(Coefficients((plane,), (ten,), "gray", 512, 512))
+    parameters = EncodingParameters(twenty, twenty, "gray", 2.0)
+    result = codec.read_coefficients(transcode(data, parameters, seed=5, never_grow=False))
+    expected = sampled(codec.read_coefficients(data), parameters, 5, 2.0)
+    assert np.array_equal(result.planes[0], expected[0])
+
+
 def test_photographs_draw_as_the_encoders_quantizer(photographs: dict[str, np.ndarray]) -> None:
     data = saved(photographs["coffee"], quality=96)
     result = codec.read_coefficients(transcode(data, SAMPLED, seed=3))

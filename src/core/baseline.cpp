@@ -7,6 +7,7 @@
 
 #include "codes.hpp"
 #include "emission.hpp"
+#include "kernels.hpp"
 #include "writer.hpp"
 
 namespace j4d {
@@ -17,6 +18,29 @@ CodeSet codes_of(const Symbols& symbols, SymbolClass luma, SymbolClass chroma, b
     if (!gray) counts.push_back(symbols.histogram(chroma));
     return best_codes(counts);
 }
+
+// The blocks of one component in one row of MCUs, looked over.
+struct PlaneRows {
+    const std::int16_t* plane;
+    Grid grid;
+    int rows;  // of blocks in a row of MCUs
+    int first = 0;
+    const std::int16_t* blocks = nullptr;
+    bool beyond = false;  // some index may be one that has no symbol
+    std::vector<std::uint64_t> nonzero;
+
+    PlaneRows(const std::int16_t* p, Grid g, int r) : plane(p), grid(g), rows(r) {
+        nonzero.resize(static_cast<std::size_t>(rows) * grid.columns);
+    }
+
+    void load(int mcu_row) {
+        first = mcu_row * rows;
+        blocks = plane + static_cast<std::size_t>(first) * grid.columns * kBlockSize;
+        const std::size_t count = static_cast<std::size_t>(std::min(rows, grid.rows - first)) * grid.columns;
+        kernels().find_nonzero(blocks, count, nonzero.data());
+        beyond = kernels().any_beyond(blocks, count * kBlockSize, index_range(1).high);
+    }
+};
 
 void write_scan_header(Writer& out, const Frame& frame, const CodeSet& dc, const CodeSet& ac) {
     out.segment(kStartOfScan, 4 + 2 * static_cast<std::size_t>(frame.sampling.components));
@@ -35,24 +59,26 @@ void write_scan_header(Writer& out, const Frame& frame, const CodeSet& dc, const
 
 Symbols gather_symbols(const Frame& frame, const std::vector<const std::int16_t*>& planes, int restart_interval) {
     Symbols symbols;
-    Grid grids[3];
+    std::vector<PlaneRows> rows;
     for (int i = 0; i < frame.sampling.components; ++i) {
-        grids[i] = grid_of(frame.height, frame.width, frame.sampling, i);
+        rows.emplace_back(planes[i], grid_of(frame.height, frame.width, frame.sampling, i),
+                          i == 0 ? frame.sampling.vertical : 1);
     }
     int predicted[3] = {};
     visit_blocks(
-        frame.height, frame.width, frame.sampling, restart_interval, [](int) {},
+        frame.height, frame.width, frame.sampling, restart_interval,
+        [&](int mcu_row) {
+            for (PlaneRows& plane : rows) plane.load(mcu_row);
+        },
         [&](int component, int row, int column) {
-            if (row >= grids[component].rows || column >= grids[component].columns) {
-                symbols.add_padding(component != 0);
-                return;
-            }
-            const std::int16_t* block =
-                planes[component] + (static_cast<std::size_t>(row) * grids[component].columns + column) * kBlockSize;
+            const PlaneRows& plane = rows[component];
+            if (row >= plane.grid.rows || column >= plane.grid.columns) return symbols.add_padding(component != 0);
+            const std::size_t at = static_cast<std::size_t>(row - plane.first) * plane.grid.columns + column;
+            const std::int16_t* block = plane.blocks + at * kBlockSize;
             const int difference = block[0] - std::exchange(predicted[component], block[0]);
             check_dc(difference);
-            check_ac(block);
-            symbols.add_block(component != 0, difference, nonzero_in_zigzag(block),
+            if (plane.beyond) check_ac(block);
+            symbols.add_block(component != 0, difference, plane.nonzero[at],
                               [block](int i) { return block[kZigzag[i]]; });
         },
         [&] {

@@ -1,215 +1,79 @@
 // Draws the indices of the probabilistic quantizer (quantize.hpp) for sixteen blocks side by side. Compiled several
 // times like kernels.cpp, and under the same rule: nothing here may be an inline function of another file.
 //
-// The law asks where a random word falls among the cumulative probabilities of five indices. Here these come from float
-// arithmetic with a known error: a word that falls within that error of a boundary, a few in a million, is left to the
-// law itself. Most words are far from any boundary, which bounds of two exponentials tell without computing them.
+// The law asks where a random word falls among the cumulative probabilities of five indices. A word has 32 bits, of
+// which nearly always the upper half is enough: first bounds in 16-bit arithmetic, over all coefficients, tell which of
+// these upper halves may move an index. For those, a few in a hundred, gathered from wherever they are, the
+// probabilities come from float arithmetic with a known error. What falls within that error, or within one upper half,
+// of a boundary is left to the law itself.
 #include <cstring>
 
 #include "kernels.hpp"
 #include "lanes.hpp"
-
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
+#include "wide_words.hpp"
 
 namespace j4d {
 namespace J4D_KERNELS_NAME {
 namespace {
 
-// -- random words ------------------------------------------------------------------------------------------------
+// -- which indices may move --------------------------------------------------------------------------------------
 
-// Vectors of 64-bit lanes, of which only the lower halves count: the product of those halves is the one operation that
-// compilers do not find. `narrow` puts the lower halves of two vectors in order.
-#if defined(__AVX512F__)
-using Wide = __m512i;
-inline Wide multiply(Wide a, Wide b) {
-    return _mm512_mul_epu32(a, b);
-}
-inline Wide upper_half(Wide a) {
-    return _mm512_srli_epi64(a, 32);
-}
-inline Wide xor3(Wide a, Wide b, Wide c) {
-    return _mm512_ternarylogic_epi64(a, b, c, 0x96);
-}
-inline Wide all_lanes(std::uint32_t a) {
-    return _mm512_set1_epi64(a);
-}
-inline Wide load(const std::uint64_t* from) {
-    return _mm512_load_si512(from);
-}
-inline void narrow(Wide a, Wide b, std::uint32_t* to) {
-    const Wide even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
-    _mm512_store_si512(to, _mm512_permutex2var_epi32(a, even, b));
-}
-#elif defined(__AVX2__)
-using Wide = __m256i;
-inline Wide multiply(Wide a, Wide b) {
-    return _mm256_mul_epu32(a, b);
-}
-inline Wide upper_half(Wide a) {
-    return _mm256_srli_epi64(a, 32);
-}
-inline Wide xor3(Wide a, Wide b, Wide c) {
-    return _mm256_xor_si256(_mm256_xor_si256(a, b), c);
-}
-inline Wide all_lanes(std::uint32_t a) {
-    return _mm256_set1_epi64x(a);
-}
-inline Wide load(const std::uint64_t* from) {
-    return _mm256_load_si256(reinterpret_cast<const Wide*>(from));
-}
-inline void narrow(Wide a, Wide b, std::uint32_t* to) {
-    const __m256 even = _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0x88);
-    _mm256_store_si256(reinterpret_cast<Wide*>(to), _mm256_permute4x64_epi64(_mm256_castps_si256(even), 0xD8));
-}
-#elif defined(__SSE2__)
-using Wide = __m128i;
-inline Wide multiply(Wide a, Wide b) {
-    return _mm_mul_epu32(a, b);
-}
-inline Wide upper_half(Wide a) {
-    return _mm_srli_epi64(a, 32);
-}
-inline Wide xor3(Wide a, Wide b, Wide c) {
-    return _mm_xor_si128(_mm_xor_si128(a, b), c);
-}
-inline Wide all_lanes(std::uint32_t a) {
-    return _mm_set1_epi64x(a);
-}
-inline Wide load(const std::uint64_t* from) {
-    return _mm_load_si128(reinterpret_cast<const Wide*>(from));
-}
-inline void narrow(Wide a, Wide b, std::uint32_t* to) {
-    const __m128 even = _mm_shuffle_ps(_mm_castsi128_ps(a), _mm_castsi128_ps(b), 0x88);
-    _mm_store_si128(reinterpret_cast<Wide*>(to), _mm_castps_si128(even));
-}
-#else
-using Wide = std::uint64_t;
-inline Wide multiply(Wide a, Wide b) {
-    return (a & 0xFFFFFFFF) * (b & 0xFFFFFFFF);
-}
-inline Wide upper_half(Wide a) {
-    return a >> 32;
-}
-inline Wide xor3(Wide a, Wide b, Wide c) {
-    return a ^ b ^ c;
-}
-inline Wide all_lanes(std::uint32_t a) {
-    return a;
-}
-inline Wide load(const std::uint64_t* from) {
-    return *from;
-}
-inline void narrow(Wide a, Wide b, std::uint32_t* to) {
-    to[0] = static_cast<std::uint32_t>(a);
-    to[1] = static_cast<std::uint32_t>(b);
-}
-#endif
+// Close to the largest index, which only a divisor that is not above kFine leads to, the distance to the coefficient
+// may be anything, and some of the five indices are not legal.
+constexpr std::int16_t kSafe = 1000;
+constexpr std::int16_t kFine = 32;
 
-// Whether a lane is not 0.
-inline bool any_lane(const std::int32_t* lanes) {
-#if defined(__AVX512F__)
-    return _mm512_test_epi32_mask(_mm512_load_si512(lanes), _mm512_load_si512(lanes)) != 0;
-#elif defined(__AVX2__)
-    const auto* halves = reinterpret_cast<const __m256i*>(lanes);
-    const __m256i both = _mm256_or_si256(_mm256_load_si256(halves), _mm256_load_si256(halves + 1));
-    return _mm256_testz_si256(both, both) == 0;
-#else
-    std::int32_t any = 0;
-    for (int lane = 0; lane < kLanes; ++lane) any |= lanes[lane];
-    return any != 0;
-#endif
-}
-
-constexpr int kWide = static_cast<int>(sizeof(Wide)) / 8;
-
-struct alignas(64) Words {
-    std::uint32_t lanes[kLanes];
-};
-
-// Philox4x32-10 (random.hpp) of the counters (block + lane, component, quad, 0): words[i] decides frequency 4 quad + i.
-// `blocks` holds block + lane.
-inline void random_words(std::uint64_t seed, std::uint32_t component, const std::uint64_t* blocks, std::uint32_t quad,
-                         Words* words) {
-    const Wide multiplier0 = all_lanes(0xD2511F53), multiplier1 = all_lanes(0xCD9E8D57);
-    for (int lane = 0; lane < kLanes; lane += 2 * kWide) {
-        Wide c0[2] = {load(blocks + lane), load(blocks + lane + kWide)};
-        Wide c1[2] = {all_lanes(component), all_lanes(component)};
-        Wide c2[2] = {all_lanes(quad), all_lanes(quad)};
-        Wide c3[2] = {all_lanes(0), all_lanes(0)};
-        auto key0 = static_cast<std::uint32_t>(seed);
-        auto key1 = static_cast<std::uint32_t>(seed >> 32);
-        for (int round = 0; round < 10; ++round) {
-            for (int i = 0; i < 2; ++i) {
-                const Wide product0 = multiply(c0[i], multiplier0);
-                const Wide product1 = multiply(c2[i], multiplier1);
-                c0[i] = xor3(upper_half(product1), c1[i], all_lanes(key0));
-                c1[i] = product1;
-                c2[i] = xor3(upper_half(product0), c3[i], all_lanes(key1));
-                c3[i] = product0;
-            }
-            key0 += 0x9E3779B9;
-            key1 += 0xBB67AE85;
+// Sets bit i of `bits` where, at frequency first + i, some word with this upper half might choose another than the
+// nearest index. With t = u - k, u = c / q, the neighbour above has at most exp(-kappa z), z = 1 - 2 t + e, times the
+// probability of the nearest, the one below the same with z = 1 + 2 t + e, where e is 2 d for k = 0 and else -2 d. Low
+// words choose what is below, high ones what is above, so that only the neighbour on the word's side counts; but words
+// close to 1/2 might go either way where the second neighbours matter. exp(-kappa z / 16) is bounded by its chord over
+// 0 .. 1 + 2 d, in 12 bits, and taken to the sixteenth power.
+J4D_APART void find_movable(const Group& coefficients, const QuantizerTable& table, const Group& indices,
+                            const std::uint16_t (*halves)[kLanes], int first, std::uint16_t* bits) {
+    const std::int16_t middle = table.middle;
+    for (int i = 0; i < 16; ++i) {
+        const int f = first + i;
+        const std::int16_t* c = coefficients.values[f];
+        const std::int16_t* k = indices.values[table.place[f]];
+        const std::int16_t divisor = table.divisor[f], unit = table.chord_unit[f], slope = table.chord_slope[f];
+        const std::int16_t from_zero = table.chord_from_zero[f], from_others = table.chord_from_others[f];
+        const std::int16_t least = table.chord_least[f];
+        const auto bit = static_cast<std::uint16_t>(1 << i);
+        J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
+            const auto word = static_cast<std::int16_t>(halves[f][lane]);
+            const auto low = static_cast<std::int16_t>(~(word >> 15));
+            const auto near = static_cast<std::int16_t>(~(word ^ low));
+            const auto left = static_cast<std::int16_t>(c[lane] - static_cast<std::int16_t>(k[lane] * divisor));
+            const auto turned = static_cast<std::int16_t>(static_cast<std::int16_t>((left ^ low) - low) * unit);
+            const auto moved = static_cast<std::int16_t>(static_cast<std::int32_t>(turned) * slope >> 16);
+            const std::int16_t start = k[lane] == 0 ? from_zero : from_others;
+            auto chord = static_cast<std::int16_t>(start + moved);
+            chord = chord > least ? chord : least;
+            chord = chord < 4095 ? chord : static_cast<std::int16_t>(4095);
+            const auto once = static_cast<std::uint16_t>(chord << 4);
+            const auto second = static_cast<std::uint16_t>((static_cast<std::uint32_t>(once) * once >> 16) + 1);
+            const auto fourth = static_cast<std::uint16_t>((static_cast<std::uint32_t>(second) * second >> 16) + 1);
+            const auto eighth = static_cast<std::uint16_t>((static_cast<std::uint32_t>(fourth) * fourth >> 16) + 1);
+            const auto last = static_cast<std::uint16_t>((static_cast<std::uint32_t>(eighth) * eighth >> 16) + 1);
+            const auto most = static_cast<std::int16_t>(last < 32767 ? last : 32767);
+            const std::int16_t hit = (near < most ? -1 : 0) | (near >= middle ? -1 : 0);
+            bits[lane] = static_cast<std::uint16_t>(bits[lane] | (hit & bit));
         }
-        narrow(c0[0], c0[1], words[0].lanes + lane);
-        narrow(c1[0], c1[1], words[1].lanes + lane);
-        narrow(c2[0], c2[1], words[2].lanes + lane);
-        narrow(c3[0], c3[1], words[3].lanes + lane);
+        if (divisor > kFine) continue;
+        J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
+            const std::int16_t hit = (k[lane] > kSafe ? -1 : 0) | (k[lane] < -kSafe ? -1 : 0);
+            bits[lane] = static_cast<std::uint16_t>(bits[lane] | (hit & bit));
+        }
     }
 }
 
 // -- probabilities -----------------------------------------------------------------------------------------------
 
-constexpr std::int32_t kAll = 0xFFFFFF;  // words count by their upper 24 bits, which float holds exactly
-
 inline float float_of_bits(std::int32_t bits) {
     float result;
     std::memcpy(&result, &bits, sizeof result);
     return result;
-}
-
-inline std::int32_t bits_of_float(float value) {
-    std::int32_t result;
-    std::memcpy(&result, &value, sizeof result);
-    return result;
-}
-
-// What one frequency of sixteen blocks has to draw with: c = 8 x coefficient and its nearest index k. In 32 bits each,
-// so that loops fill whole vectors, and made some time before they are read: what was just stored in pieces cannot be
-// loaded whole without waiting.
-struct alignas(64) Lanes {
-    std::int32_t c[kLanes];
-    std::int32_t k[kLanes];
-};
-
-inline void widen(const std::int16_t* c, const std::int16_t* k, Lanes& lanes) {
-    J4D_LANES for (int lane = 0; lane < kLanes; ++lane) lanes.c[lane] = c[lane];
-    J4D_LANES for (int lane = 0; lane < kLanes; ++lane) lanes.k[lane] = k[lane];
-}
-
-// Whether some word might choose another than the nearest index. With t = u - k, u = c / q, the neighbour above has at
-// most exp(-kappa (1 - 2 t + e)) times the probability of the nearest, the one below exp(-kappa (1 + 2 t + e)), where e
-// is 2 d for k = 0 and else -2 d. Low words choose what is below, high ones what is above; so a word w in 0 .. 1 might
-// move the index only if log2(min(w, 1 - w)) is below such an exponent. The bits of a float as an integer are 2^23
-// times its logarithm, or a little less. Words close to 1/2 might go either way where the second neighbours count.
-inline bool may_move(const QuantizerTable& table, std::uint32_t f, const Lanes& lanes, const std::uint32_t* words) {
-    const float slope = table.slope[f], from_zero = table.from_zero[f], from_others = table.from_others[f];
-    const std::int32_t divisor = table.divisor[f], middle = table.middle;
-    alignas(64) std::int32_t hits[kLanes];
-    J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
-        const std::int32_t k = lanes.k[lane];
-        const auto word = static_cast<std::int32_t>(words[lane] >> 8);
-        const std::int32_t other = kAll - word;
-        const std::int32_t near = word < other ? word : other;
-        const std::int32_t below = word < other ? -1 : 0;
-        const std::int32_t left = ((lanes.c[lane] - k * divisor) ^ below) - below;
-        const float most = (k == 0 ? from_zero : from_others) + slope * static_cast<float>(left);
-        const std::int32_t low = static_cast<float>(bits_of_float(static_cast<float>(near))) <= most ? -1 : 0;
-        const std::int32_t central = near >= middle ? -1 : 0;
-        hits[lane] = low | central;
-    }
-    return any_lane(hits);
 }
 
 // 2^y, relative error below 3e-7, for y in -126 .. 1; others are taken for the nearer end.
@@ -228,77 +92,116 @@ inline float power(float y) {
     return p * float_of_bits((static_cast<std::int32_t>(whole) + 127) << 23);
 }
 
+// Coefficients whose index may move.
+struct alignas(64) Candidates {
+    static constexpr int kMost = 4 * kLanes;
+    std::int32_t c[kMost];
+    std::int32_t k[kMost];  // nearest index
+    std::int32_t half[kMost];
+    std::int32_t frequency[kMost];
+    std::int32_t lane[kMost];
+    std::int32_t drawn[kMost];
+    std::int32_t open[kMost];  // not 0 where `drawn` is not certain
+    int count = 0;
+};
+
 // The two indices on either side and their weights relative to the nearest's; the second on a side has the square of
 // the first's times exp(-2 kappa), and once more exp(-4 kappa d) for k = +-1, whose second inward one is beyond 0.
 //
 // For c < 0 the order of indices is reversed, and so is the word: then the side of 0 is always where the cumulative
-// probabilities begin. `open` says where `drawn` is not certain; returns whether it is so anywhere.
-inline bool decide(const QuantizerTable& table, std::uint32_t f, const Lanes& lanes, const std::uint32_t* words,
-                   std::int32_t* drawn, std::int32_t* open) {
-    const float slope = table.exact_slope[f], outward = table.exact_outward[f];
-    const float inward = table.exact_inward[f];
-    const float pair = table.pair, pair_from_one = table.pair_from_one[f], relative_error = table.error;
-    const std::int32_t divisor = table.divisor[f];
-    J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
-        const std::int32_t sign = lanes.c[lane] >> 31;
-        const std::int32_t k = (lanes.k[lane] ^ sign) - sign;
-        const std::int32_t left = ((lanes.c[lane] - lanes.k[lane] * divisor) ^ sign) - sign;
-        const float moved = slope * static_cast<float>(left);
-        const float start = k == 0 ? outward : inward;
+// probabilities begin.
+J4D_APART void decide(const QuantizerTable& table, Candidates& candidates, int first) {
+    const float pair = table.pair, relative_error = table.error, alone = table.exact_alone;
+    J4D_LANES for (int i = first; i < first + kLanes; ++i) {
+        const std::int32_t f = candidates.frequency[i];
+        const std::int32_t sign = candidates.c[i] >> 31;
+        const std::int32_t k = (candidates.k[i] ^ sign) - sign;
+        const std::int32_t left = ((candidates.c[i] ^ sign) - sign) - k * table.exact_divisor[f];
+        const float moved = table.exact_slope[f] * static_cast<float>(left);
+        const float zone = table.exact_zone[f], pair_from_one = table.pair_from_one[f];
         const float second = k == 1 ? pair_from_one : pair;
-        const float out1 = power(outward + moved);
-        const float in1 = power(start - moved);
-        const float bound1 = in1 * in1 * second, bound2 = bound1 + in1, bound3 = bound2 + 1.0f, bound4 = bound3 + out1;
+        const float out1 = power(alone - zone + moved);
+        const float in1 = power((k == 0 ? alone - zone : alone + zone) - moved);
+        const float bound1 = in1 * in1 * second, bound2 = bound1 + in1;
+        const float bound3 = bound2 + 1.0f, bound4 = bound3 + out1;
         const float total = bound4 + out1 * out1 * pair;
-        const float place = (static_cast<float>(static_cast<std::int32_t>(words[lane] >> 8) ^ (sign & kAll)) + 0.5f) *
-                            (total * 0x1p-24f);
+        const float place = (static_cast<float>(candidates.half[i] ^ (sign & 0xFFFF)) + 0.5f) * (total * 0x1p-16f);
         const float error = total * relative_error;
         const float apart1 = place - bound1, apart2 = place - bound2, apart3 = place - bound3, apart4 = place - bound4;
         const auto above = [](float apart) { return apart > 0.0f ? 1 : 0; };
         const auto near = [error](float apart) { return (apart < error ? -1 : 0) & (apart > -error ? -1 : 0); };
         const std::int32_t offset = above(apart1) + above(apart2) + above(apart3) + above(apart4) - 2;
-        // Close to the largest index some of the five are not legal.
-        const std::int32_t unsure = near(apart1) | near(apart2) | near(apart3) | near(apart4) | (k > 1000 ? -1 : 0);
-        open[lane] = unsure;
-        drawn[lane] = lanes.k[lane] + ((offset ^ sign) - sign);
+        candidates.drawn[i] = candidates.k[i] + ((offset ^ sign) - sign);
+        candidates.open[i] = near(apart1) | near(apart2) | near(apart3) | near(apart4) | (k > kSafe ? -1 : 0);
     }
-    return any_lane(open);
+}
+
+// Decides and forgets all candidates. Returns where the next undecided one goes.
+Draw* settle(const QuantizerTable& table, Candidates& candidates, Group& indices, std::uint64_t* nonzero,
+             Draw* undecided) {
+    for (int i = candidates.count; i % kLanes != 0; ++i) candidates.frequency[i] = 0;  // the rest is never read
+    for (int first = 0; first < candidates.count; first += kLanes) decide(table, candidates, first);
+    for (int i = 0; i < candidates.count; ++i) {
+        const int f = candidates.frequency[i], lane = candidates.lane[i];
+        if (candidates.open[i] != 0) {
+            *undecided++ = {static_cast<std::uint8_t>(f), static_cast<std::uint8_t>(lane)};
+            continue;
+        }
+        const int place = table.place[f];
+        indices.values[place][lane] = static_cast<std::int16_t>(candidates.drawn[i]);
+        nonzero[lane] &= ~(std::uint64_t{1} << place);
+        nonzero[lane] |= static_cast<std::uint64_t>(candidates.drawn[i] != 0) << place;
+    }
+    candidates.count = 0;
+    return undecided;
+}
+
+inline int lowest_bit(std::uint64_t word) {
+#if defined(__GNUC__)
+    return __builtin_ctzll(word);
+#else
+    int bit = 0;
+    while ((word >> bit & 1) == 0) ++bit;
+    return bit;
+#endif
 }
 
 }  // namespace
 
 int draw(const Group& coefficients, const QuantizerTable& table, std::uint64_t seed, std::uint32_t component,
-         std::uint32_t block, Group& indices, std::uint64_t* nonzero, Draw* undecided) {
-    Draw* out = undecided;
+         std::uint32_t block, int lanes, Group& indices, std::uint64_t* nonzero, Draw* undecided) {
     alignas(64) std::uint64_t blocks[kLanes];
-    for (int lane = 0; lane < kLanes; ++lane) blocks[lane] = block + static_cast<std::uint32_t>(lane);
-    for (std::uint32_t quad = 0; quad < 16; ++quad) {
-        Lanes lanes[4];
-        for (std::uint32_t part = 0; part < 4; ++part) {
-            const std::uint32_t f = 4 * quad + part;
-            widen(coefficients.values[f], indices.values[table.place[f]], lanes[part]);
-        }
-        Words words[4];
-        random_words(seed, component, blocks, quad, words);
-        for (std::uint32_t part = 0; part < 4; ++part) {
-            const std::uint32_t f = 4 * quad + part;
-            if (!may_move(table, f, lanes[part], words[part].lanes)) continue;
-            alignas(64) std::int32_t drawn[kLanes], open[kLanes];
-            const bool any_open = decide(table, f, lanes[part], words[part].lanes, drawn, open);
-            const int place = table.place[f];
-            std::int16_t* k = indices.values[place];
-            J4D_LANES for (int lane = 0; lane < kLanes; ++lane) k[lane] = static_cast<std::int16_t>(drawn[lane]);
-            J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
-                nonzero[lane] &= ~(std::uint64_t{1} << place);
-                nonzero[lane] |= static_cast<std::uint64_t>(drawn[lane] != 0 ? 1 : 0) << place;
+    for (int i = 0; i < kLanes; ++i) {
+        const int within = i % (2 * kWide);
+        blocks[i] = block + static_cast<std::uint32_t>(i - within + 2 * (within % kWide) + within / kWide);
+    }
+    alignas(64) std::uint16_t halves[64][kLanes];
+    alignas(64) std::uint64_t movable[kLanes] = {};
+    for (std::uint32_t part = 0; part < 4; ++part) {
+        random_halves(seed, component, blocks, 2 * part, halves + 16 * part);
+        random_halves(seed, component, blocks, 2 * part + 1, halves + 16 * part + 8);
+        alignas(64) std::uint16_t bits[kLanes] = {};
+        find_movable(coefficients, table, indices, halves, static_cast<int>(16 * part), bits);
+        J4D_LANES for (int lane = 0; lane < kLanes; ++lane) movable[lane] |= static_cast<std::uint64_t>(bits[lane])
+                                                                             << (16 * part);
+    }
+    Candidates candidates;
+    Draw* out = undecided;
+    for (int lane = 0; lane < lanes; ++lane) {
+        for (std::uint64_t left = movable[lane]; left != 0; left &= left - 1) {
+            const int f = lowest_bit(left);
+            if (candidates.count == Candidates::kMost) {
+                out = settle(table, candidates, indices, nonzero, out);
             }
-            if (!any_open) continue;
-            for (int lane = 0; lane < kLanes; ++lane) {
-                if (open[lane] == 0) continue;
-                *out++ = {static_cast<std::uint8_t>(f), static_cast<std::uint8_t>(lane), words[part].lanes[lane]};
-            }
+            const int at = candidates.count++;
+            candidates.c[at] = coefficients.values[f][lane];
+            candidates.k[at] = indices.values[table.place[f]][lane];
+            candidates.half[at] = halves[f][lane];
+            candidates.frequency[at] = f;
+            candidates.lane[at] = lane;
         }
     }
+    out = settle(table, candidates, indices, nonzero, out);
     return static_cast<int>(out - undecided);
 }
 

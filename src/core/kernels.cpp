@@ -199,11 +199,24 @@ void quantize(const Group& coefficients, const QuantizerTable& table, Group& ind
 
 // In draw.cpp.
 int draw(const Group& coefficients, const QuantizerTable& table, std::uint64_t seed, std::uint32_t component,
-         std::uint32_t block, Group& indices, std::uint64_t* nonzero, Draw* undecided);
+         std::uint32_t block, int lanes, Group& indices, std::uint64_t* nonzero, Draw* undecided);
+// In blocks.cpp.
+void find_nonzero(const std::int16_t* blocks, std::size_t count, std::uint64_t* nonzero);
+bool any_beyond(const std::int16_t* values, std::size_t count, std::int16_t limit);
+void nearest(const std::int16_t* in, std::size_t count, const StepTable& table, std::int16_t* out, float* excess);
 
 extern const Kernels kKernels;
 const Kernels kKernels{
-    J4D_STRING(J4D_KERNELS_NAME), convert_colour, halve, halve_both, transform, quantize, draw,
+    J4D_STRING(J4D_KERNELS_NAME),
+    convert_colour,
+    halve,
+    halve_both,
+    transform,
+    quantize,
+    draw,
+    find_nonzero,
+    any_beyond,
+    nearest,
 };
 
 }  // namespace J4D_KERNELS_NAME

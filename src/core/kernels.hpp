@@ -31,26 +31,39 @@ struct QuantizerTable {
     double scale[64];   // 8 q
     double offset[64];  // 1/2 - d
 
-    // In natural order: what draw.cpp needs. First for bounds, as bits of floats, then for weights themselves.
-    std::uint16_t divisor[64];  // 8 q
-    std::uint8_t place[64];     // in zigzag order
-    float slope[64];
-    float from_zero[64];
-    float from_others[64];
+    // In natural order: what draw.cpp needs. First for bounds, in units of 2^-12, then for weights themselves.
+    std::uint16_t divisor[64];     // 8 q
+    std::uint8_t place[64];        // in zigzag order
+    std::int16_t chord_unit[64];   // what differences of coefficients are multiplied by
+    std::int16_t chord_slope[64];  // for 2^16 of the product
+    std::int16_t chord_from_zero[64];
+    std::int16_t chord_from_others[64];
+    std::int16_t chord_least[64];
     float exact_slope[64];
-    float exact_outward[64];
-    float exact_inward[64];
+    float exact_zone[64];
+    std::int32_t exact_divisor[64];
+    float exact_alone;
     float pair_from_one[64];
     float pair;
-    std::int32_t middle;
-    float error;  // relative, of the weights
+    std::int16_t middle;
+    float error;  // of a word's place, as a part of the whole
 };
 
-// A coefficient whose index only the law itself can draw, and the random word that decides.
+// New steps for indices of a file, prepared; natural order. Coefficients are index x source, in units of which a new
+// step has `divisor`.
+struct alignas(64) StepTable {
+    float source[64];
+    float bias[64];  // 1/2 more than what lifts a coefficient that reaches an index to a multiple of the divisor
+    float reciprocal[64];
+    float divisor[64];
+    float lowest[64];  // 1/2 more than the magnitude of the lowest index
+    float dead_zone[64];
+};
+
+// A coefficient whose index only the law itself can draw.
 struct Draw {
     std::uint8_t frequency;  // natural
     std::uint8_t lane;
-    std::uint32_t word;
 };
 
 struct Kernels {
@@ -66,11 +79,20 @@ struct Kernels {
     void (*transform)(const std::uint8_t* samples, std::size_t stride, Group& coefficients);
     // Indices in zigzag order. Bit i of nonzero[lane] is set where the i-th is not 0.
     void (*quantize)(const Group& coefficients, const QuantizerTable& table, Group& indices, std::uint64_t* nonzero);
-    // Turns nearest indices into those that the words of (seed, component, block + lane) draw. Coefficients of which
-    // float arithmetic cannot be sure are listed in `undecided`, which has room for 64 x kLanes; the result is their
-    // number.
+    // Turns the nearest indices of the first `lanes` blocks into those that the words of (seed, component, block +
+    // lane) draw. Coefficients of which float arithmetic cannot be sure are listed in `undecided`, which has room for
+    // 64 x kLanes; the result is their number.
     int (*draw)(const Group& coefficients, const QuantizerTable& table, std::uint64_t seed, std::uint32_t component,
-                std::uint32_t block, Group& indices, std::uint64_t* nonzero, Draw* undecided);
+                std::uint32_t block, int lanes, Group& indices, std::uint64_t* nonzero, Draw* undecided);
+
+    // Of `count` blocks of 64 in natural order: bit i of a word is set where the i-th index in zigzag order is not 0.
+    void (*find_nonzero)(const std::int16_t* blocks, std::size_t count, std::uint64_t* nonzero);
+    // Whether one of `count` values is outside -limit .. limit.
+    bool (*any_beyond)(const std::int16_t* values, std::size_t count, std::int16_t limit);
+    // Indices of `count` blocks under other steps, as far as there are symbols for them; `out` may be `in`. `excess`,
+    // where it is not null: what the magnitude in steps, less the dead zone, is beyond the index; at most 1/2.
+    void (*nearest)(const std::int16_t* in, std::size_t count, const StepTable& table, std::int16_t* out,
+                    float* excess);
 };
 
 // The best that this processor runs, or the one that the environment variable J4D_KERNELS names (portable, avx2,

@@ -143,7 +143,7 @@ nb::tuple py_read(nb::bytes data, std::int64_t max_pixels, int max_scans) {
 
 double py_uniform(std::uint64_t seed, std::uint32_t component, std::uint32_t block, std::uint32_t frequency) {
     require(frequency < kBlockSize, "frequency outside 0..63");
-    return to_uniform(random_words(seed, component, block, frequency / 4)[frequency % 4]);
+    return to_uniform(random_word(seed, component, block, frequency));
 }
 
 nb::bytes py_code_lengths(Counts counts) {

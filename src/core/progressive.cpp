@@ -5,6 +5,7 @@
 
 #include "codes.hpp"
 #include "emission.hpp"
+#include "kernels.hpp"
 #include "symbols.hpp"
 #include "writer.hpp"
 
@@ -116,10 +117,9 @@ std::string write_spectral_selection(const Frame& frame, const std::vector<const
     for (int i = 0; i < components; ++i) {
         grids.push_back(grid_of(frame.height, frame.width, frame.sampling, i));
         blocks.push_back(std::size_t(grids[i].rows) * grids[i].columns);
-        for (std::size_t block = 0; block < blocks[i]; ++block) {
-            check_ac(planes[i] + block * kBlockSize);
-            nonzero[i].push_back(nonzero_in_zigzag(planes[i] + block * kBlockSize));
-        }
+        for (std::size_t block = 0; block < blocks[i]; ++block) check_ac(planes[i] + block * kBlockSize);
+        nonzero[i].resize(blocks[i]);
+        kernels().find_nonzero(planes[i], blocks[i], nonzero[i].data());
     }
     const Symbols dc_symbols = gather_dc(frame, planes, grids);
     std::vector<Histogram> dc_counts{dc_symbols.histogram(kLumaDc)};

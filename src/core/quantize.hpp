@@ -36,6 +36,24 @@ inline int nearest_index(double u, double dead_zone, IndexRange range) {
     return std::clamp(u < 0 ? -magnitude : magnitude, range.low, range.high);
 }
 
+// The limit for integers c = u x divisor: the magnitude is (|c| + bias) / divisor, rounded down. Where thresholds come
+// within rounding of an integer, the formula itself decides.
+struct Threshold {
+    int bias;
+    bool by_formula;
+};
+
+inline Threshold threshold_of(int divisor, double dead_zone) {
+    // |c| reaches index 1 at `first`, and each further index a divisor later.
+    const double first = divisor * (0.5 + dead_zone);
+    const double whole = std::round(first);
+    const bool near_tie = std::abs(first - whole) < 1e-7;
+    // Ties fall between integers, or on them exactly: then the formula is exact there where the zone has few bits.
+    const double zone_bits = dead_zone * 0x1p20;
+    return {divisor - static_cast<int>(near_tie ? whole : std::ceil(first)),
+            near_tie && zone_bits != std::floor(zone_bits)};
+}
+
 inline Pmf index_pmf(double u, double dead_zone, double sharpness, IndexRange range) {
     Pmf pmf{nearest_index(u, dead_zone, range) - kWindow / 2, {}};
     std::array<double, kWindow> energy;

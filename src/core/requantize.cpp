@@ -24,15 +24,14 @@ namespace {
 #define J4D_VECTORS
 #endif
 
-constexpr int kQuads = kBlockSize / 4;
-constexpr std::int32_t kLargest = index_range(1).high;
+constexpr int kOctets = kBlockSize / 8;
 constexpr std::uint32_t kNever = 0xFFFFFFFF;  // no word is greater
 
-// The random words of one block in natural order: `random_words` of all quads at once, each 32-bit word alone in 64
-// bits, so that the compiler makes vectors of the products. What grows above 32 bits is never looked at.
-J4D_WIDE void block_words(std::uint64_t seed, std::uint32_t component, std::uint32_t block, std::uint32_t* words) {
-    std::uint64_t c0[kQuads], c1[kQuads], c2[kQuads], c3[kQuads];
-    for (int i = 0; i < kQuads; ++i) {
+// The upper halves of the random words of one block in natural order: `philox` of all octets at once, each 32-bit word
+// alone in 64 bits, so that the compiler makes vectors of the products. What grows above 32 bits is never looked at.
+J4D_WIDE void block_halves(std::uint64_t seed, std::uint32_t component, std::uint32_t block, std::uint16_t* halves) {
+    std::uint64_t c0[kOctets], c1[kOctets], c2[kOctets], c3[kOctets];
+    for (int i = 0; i < kOctets; ++i) {
         c0[i] = block;
         c1[i] = component;
         c2[i] = static_cast<std::uint64_t>(i);
@@ -40,8 +39,8 @@ J4D_WIDE void block_words(std::uint64_t seed, std::uint32_t component, std::uint
     }
     auto key0 = static_cast<std::uint32_t>(seed);
     auto key1 = static_cast<std::uint32_t>(seed >> 32);
-    for (int round = 0; round < 10; ++round) {
-        J4D_VECTORS for (int i = 0; i < kQuads; ++i) {
+    for (int round = 0; round < 7; ++round) {
+        J4D_VECTORS for (int i = 0; i < kOctets; ++i) {
             const std::uint64_t product0 = std::uint64_t{0xD2511F53} * static_cast<std::uint32_t>(c0[i]);
             const std::uint64_t product1 = std::uint64_t{0xCD9E8D57} * static_cast<std::uint32_t>(c2[i]);
             c0[i] = (product1 >> 32) ^ c1[i] ^ key0;
@@ -52,25 +51,12 @@ J4D_WIDE void block_words(std::uint64_t seed, std::uint32_t component, std::uint
         key0 += 0x9E3779B9;
         key1 += 0xBB67AE85;
     }
-    J4D_VECTORS for (int i = 0; i < kQuads; ++i) {
-        words[4 * i] = static_cast<std::uint32_t>(c0[i]);
-        words[4 * i + 1] = static_cast<std::uint32_t>(c1[i]);
-        words[4 * i + 2] = static_cast<std::uint32_t>(c2[i]);
-        words[4 * i + 3] = static_cast<std::uint32_t>(c3[i]);
-    }
-}
-
-// nearest_index for all frequencies, in its own arithmetic; but a DC index may be -1024, which is left to the caller.
-// `excess`: |u| less magnitude and dead zone, the magnitude before it is brought into the legal range.
-J4D_WIDE void nearest_block(const std::int16_t* in, const double* source_steps, const double* divisors,
-                            const double* offsets, std::int16_t* out, float* excess) {
-    J4D_VECTORS for (int f = 0; f < kBlockSize; ++f) {
-        const double raised = std::abs(in[f] * source_steps[f] / divisors[f]) + offsets[f];
-        const auto magnitude = static_cast<std::int32_t>(raised);
-        const std::int32_t legal = std::min(magnitude, kLargest);
-        excess[f] = static_cast<float>(raised - 0.5 - magnitude);
-        const std::int32_t sign = in[f] >> 15;
-        out[f] = static_cast<std::int16_t>((legal ^ sign) - sign);
+    J4D_VECTORS for (int i = 0; i < kOctets; ++i) {
+        const std::uint64_t words[] = {c0[i], c1[i], c2[i], c3[i]};
+        for (int j = 0; j < 4; ++j) {
+            halves[8 * i + 2 * j] = static_cast<std::uint16_t>(words[j]);
+            halves[8 * i + 2 * j + 1] = static_cast<std::uint16_t>(words[j] >> 16);
+        }
     }
 }
 
@@ -80,15 +66,16 @@ J4D_WIDE void nearest_block(const std::int16_t* in, const double* source_steps, 
 // kappa / ln 2. That power is bounded by a float whose exponent and mantissa are written as one number, since 2^y <= 1
 // + y within 0..1.
 J4D_WIDE bool mark_uncertain(const std::int16_t* nearest, const float* excess, float bits, float margin,
-                             const std::uint32_t* words, std::uint8_t* marks) {
+                             const std::uint16_t* halves, std::uint8_t* marks) {
     std::uint32_t any = 0;
     J4D_VECTORS for (int f = 0; f < kBlockSize; ++f) {
         const float beyond = nearest[f] == 0 ? excess[f] : std::abs(excess[f]);
-        const float exponent = 127.0f + 32.0f + margin - bits * (1.0f - 2.0f * beyond);  // of the probability x 2^32
+        const float exponent = 127.0f + 16.0f + margin - bits * (1.0f - 2.0f * beyond);  // of the probability x 2^16
         const auto written = static_cast<std::int32_t>(exponent * 0x1p19f);
-        // The word's distance from either end as a float, to the same 19 bits of mantissa, one less for the rounding.
-        const auto flipped = static_cast<std::int32_t>(words[f]) >> 31;
-        const auto distance = static_cast<float>(static_cast<std::int32_t>(words[f]) ^ flipped);
+        // The word's distance from either end as a float, to the same 19 bits of mantissa, one less for the rounding;
+        // no more than it is, whatever the lower half.
+        const auto half = static_cast<std::int16_t>(halves[f]);
+        const auto distance = static_cast<float>(half ^ (half >> 15));
         std::int32_t distance_bits;
         std::memcpy(&distance_bits, &distance, sizeof distance_bits);
         const std::uint32_t mark = (distance_bits >> 4) - 1 <= written;
@@ -107,13 +94,21 @@ std::uint64_t words_below(double probability) {
 }  // namespace
 
 Requantizer::Requantizer(const std::int32_t* source_steps, const std::int32_t* steps, const double* dead_zones,
-                         double sharpness, double units)
+                         double sharpness, int units)
     : sharpness_(sharpness), certain_(std::isinf(sharpness)) {
     std::copy_n(source_steps, kBlockSize, source_steps_);
     std::copy_n(dead_zones, kBlockSize, dead_zones_);
     for (int f = 0; f < kBlockSize; ++f) {
-        divisors_[f] = units * steps[f];
-        offsets_[f] = 0.5 - dead_zones[f];
+        const int divisor = units * steps[f];
+        const Threshold threshold = threshold_of(divisor, dead_zones[f]);
+        if (threshold.by_formula) by_formula_.push_back(f);
+        divisors_[f] = divisor;
+        table_.source[f] = static_cast<float>(source_steps[f]);
+        table_.bias[f] = static_cast<float>(threshold.bias) + 0.5f;
+        table_.divisor[f] = static_cast<float>(divisor);
+        table_.reciprocal[f] = 1.0f / static_cast<float>(divisor);
+        table_.lowest[f] = 0.5f - static_cast<float>(index_range(f).low);
+        table_.dead_zone[f] = static_cast<float>(dead_zones[f]);
     }
     if (certain_) return;
     // A smaller kappa bounds a larger one, and with this one the rounding of floats is far below the margin. An index
@@ -121,7 +116,7 @@ Requantizer::Requantizer(const std::int32_t* source_steps, const std::int32_t* s
     const double kappa = std::min(sharpness, 500.0);
     bits_ = static_cast<float>(kappa / std::log(2.0));
     margin_ = static_cast<float>(std::log2(1.0 + std::exp(-2.0 * kappa)) + 0.01);
-    draws_.reset(static_cast<Draw*>(std::calloc(place(0, -kReach) + kBlockSize, sizeof(Draw))));
+    draws_.reset(static_cast<Draw*>(std::calloc(row(0, -kReach) + kBlockSize, sizeof(Draw))));
     if (!draws_) throw std::bad_alloc();
 }
 
@@ -146,39 +141,46 @@ Requantizer::Draw Requantizer::draw_of(int frequency, int index) const {
     return draw;
 }
 
-int Requantizer::drawn(int frequency, int index, std::uint32_t word) {
-    if (std::abs(index) > kReach) return draw_of(frequency, index)(word);
-    Draw& draw = draws_[place(frequency, index)];
-    if (!draw.known) draw = draw_of(frequency, index);
-    return draw(word);
+int Requantizer::drawn(int frequency, int index, std::uint32_t half, const Place& place) {
+    Draw computed;
+    Draw* draw = &computed;
+    if (std::abs(index) <= kReach) draw = &draws_[row(frequency, index)];
+    if (draw == &computed || !draw->known) *draw = draw_of(frequency, index);
+    if (!draw->needs_all(half)) return (*draw)(half << 16);
+    return (*draw)(half << 16 |
+                   random_half(place.seed, place.component, place.block, static_cast<std::uint32_t>(frequency), 1));
+}
+
+// Where the formula alone decides.
+void Requantizer::correct(const std::int16_t* in, std::int16_t* out, float* excess) const {
+    for (const int f : by_formula_) {
+        const double u = coefficient(f, in[f]);
+        out[f] = static_cast<std::int16_t>(nearest_index(u, dead_zones_[f], index_range(f)));
+        excess[f] = static_cast<float>(std::min(std::abs(u) - dead_zones_[f] - std::abs(out[f]), 0.5));
+    }
 }
 
 void Requantizer::operator()(const std::int16_t* in, std::size_t count, std::uint64_t seed, std::uint32_t component,
                              std::uint32_t block, std::int16_t* out) {
+    if (certain_ && by_formula_.empty()) return kernels().nearest(in, count, table_, out, nullptr);
     alignas(64) std::int16_t source[kBlockSize];
     alignas(64) float excess[kBlockSize];
-    alignas(64) std::uint32_t words[kBlockSize];
+    alignas(64) std::uint16_t halves[kBlockSize];
     alignas(64) std::uint8_t marks[kBlockSize];
     for (std::size_t i = 0; i < count; ++i, in += kBlockSize, out += kBlockSize, ++block) {
         std::copy_n(in, kBlockSize, source);
-        nearest_block(source, source_steps_, divisors_, offsets_, out, excess);
-        const bool dc_at_end = std::abs(out[0]) == kLargest;
-        if (certain_) {
-            if (dc_at_end) {
-                const int dc = nearest_index(coefficient(0, source[0]), dead_zones_[0], index_range(0));
-                out[0] = static_cast<std::int16_t>(dc);
-            }
-            continue;
-        }
-        block_words(seed, component, block, words);
-        if (!mark_uncertain(out, excess, bits_, margin_, words, marks) && !dc_at_end) continue;
-        marks[0] |= static_cast<std::uint8_t>(dc_at_end);
+        kernels().nearest(source, 1, table_, out, excess);
+        correct(source, out, excess);
+        if (certain_) continue;
+        block_halves(seed, component, block, halves);
+        if (!mark_uncertain(out, excess, bits_, margin_, halves, marks)) continue;
         for (int first = 0; first < kBlockSize; first += 8) {
             std::uint64_t any;
             std::memcpy(&any, marks + first, sizeof any);
             if (any == 0) continue;
             for (int f = first; f < first + 8; ++f) {
-                if (marks[f]) out[f] = static_cast<std::int16_t>(drawn(f, source[f], words[f]));
+                if (marks[f])
+                    out[f] = static_cast<std::int16_t>(drawn(f, source[f], halves[f], {seed, component, block}));
             }
         }
     }

@@ -136,9 +136,6 @@ class Symbols {
     std::array<std::uint64_t, kSymbolClasses * kSymbols> counts_{};
 };
 
-// Bit i is set where the i-th index in zigzag order is not 0; `block` is in natural order.
-std::uint64_t nonzero_in_zigzag(const std::int16_t* block);
-
 // JpegError where an index of the block, in natural order, or a difference of DC indices has no symbol.
 void check_ac(const std::int16_t* block);
 void check_dc(int difference);
