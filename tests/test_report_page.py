@@ -103,11 +103,22 @@ def test_names_in_files_are_text_wherever_they_stand():
     assert HOSTILE in made.text and "49" not in made.data()["views"][0]["codecs"][1]["name"]
 
 
-def test_what_is_not_a_number_becomes_null_in_the_page():
+def test_curves_without_a_common_range_are_said_to_have_none():
     one = evaluation()
     flat = dataclasses.replace(one.codecs[1], metrics={k: np.zeros_like(v) for k, v in one.codecs[1].metrics.items()})
-    page = render_page([dataclasses.replace(one, codecs=(one.codecs[0], flat))])
-    assert "NaN" not in json.dumps(Document(page).data()) and "No common range" in page.decode()
+    assert "No common range" in render_page([dataclasses.replace(one, codecs=(one.codecs[0], flat))]).decode()
+
+
+def test_figures_that_are_not_finite_are_refused_and_unknown_estimates_left_out():
+    one = evaluation()
+    broken = one.codecs[1].metrics["kl"].copy()
+    broken[0, 0] = float("nan")
+    wrong = dataclasses.replace(one.codecs[1], metrics={**one.codecs[1].metrics, "kl": broken})
+    with pytest.raises(DataError, match="kl of 'ladder' is not finite"):
+        render_page([dataclasses.replace(one, codecs=(one.codecs[0], wrong))])
+    vague = dataclasses.replace(one.codecs[1], estimated_bpp=(float("nan"), None, 1.0, 2.0))
+    shown = Document(render_page([dataclasses.replace(one, codecs=(one.codecs[0], vague))])).data()
+    assert [p["estimated"] for p in shown["views"][0]["codecs"][1]["points"]] == [None, None, 1.0, 2.0]
 
 
 def test_curves_are_those_of_the_evaluation_ordered_by_rate():

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
@@ -36,14 +37,15 @@ def render_page(
 
     profiles: by the path shown; each must be measured in one of the evaluations. photographs: what
     `page_photographs.photographs` gave, by the position of the evaluation it belongs to. command: what makes this
-    page again, shown as it is. Raises DataError where there is no evaluation, one holds no codec or image, or a
-    profile is in none.
+    page again, shown as it is. Raises DataError where there is no evaluation, one holds no codec, no image or a figure
+    that is not finite, or a profile is in none.
     """
     if not evaluations:
         raise DataError("a page needs at least one evaluation, got none")
     for number, evaluation in enumerate(evaluations):
         if not evaluation.codecs or not len(evaluation.pixels):
             raise DataError(f"evaluation {number + 1} is empty: {len(evaluation.codecs)} codecs, no page to make")
+        _check(evaluation)
     profiles = profiles or {}
     views = [view(evaluation, profiles) for evaluation in evaluations]
     for path in profiles:
@@ -63,6 +65,13 @@ def render_page(
         policy=content_policy(style, script),
     )
     return page.encode("utf-8", "replace")
+
+
+def _check(evaluation: Evaluation) -> None:
+    for codec in evaluation.codecs:
+        for name, values in codec.metrics.items():
+            if not np.isfinite(values).all():
+                raise DataError(f"damaged evaluation: {name} of {codec.name!r} is not finite everywhere")
 
 
 def content_policy(style: str, script: str) -> str:
