@@ -94,6 +94,19 @@ def test_every_drawn_index_is_the_laws(sharpness: float, dead_zone: float, rng: 
         assert np.array_equal(drawn.reshape(plane.shape), expected), step
 
 
+@pytest.mark.parametrize("sharpness", [0.05, 0.7, 4.0, 30.0])
+def test_indices_at_the_end_of_their_range_are_drawn_by_the_law(sharpness: float, rng: np.random.Generator) -> None:
+    blocks = 64
+    for step in (1, 2, 3, 4):
+        steps, zones = np.full((8, 8), step, np.int32), np.full((8, 8), 0.2)
+        far = 8 * step * (1023 + rng.choice([-24, -3, -2, -1, 0, 1, 40], (blocks, 8, 8)) + rng.uniform(-1, 1))
+        plane = (np.clip(far, 0, 32767) * rng.choice([-1, 1], far.shape)).astype(np.int16)
+        seed = int(rng.integers(0, 2**63))
+        expected = law(plane / (8.0 * step), 0.2, sharpness, uniforms(seed, 2, blocks))
+        drawn = _core.quantize(plane.reshape(8, 8, 8, 8), steps, zones, sharpness, seed, 2)
+        assert np.array_equal(drawn.reshape(plane.shape), expected), step
+
+
 def test_words_close_to_one_half_may_choose_an_index_beyond_the_nearest() -> None:
     # Almost a tie of 0 and 1, in whose favour the 2 beyond it decides: the words from 0.496 on.
     steps, zones, plane = np.full((8, 8), 255, np.int32), np.full((8, 8), 0.5), np.full((1, 1, 8, 8), 2039, np.int16)
