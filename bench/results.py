@@ -17,12 +17,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from j4d.errors import DataError, J4DError
+from j4d.evaluation.stored import StoredResult, read_result
 from j4d.files import write_atomic
 from j4d.report.markdown import by_protocol, protocol_section
 from j4d.report.plots import curves_figure, curves_title, png
 from j4d.report.summaries import folder_names
 from j4d.results import METRICS
-from j4d.stored import StoredResult, read_result
 
 LIMIT = 300_000  # bytes of a stored result
 HEAD = """# Results

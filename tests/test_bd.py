@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from j4d import bd
-from j4d.pchip import Pchips
+from j4d.evaluation.pchip import Pchips
 
 interpolate = pytest.importorskip("scipy.interpolate")
 

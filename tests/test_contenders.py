@@ -16,9 +16,9 @@ from profiles import default_profile, provenance
 
 from j4d.cli import run
 from j4d.codecs import DefaultJPEG, LearnedJPEG
-from j4d.contenders import Contenders, add_rivals, rival_names
 from j4d.errors import ParameterError
-from j4d.grid import GridModel
+from j4d.evaluation.contenders import Contenders, add_rivals, rival_names
+from j4d.evaluation.grid import GridModel
 from j4d.images import ImageSet
 from j4d.parameters import EncodingParameters, Profile
 

@@ -15,10 +15,10 @@ from measured_toys import IMAGES, LABELS, Coarse, Net
 from j4d.codecs import DefaultJPEG
 from j4d.errors import DataError, ParameterError
 from j4d.evaluate import evaluate
-from j4d.grid import GridModel, evaluate_grid
+from j4d.evaluation.grid import GridModel, evaluate_grid
+from j4d.evaluation.measuring import Entry
 from j4d.images import ImageSet
 from j4d.markers import header_bytes
-from j4d.measuring import Entry
 from j4d.models import Preprocess, VisionModel
 from j4d.results_file import evaluation_to_json
 

@@ -14,11 +14,11 @@ import pytest
 
 from j4d.codecs import LearnedJPEG
 from j4d.errors import DataError
+from j4d.evaluation.stored import StoredResult, read_result
 from j4d.parameters import EncodingParameters
 from j4d.report.markdown import OURS, bd_rate_table, best_duel, cross_table, standing_table
 from j4d.report.summaries import folder_names, save_all, summary_csv, summary_markdown
 from j4d.results import CodecResult, Evaluation
-from j4d.stored import StoredResult, read_result
 
 IMAGES = 60
 LADDER = LearnedJPEG([EncodingParameters.from_quality(q) for q in range(5, 55, 5)])

@@ -21,7 +21,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from j4d.pchip import Counts, Floats, Pchips
+from j4d.evaluation.pchip import Counts, Floats, Pchips
 
 
 @dataclass(frozen=True)

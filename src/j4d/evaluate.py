@@ -1,7 +1,7 @@
 """Measure codecs with a model: real files, whole-file bytes, the model's answers on the decoded pixels.
 
-One model, in this process. Several models, image sets and processes are `j4d.grid`'s business, which this is the short
-form of.
+One model, in this process. Several models, image sets and processes are the business of `j4d.evaluation.grid`, which
+this is the short form of.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from j4d.codecs import Codec, EncodeCache
 from j4d.errors import DataError, ParameterError
-from j4d.grid import GridModel, evaluate_grid
+from j4d.evaluation.grid import GridModel, evaluate_grid
+from j4d.evaluation.measuring import Entry
 from j4d.images import ImageSet
-from j4d.measuring import Entry
 from j4d.results import Evaluation
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from j4d import bd
 from j4d.codecs import Setting
-from j4d.comparison import ACCURACY_LOSSES, FEWEST_POINTS, Comparison, RateCut, Side, compare_sides
 from j4d.errors import DataError
-from j4d.pchip import Floats
+from j4d.evaluation.comparison import ACCURACY_LOSSES, FEWEST_POINTS, Comparison, RateCut, Side, compare_sides
+from j4d.evaluation.pchip import Floats
 
 __all__ = ["METRICS", "CodecResult", "Comparison", "Evaluation", "Metric", "Point", "RateCut", "short_name"]
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from j4d import bd
 from j4d.errors import DataError
+from j4d.evaluation.pchip import Floats
 from j4d.files import read_limited
-from j4d.pchip import Floats
 from j4d.results import METRICS, CodecResult, Comparison, Evaluation, Point, RateCut
 
 FORMAT, VERSION = "j4d-evaluation", 1

@@ -27,10 +27,10 @@ from j4d.cli.options import DeterministicOption, ProtocolName, SamplingName, int
 from j4d.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
+    from j4d.evaluation.stored import StoredResult
     from j4d.images import ImageSet
     from j4d.parameters import Profile
     from j4d.results import Evaluation
-    from j4d.stored import StoredResult
 
 PICTURES_PER_JOB = 16  # fewer are not worth a process that has to load the models
 
@@ -126,11 +126,11 @@ def evaluate(
 
     import torch
 
-    from j4d.contenders import Contenders, add_rivals, rival_names
-    from j4d.grid import GridModel, evaluate_grid
-    from j4d.measurements import default_folder
+    from j4d.evaluation.contenders import Contenders, add_rivals, rival_names
+    from j4d.evaluation.grid import GridModel, evaluate_grid
+    from j4d.evaluation.measurements import default_folder
+    from j4d.evaluation.workers import available_cores
     from j4d.report.summaries import save_all
-    from j4d.workers import available_cores
 
     rivals, reasons = rival_names(rival or [])
     torch.set_num_threads(threads)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from j4d.bd import Interval
-from j4d.comparison import ACCURACY_LOSSES, Comparison
+from j4d.evaluation.comparison import ACCURACY_LOSSES, Comparison
+from j4d.evaluation.stored import StoredCodec, StoredResult
 from j4d.results import METRICS, short_name
-from j4d.stored import StoredCodec, StoredResult
 
 OURS = "j4d, learned for the model"
 

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from j4d.codecs import Codec, DefaultJPEG, LearnedJPEG
-from j4d.comparison import FEWEST_POINTS
 from j4d.errors import ParameterError
-from j4d.identity import digest, software_identity
-from j4d.measurements import Measurements
-from j4d.measuring import Entry
+from j4d.evaluation.comparison import FEWEST_POINTS
+from j4d.evaluation.identity import digest, software_identity
+from j4d.evaluation.measurements import Measurements
+from j4d.evaluation.measuring import Entry
 from j4d.parameters import Profile
 from j4d.results import short_name
 from j4d.versions import package_versions
 
 if TYPE_CHECKING:
-    from j4d.grid import GridModel
+    from j4d.evaluation.grid import GridModel
     from j4d.images import ImageSet
 
 ALL = "all"
@@ -30,7 +30,7 @@ ALL = "all"
 
 @dataclass
 class Contenders:
-    """Entries of a grid, and what is to be recorded of each by name (`j4d.stored` reads it)."""
+    """Entries of a grid, and what is to be recorded of each by name (`j4d.evaluation.stored` reads it)."""
 
     entries: list[Entry] = field(default_factory=list)
     roles: dict[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -23,7 +23,15 @@ from j4d.versions import FILE_PACKAGES, package_versions
 if TYPE_CHECKING:
     from torch import nn
 
-FILE_MODULES = ("codec.py", "codecs.py", "judging.py", "markers.py", "parameters.py", "tables.py", "rivals/*.py")
+FILE_MODULES = (
+    "codec.py",
+    "codecs.py",
+    "evaluation/judging.py",
+    "markers.py",
+    "parameters.py",
+    "tables.py",
+    "rivals/*.py",
+)
 
 
 def digest(*parts: object) -> str:
@@ -46,7 +54,7 @@ def software_identity() -> str:
     """Of what writes, reads and judges files: packages by version, this package's own part of it byte by byte."""
     from j4d import _core
 
-    home = Path(__file__).parent
+    home = Path(__file__).parents[1]
     files = [path for pattern in FILE_MODULES for path in sorted(home.glob(pattern))]
     own = [hashlib.sha256(path.read_bytes()).hexdigest() for path in [*files, Path(str(_core.__file__))]]
     return digest(sorted(package_versions(*FILE_PACKAGES).items()), own)

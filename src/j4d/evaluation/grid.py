@@ -17,13 +17,13 @@ from PIL import features
 
 from j4d.codecs import EncodeCache
 from j4d.errors import DataError, ParameterError
-from j4d.identity import model_identity
+from j4d.evaluation.identity import model_identity
+from j4d.evaluation.measuring import Entry, Measured, Subject, Work
+from j4d.evaluation.workers import Task, measure_all
 from j4d.images import ImageSet
-from j4d.measuring import Entry, Measured, Subject, Work
 from j4d.provenance import PROTOCOLS
 from j4d.results import METRICS, CodecResult, Evaluation
 from j4d.versions import software_versions
-from j4d.workers import Task, measure_all
 
 if TYPE_CHECKING:
     from j4d.models import VisionModel
@@ -98,8 +98,8 @@ def evaluate_grid(
 
     entries: codecs, each on all models or on some; the first of them that a model has is its reference. Codecs of one
     model have different names. jobs: processes, each with `threads` PyTorch threads (None: as it is); figures do not
-    depend on jobs. cache: a folder where measurements are kept (`j4d.measurements`). roles: what is to be recorded of
-    codecs, by name. Raises J4DError as `evaluate` does.
+    depend on jobs. cache: a folder where measurements are kept (`j4d.evaluation.measurements`). roles: what is to be
+    recorded of codecs, by name. Raises J4DError as `evaluate` does.
     """
     _check(models, image_sets, entries, protocol, {"batch_size": batch_size, "bootstrap": bootstrap, "jobs": jobs})
     subjects = tuple(model.subject for model in models)

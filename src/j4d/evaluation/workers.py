@@ -15,7 +15,7 @@ from multiprocessing import get_context
 
 from j4d.codecs import EncodeCache
 from j4d.errors import DataError
-from j4d.measuring import Measured, Measurer, Work
+from j4d.evaluation.measuring import Measured, Measurer, Work
 
 Task = tuple[int, int]
 
@@ -56,7 +56,7 @@ def measure_all(
 
 
 def _with_threads(measurer: Measurer, task: Task, threads: int | None) -> Measured:
-    from j4d.judging import torch_threads
+    from j4d.evaluation.judging import torch_threads
 
     with torch_threads(threads):
         return measurer.measure(*task)

@@ -17,8 +17,8 @@ from typing import Any
 
 from j4d.bd import Interval
 from j4d.codecs import DefaultJPEG, LearnedJPEG
-from j4d.comparison import Comparison, RateCut
 from j4d.errors import DataError
+from j4d.evaluation.comparison import Comparison, RateCut
 from j4d.files import read_limited
 from j4d.results import Evaluation, Point
 from j4d.results_file import FORMAT as EVALUATION

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from j4d import bd
-from j4d.pchip import Floats
+from j4d.evaluation.pchip import Floats
 
 ACCURACY_LOSSES = (0.001, 0.005, 0.01, 0.02)
 FEWEST_POINTS = 10  # of a curve, before its BD-rate is taken at its word

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from j4d.codecs import Codec, EncodeCache
 from j4d.errors import CodecError
-from j4d.identity import codec_identity, digest, image_identity
+from j4d.evaluation.identity import codec_identity, digest, image_identity
+from j4d.evaluation.measurements import Measurements
 from j4d.images import ImageSet
 from j4d.markers import header_bytes
-from j4d.measurements import Measurements
 from j4d.versions import package_versions
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Measurer:
     def model(self, number: int) -> Model:
         """The model, loaded when first asked for and in eval mode until the end."""
         if number not in self.models:
-            from j4d.judging import evaluating
+            from j4d.evaluation.judging import evaluating
 
             self.models[number] = self.work.subjects[number].load()
             self.open.enter_context(evaluating(self.models[number]))
@@ -166,7 +166,7 @@ class Ruler:
         from_cache = self._recall(self._answer_key("uncompressed", model), 1)
         if from_cache is not None:
             return from_cache
-        from j4d.judging import judge
+        from j4d.evaluation.judging import judge
 
         clean = self._clean_answer(model)
         figures = judge(clean, clean, self.label)
@@ -199,7 +199,7 @@ class Ruler:
         return codec.encode(self.image, setting) if cache is None else cache.encode(codec, self.image, setting)
 
     def _answers(self, codec: Codec, files: Sequence[bytes], models: Sequence[int]) -> dict[int, Figures]:
-        from j4d.judging import judge, log_probabilities
+        from j4d.evaluation.judging import judge, log_probabilities
 
         figures: dict[int, Figures] = {model: {name: [] for name in self.metrics} for model in models}
         for batch in self._batches(files) if models else ():
@@ -226,7 +226,7 @@ class Ruler:
         if model not in self._clean:
             if self.recalling:
                 raise _AbsentError
-            from j4d.judging import log_probabilities
+            from j4d.evaluation.judging import log_probabilities
 
             self._clean[model] = log_probabilities(self.measurer.model(model), [self.image])
         return self._clean[model]
