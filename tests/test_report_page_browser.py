@@ -24,6 +24,7 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on the PATH (Debian: apt install chromium)")
 
 HOSTILE = "</script><script>document.title = 'taken'</script><img src=x onerror=\"document.title = 'taken'\">"
+PATIENCE = 120_000  # milliseconds until a wait is given up, on machines with much else to do
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 
 
@@ -64,6 +65,7 @@ def opened(browser, page_file):
     @contextmanager
     def open_page(viewport=DESK, **settings):
         context = browser.new_context(viewport=viewport, **settings)
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         faults, requests = [], []
         page.on("console", lambda message: faults.append(f"{message.type}: {message.text}"))
