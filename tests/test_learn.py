@@ -320,7 +320,8 @@ def test_ctrl_c_keeps_finished_points(images: list[np.ndarray], whole_run: Profi
     with called(model, interrupt_at=7):
         profile = learn(model, images, **QUICK)
     assert [point.parameters for point in profile.points] == [whole_run.points[0].parameters]
-    assert profile.points[0].measured == whole_run.points[0].measured
+    # a picture's files make up a batch, whose size shows in the last bits
+    assert profile.points[0].measured == pytest.approx(whole_run.points[0].measured, rel=1e-5)
 
 
 def test_ctrl_c_before_the_first_point_is_ctrl_c(images: list[np.ndarray], tmp_path: Path) -> None:
