@@ -33,7 +33,7 @@ SAMPLING = "4:2:0"
 
 @dataclass(frozen=True)
 class Budget:
-    """How much work the demonstration does; the defaults take about three minutes on two idle cores.
+    """How much work the demonstration does; the defaults take a little over two minutes on two idle cores.
 
     rates: of the ladder, bits per pixel; steps: per point of it. crops: per set, shared out evenly over its
     photographs; side: of every square crop, in pixels. qualities: of the default JPEG measured beside it.
