@@ -17,8 +17,8 @@ from j4d import codec, rivals
 from j4d.codecs import Codec, DefaultJPEG, LearnedJPEG
 from j4d.errors import ParameterError
 from j4d.images import ImageSet
+from j4d.presets import PRESETS, preset_parameters
 from j4d.rivals import Learning
-from j4d.rivals.presets import PRESETS, preset_parameters
 from j4d.tables import ZIGZAG
 
 FIXTURES = Path(__file__).parent / "fixtures"

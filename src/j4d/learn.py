@@ -31,6 +31,7 @@ from j4d.ladder import carry, ladder_goals
 from j4d.models import fingerprint
 from j4d.optimize import Optimizer, Progress, Recipe
 from j4d.parameters import EncodingParameters, OperatingPoint, Profile, Provenance
+from j4d.presets import preset_parameters
 from j4d.progress import LadderProgress
 from j4d.provenance import PROTOCOLS
 from j4d.simulate import SimulatedJPEG
@@ -42,6 +43,7 @@ from j4d.versions import software_versions
 RATE_IMAGES = 512  # pictures behind the spectrum; the rate of more differs by well under a percent
 FIT_IMAGES = 64  # pictures encoded to fit the rate model
 FIT_QUALITIES = (5, 8, 12, 18, 27, 40, 60, 80, 92)  # of default JPEG, for the rate model that steers the learning
+START_PRESETS = (3, 4, 6)  # ready-made tables that a point may begin with: Robidoux, PSNR-HVS-M, Watson
 CHECKS = 4  # held-out checks per point
 FIRST_LAMBDA = 2.0  # nats per bpp; steered from there
 LAMBDA_FALL = (
@@ -187,8 +189,9 @@ def _point(
     if kept.points:
         before = EncodingParameters.from_quality(int(goals[index - 1]["quality"]), default.sampling)
         starts.append(carry(kept.points[-1][0], before, default))
-    elif recipe.start == "sensitivity":
+    if recipe.start == "sensitivity":
         starts.append(default)
+        starts.extend(preset_parameters(preset, quality, default.sampling) for preset in START_PRESETS)
     start = best_of(optimizer, trial, starts, bpp)
     if not recipe.learn_dead_zone:
         start = best_of(optimizer, trial, [with_dead_zone(start, zone) for zone in recipe.dead_zones], bpp)

@@ -43,7 +43,7 @@ class Recipe:
     learning rate. smoothness: log steps are a Gaussian average over neighbouring frequencies of the numbers that Adam
     moves, with this standard deviation in frequencies; 0 moves each alone. calibrate: weigh entropies as real files do
     (`j4d.calibration`). flip: mirror pictures at random. start: tables to begin with, "sensitivity" (from the model's
-    Fisher information, or the point before, or default JPEG's: the best on real files), "annex-k" (default JPEG's at
+    Fisher information, or the point before, or ready-made ones: the best on real files), "annex-k" (default JPEG's at
     the target rate) or "flat" (both for the first point; the others begin with the point before), see `j4d.start`.
     trial_pictures: how many files of learning pictures such choices are made on. holdout: share of the pictures kept
     for early stopping and for the measured figures.

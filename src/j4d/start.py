@@ -27,7 +27,7 @@ from j4d.transform import coefficients_to_pixels, pixels_to_coefficients
 
 Start = Literal["sensitivity", "annex-k", "flat"]
 STARTS: tuple[Start, ...] = ("sensitivity", "annex-k", "flat")
-PICTURES = 128  # behind a sensitivity
+PICTURES = 256  # behind a sensitivity
 _STEPS = np.unique(np.rint(np.geomspace(1, 255, 128)).astype(np.int32))  # tried by an Allocation
 
 

@@ -1,9 +1,9 @@
 """Parameters tried on real files: which of several a point of the ladder should begin with.
 
-Two choices are made so. Where to start: sensitivities predict well at high rates and at stored size, default JPEG's
-tables or the point before may be better at low ones. And how readily indices round to zero, the dead zone of all AC
-frequencies: a gradient opens it too far, as it sees half of what zeroing an index costs, and the entropies of single
-frequencies do not know that isolated ones cost a run code each (docs/recipe.md).
+Two choices are made so. Where to start: sensitivities predict well at high rates and at stored size; the point before
+or ready-made tables, default JPEG's or some of mozjpeg's, may be better at low ones. And how readily indices round to
+zero, the dead zone of all AC frequencies: a gradient opens it too far, as it sees half of what zeroing an index costs,
+and the entropies of single frequencies do not know that isolated ones cost a run code each (docs/recipe.md).
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def learn(
 ) -> None:
     """Learn a profile: JPEG parameters that keep a model, or several, right at fewer bytes.
 
-    Models stay frozen. Without labels its answers on the uncompressed
+    Models stay frozen. Without labels their answers on the uncompressed
     images are what must survive. Ctrl-C keeps the points that are done.
 
     \b
