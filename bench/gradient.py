@@ -24,7 +24,8 @@ import j4d
 from j4d.calibration import RateModel
 from j4d.heldout import Judge
 from j4d.images import ImageSet, load_images
-from j4d.parameters import EncodingParameters, Profile
+from j4d.parameters import EncodingParameters
+from j4d.profile import Profile
 from j4d.simulate import SimulatedJPEG
 from j4d.tasks import logits_of
 from j4d.transform import pixels_to_coefficients

@@ -14,7 +14,7 @@ import argparse
 from j4d.calibration import RateModel
 from j4d.codec import encode
 from j4d.images import load_images
-from j4d.parameters import Profile
+from j4d.profile import Profile
 from j4d.spectrum import Spectrum
 
 

@@ -26,7 +26,8 @@ from PIL import Image
 from j4d import codec
 from j4d.errors import CodecError
 from j4d.images import load_images
-from j4d.parameters import EncodingParameters, Profile
+from j4d.parameters import EncodingParameters
+from j4d.profile import Profile
 from j4d.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA
 from j4d.transcode import transcode
 

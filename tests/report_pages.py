@@ -8,7 +8,8 @@ import numpy as np
 from profiles import default_profile
 
 from j4d.codecs import DefaultJPEG, LearnedJPEG
-from j4d.parameters import EncodingParameters, OperatingPoint, Profile
+from j4d.parameters import EncodingParameters
+from j4d.profile import OperatingPoint, Profile
 from j4d.results import CodecResult, Evaluation
 
 IMAGES = 40

@@ -14,7 +14,8 @@ from profiles import default_profile
 import j4d
 from j4d import codec
 from j4d.cli import run
-from j4d.parameters import EncodingParameters, Profile
+from j4d.parameters import EncodingParameters
+from j4d.profile import Profile
 from j4d.profile_file import save
 
 MODEL = """

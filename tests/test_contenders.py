@@ -20,7 +20,8 @@ from j4d.errors import ParameterError
 from j4d.evaluation.contenders import Contenders, add_rivals, rival_names
 from j4d.evaluation.grid import GridModel
 from j4d.images import ImageSet
-from j4d.parameters import EncodingParameters, Profile
+from j4d.parameters import EncodingParameters
+from j4d.profile import Profile
 
 LEARN = ImageSet.from_arrays(IMAGES, LABELS, name="learn")
 MODEL = """

@@ -12,7 +12,7 @@ from rich.console import Console
 from j4d import demo
 from j4d.errors import DataError
 from j4d.images import read_image
-from j4d.parameters import Profile
+from j4d.profile import Profile
 from j4d.results import Evaluation
 
 

@@ -19,7 +19,8 @@ from profiles import default_profile, profiles, provenance
 
 from j4d import profile_file
 from j4d.errors import ParameterError, ProfileError
-from j4d.parameters import EncodingParameters, OperatingPoint, Profile
+from j4d.parameters import EncodingParameters
+from j4d.profile import OperatingPoint, Profile
 
 SCHEMA = Path(__file__).parents[1] / "docs" / "profile.schema.json"
 DEFAULT = default_profile()

@@ -13,7 +13,8 @@ from PIL import Image
 from profiles import default_profile
 
 from j4d.cli import run
-from j4d.parameters import EncodingParameters, Profile
+from j4d.parameters import EncodingParameters
+from j4d.profile import Profile
 from j4d.profile_file import save
 from j4d.transcode import transcode
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from j4d.images import ImageSet, load_images
     from j4d.learn import learn
     from j4d.models import load_model
-    from j4d.parameters import EncodingParameters, OperatingPoint, Profile
+    from j4d.parameters import EncodingParameters
+    from j4d.profile import OperatingPoint, Profile
     from j4d.simulate import SimulatedJPEG
     from j4d.transcode import transcode, transcode_many
 
@@ -71,9 +72,9 @@ _HOME = {
     "ImageSet": "images",
     "J4DError": "errors",
     "ModelError": "errors",
-    "OperatingPoint": "parameters",
+    "OperatingPoint": "profile",
     "ParameterError": "errors",
-    "Profile": "parameters",
+    "Profile": "profile",
     "ProfileError": "errors",
     "SimulatedJPEG": "simulate",
     "UnsupportedError": "errors",

@@ -18,8 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from j4d import codec as jpeg
+from j4d.adaptation import Adaptation
 from j4d.errors import ParameterError
-from j4d.parameters import EncodingParameters, Profile
+from j4d.interpolation import Ladder
+from j4d.parameters import EncodingParameters
+from j4d.profile import Profile
 
 Image = NDArray[np.uint8]
 Setting = int | float | str
@@ -108,7 +111,8 @@ class LearnedJPEG:
 
     `seed` draws the indices where the points have a sharpness; `deterministic` takes the nearest index instead.
     `at_least`: a profile with fewer points has others between them, as `Profile.at` interpolates, the same number
-    between any two neighbours, until there are so many. Raises ParameterError where there is no point.
+    between any two neighbours, until there are so many. `adapt`: a profile's pictures are moved along its ladder, as
+    `Profile.adapted` does, if it has learned to. Raises ParameterError where there is no point.
     """
 
     id = "learned-jpeg"
@@ -121,11 +125,16 @@ class LearnedJPEG:
         seed: int = 0,
         deterministic: bool = False,
         at_least: int = 0,
+        adapt: bool = True,
     ) -> None:
+        self._ladder: Ladder | None = None
+        self._adaptation: Adaptation | None = None
         if isinstance(source, Profile):
             rates = _between([point.estimated_bpp for point in source.points], at_least)
             self._parameters = tuple(source.at(bpp=rate) for rate in rates)
             self._estimates: tuple[float | None, ...] = tuple(rates)
+            if adapt and source.adaptation is not None:
+                self._ladder, self._adaptation = source.ladder, source.adaptation
             name = name or source.name
         else:
             self._parameters = tuple(source)
@@ -141,7 +150,15 @@ class LearnedJPEG:
         return tuple(range(len(self._parameters)))
 
     def encode(self, image: Image, setting: Setting) -> bytes:
-        return jpeg.encode(image, self._parameters[int(setting)], seed=self.seed, deterministic=self.deterministic)
+        parameters = self._for_image(image, int(setting))
+        return jpeg.encode(image, parameters, seed=self.seed, deterministic=self.deterministic)
+
+    def _for_image(self, image: Image, setting: int) -> EncodingParameters:
+        rate = self._estimates[setting]
+        if self._adaptation is None or self._ladder is None or rate is None:
+            return self._parameters[setting]
+        complexity = self._adaptation.measured(self._ladder, image)
+        return self._ladder.at(self._adaptation.place(self._ladder, math.log(rate), *complexity))
 
     def decode(self, data: bytes) -> Image:
         return jpeg.decode(data)
@@ -150,10 +167,11 @@ class LearnedJPEG:
         return self._estimates[int(setting)]
 
     def parameters(self, setting: Setting) -> EncodingParameters:
+        """Those of the setting itself, of the average picture where pictures are moved."""
         return self._parameters[int(setting)]
 
     def get_config(self) -> dict[str, Any]:
-        return {
+        config: dict[str, Any] = {
             "id": self.id,
             "name": self.name,
             "seed": self.seed,
@@ -161,12 +179,22 @@ class LearnedJPEG:
             "parameters": [parameters.to_json() for parameters in self._parameters],
             "estimated_bpp": list(self._estimates),
         }
+        if self._adaptation is not None and self._ladder is not None:
+            points = [parameters.to_json() for parameters in self._ladder.parameters]
+            ladder = {"log_rates": self._ladder.log_rates, "parameters": points}
+            config |= {"adaptation": self._adaptation.to_json(), "ladder": ladder}
+        return config
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> LearnedJPEG:
         points = [EncodingParameters.from_json(point) for point in config["parameters"]]
         made = cls(points, name=config["name"], seed=config["seed"], deterministic=config["deterministic"])
         made._estimates = tuple(config["estimated_bpp"])
+        if "adaptation" in config:
+            ladder = config["ladder"]
+            rungs = [EncodingParameters.from_json(point) for point in ladder["parameters"]]
+            made._ladder = Ladder(ladder["log_rates"], rungs)
+            made._adaptation = Adaptation(**config["adaptation"])
         return made
 
 

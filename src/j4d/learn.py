@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from j4d.adapt import learn_adaptation
 from j4d.calibration import RateModel
 from j4d.checkpoint import Checkpoint
 from j4d.codecs import LearnedJPEG
@@ -27,11 +28,13 @@ from j4d.errors import DataError, ModelError, ParameterError
 from j4d.evaluate import evaluate
 from j4d.heldout import EarlyStop, Judge
 from j4d.images import ImageSet
+from j4d.interpolation import Ladder
 from j4d.ladder import carry, ladder_goals
 from j4d.models import fingerprint
 from j4d.optimize import Optimizer, Progress, Recipe
-from j4d.parameters import EncodingParameters, OperatingPoint, Profile, Provenance
+from j4d.parameters import EncodingParameters
 from j4d.presets import preset_parameters
+from j4d.profile import OperatingPoint, Profile, Provenance
 from j4d.progress import LadderProgress
 from j4d.provenance import PROTOCOLS
 from j4d.simulate import SimulatedJPEG
@@ -41,6 +44,7 @@ from j4d.trial import best_of, judge_of, with_dead_zone
 from j4d.versions import software_versions
 
 RATE_IMAGES = 512  # pictures behind the spectrum; the rate of more differs by well under a percent
+ADAPTATION_IMAGES = 256  # pictures that tell how far busy and large ones may go down the ladder
 FIT_IMAGES = 64  # pictures encoded to fit the rate model
 FIT_QUALITIES = (5, 8, 12, 18, 27, 40, 60, 80, 92)  # of default JPEG, for the rate model that steers the learning
 START_PRESETS = (3, 4, 6)  # ready-made tables that a point may begin with: Robidoux, PSNR-HVS-M, Watson
@@ -139,7 +143,10 @@ def learn(
             interrupted = True
         display.finish("measuring")
         settings = {**run.pop("settings"), "interrupted": interrupted}
-        return _profile(name, kept.points, few, few_spectrum, spectrum, models, held_out, {**run, "settings": settings})
+        step = max(1, len(image_set) // ADAPTATION_IMAGES)
+        pictures = _in_memory(image_set.subset(range(0, len(image_set), step))) if recipe.adapt else None
+        provenance = {**run, "settings": settings}
+        return _profile(name, kept.points, few, few_spectrum, spectrum, models, held_out, pictures, provenance)
 
 
 def _digest(labels: NDArray[np.int64] | None) -> str | None:
@@ -242,11 +249,13 @@ def _profile(
     spectrum: Spectrum,
     models: Sequence[Model],
     held_out: ImageSet,
+    pictures: ImageSet | None,
     provenance: dict[str, Any],
 ) -> Profile:
     """Fit the rate model, measure the points on the held-out pictures, and put them in order of rate.
 
-    A point that costs no fewer bits than its neighbour above is dropped: a ladder climbs.
+    A point that costs no fewer bits than its neighbour above is dropped: a ladder climbs. pictures: what adaptation is
+    learned from, if it is.
     """
     ladder = [parameters for parameters, _ in points]
     rate_model = RateModel.fit(few_spectrum, few, ladder)
@@ -259,12 +268,19 @@ def _profile(
     for rung in sorted(rungs, key=lambda r: r.estimated_bpp):
         if not climbing or rung.estimated_bpp > climbing[-1].estimated_bpp:
             climbing.append(rung)
+    rates = [math.log(rung.estimated_bpp) for rung in climbing]
+    adapted = None
+    if pictures is not None:
+        adapted = learn_adaptation(Ladder(rates, [rung.parameters for rung in climbing]), models, pictures)
     settings = {**provenance.pop("settings"), "rate_model": asdict(rate_model), "held_out": len(held_out)}
+    if adapted is not None:
+        settings["adaptation_gain"] = adapted[1]
     date = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return Profile(
         name,
         tuple(climbing),
         Provenance(**provenance, versions=software_versions(), date=date, settings=settings),
+        adapted[0] if adapted is not None else None,
     )
 
 

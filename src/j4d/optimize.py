@@ -46,7 +46,8 @@ class Recipe:
     Fisher information, or the point before, or ready-made ones: the best on real files), "annex-k" (default JPEG's at
     the target rate) or "flat" (both for the first point; the others begin with the point before), see `j4d.start`.
     trial_pictures: how many files of learning pictures such choices are made on. holdout: share of the pictures kept
-    for early stopping and for the measured figures.
+    for early stopping and for the measured figures. adapt: learn how single pictures are moved along the ladder, too
+    (`j4d.adaptation`).
     """
 
     steps: int = 48
@@ -66,6 +67,7 @@ class Recipe:
     start: Start = "sensitivity"
     trial_pictures: int = 96
     holdout: float = 0.15
+    adapt: bool = True
 
     def __post_init__(self) -> None:
         limits: dict[str, tuple[float, float]] = {

@@ -17,9 +17,11 @@ from typing import Annotated, Any, Literal
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from j4d.adaptation import REACH, Adaptation
 from j4d.errors import J4DError, ProfileError
 from j4d.files import read_limited, write_atomic
-from j4d.parameters import EncodingParameters, OperatingPoint, Profile
+from j4d.parameters import EncodingParameters
+from j4d.profile import OperatingPoint, Profile
 from j4d.provenance import Provenance
 
 FORMAT = "j4d-profile"
@@ -30,6 +32,7 @@ SCHEMA_URL = "https://json-schema.org/draft/2020-12/schema"
 _Step = Annotated[int, Field(ge=1, le=255)]
 _Share = Annotated[float, Field(ge=0, le=0.5)]
 _Positive = Annotated[float, Field(gt=0)]
+_Slope = Annotated[float, Field(ge=0, le=2)]
 _Table = Annotated[
     list[Annotated[list[_Step], Field(min_length=8, max_length=8)]],
     Field(min_length=8, max_length=8, description="8 rows of 8 steps, natural (row-major) order"),
@@ -80,6 +83,19 @@ class ProvenanceModel(_Strict):
     settings: dict[str, JsonValue] = Field({}, description="the arguments of the learning")
 
 
+class AdaptationModel(_Strict):
+    """How single pictures are moved along the ladder, in log rate."""
+
+    reference: Annotated[int, Field(ge=0)] = Field(description="the point that pictures are compared at")
+    bpp: _Positive = Field(description="geometric mean of the learning pictures' actual bits per pixel there")
+    side: _Positive = Field(description="geometric mean of the learning pictures' shorter sides, pixels")
+    by_bpp: _Slope = Field(description="log rate taken away per log(bits per pixel over bpp)")
+    by_side: _Slope = Field(description="log rate taken away per log(shorter side over side)")
+    offsets: list[Annotated[float, Field(ge=-2 * REACH, le=2 * REACH)]] = Field(
+        min_length=1, description="added to the log rate, one per point"
+    )
+
+
 class ProfileModel(_Strict):
     """A ladder of JPEG encoding parameters, learned by j4d for a vision model."""
 
@@ -88,6 +104,7 @@ class ProfileModel(_Strict):
     name: str
     points: list[PointModel] = Field(min_length=1, description="strictly increasing estimated_bpp")
     provenance: ProvenanceModel
+    adaptation: AdaptationModel | None = None
 
 
 def schema() -> str:
@@ -109,7 +126,8 @@ def dump(profile: Profile) -> bytes:
     ]
     provenance = {name: getattr(profile.provenance, name) for name in Provenance.__dataclass_fields__}
     body = {"format": FORMAT, "version": VERSION, "name": profile.name, "points": points}
-    text = json.dumps({**body, "provenance": provenance}, indent=1, allow_nan=False)
+    adaptation = None if profile.adaptation is None else profile.adaptation.to_json()
+    text = json.dumps({**body, "adaptation": adaptation, "provenance": provenance}, indent=1, allow_nan=False)
     number = r"-?[0-9][0-9.eE+-]*"  # no string holds a raw newline, so this meets lists of numbers only
     rows = re.compile(rf"\[\n +{number}(?:,\n +{number})*\n +\]")
     return (rows.sub(lambda row: re.sub(r"\n +", " ", row[0]).replace("[ ", "[")[:-2] + "]", text) + "\n").encode()
@@ -141,7 +159,8 @@ def parse(data: bytes) -> Profile:
         )
         for point in body.points
     )
-    return Profile(body.name, tuple(points), Provenance(**dict(body.provenance)))
+    adaptation = None if body.adaptation is None else Adaptation(**dict(body.adaptation))
+    return Profile(body.name, tuple(points), Provenance(**dict(body.provenance)), adaptation)
 
 
 def save(profile: Profile, path: str | os.PathLike[str]) -> None:

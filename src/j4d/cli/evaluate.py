@@ -29,7 +29,7 @@ from j4d.errors import DataError, ParameterError
 if TYPE_CHECKING:
     from j4d.evaluation.stored import StoredResult
     from j4d.images import ImageSet
-    from j4d.parameters import Profile
+    from j4d.profile import Profile
     from j4d.results import Evaluation
 
 PICTURES_PER_JOB = 16  # fewer are not worth a process that has to load the models
@@ -109,7 +109,7 @@ def evaluate(
           --rival all --learn-images train -o report
     """
     from j4d.codecs import DEFAULT_QUALITIES, DefaultJPEG
-    from j4d.parameters import Profile
+    from j4d.profile import Profile
 
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file; name a folder with -o")

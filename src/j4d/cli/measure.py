@@ -27,7 +27,7 @@ from j4d.cli.targets import must_be_writable
 from j4d.errors import ParameterError
 
 if TYPE_CHECKING:
-    from j4d.parameters import Profile
+    from j4d.profile import Profile
 
 
 def learn(

@@ -51,7 +51,8 @@ def operating_point(
     sampling: SamplingName | None = None,
 ) -> EncodingParameters:
     """The encoding parameters the options ask for; ParameterError where they contradict or miss each other."""
-    from j4d.parameters import EncodingParameters, Profile
+    from j4d.parameters import EncodingParameters
+    from j4d.profile import Profile
 
     places = {"--index": index, "--bpp": bpp, "--quality": quality}
     given = [name for name, value in places.items() if value is not None]

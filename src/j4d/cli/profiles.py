@@ -38,7 +38,7 @@ def show(
     """
     from rich.console import Console
 
-    from j4d.parameters import Profile
+    from j4d.profile import Profile
     from j4d.report.terminal import parameters_tables, profile_table, provenance_table, quantizer_text
 
     console = Console(highlight=False)

@@ -101,7 +101,7 @@ def report(
     )
 
     from j4d.files import write_atomic
-    from j4d.parameters import Profile
+    from j4d.profile import Profile
     from j4d.report.page import render_page
     from j4d.results import Evaluation
 

@@ -17,7 +17,7 @@ from j4d.evaluation.comparison import FEWEST_POINTS
 from j4d.evaluation.identity import digest, software_identity
 from j4d.evaluation.measurements import Measurements
 from j4d.evaluation.measuring import Entry
-from j4d.parameters import Profile
+from j4d.profile import Profile
 from j4d.results import short_name
 from j4d.versions import package_versions
 

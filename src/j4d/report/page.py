@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from j4d import __version__
 from j4d.errors import DataError
-from j4d.parameters import Profile
+from j4d.profile import Profile
 from j4d.report.page_data import view
 from j4d.results import Evaluation
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from j4d import bd
 from j4d.codecs import DefaultJPEG, LearnedJPEG
-from j4d.parameters import EncodingParameters, Profile
+from j4d.parameters import EncodingParameters
+from j4d.profile import Profile
 from j4d.report import page_text as text
 from j4d.report.plots import nearest_quality
 from j4d.results import METRICS, CodecResult, Comparison, Evaluation

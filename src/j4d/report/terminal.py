@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from j4d import bd
-from j4d.parameters import EncodingParameters, Profile
+from j4d.parameters import EncodingParameters
+from j4d.profile import Profile
 from j4d.provenance import Provenance
 from j4d.results import METRICS, Comparison, Evaluation, short_name
 

@@ -1,0 +1,137 @@
+"""Learn an `Adaptation`: how far busy and large pictures may go down the ladder, from files of learning pictures.
+
+Every learning picture is encoded at every point of the ladder, and beyond its ends, and shown to the models: its bytes
+and its loss along the ladder are then known, and any two shares `by_bpp` and `by_side` can be tried without encoding
+again. Chosen are the two that cost the fewest bits at equal mean loss, over all points, if shares chosen on four fifths
+of the pictures do so on the other fifth as well.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from j4d.adaptation import REACH, Adaptation
+from j4d.codecs import EncodeCache, LearnedJPEG
+from j4d.evaluate import evaluate
+from j4d.images import ImageSet
+from j4d.interpolation import Ladder
+from j4d.tasks import Model
+
+SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+FOLDS = 5
+FEWEST_PICTURES = 20
+
+Array = NDArray[np.float64]
+
+
+def places_of(ladder: Ladder) -> list[float]:
+    """The log rates at which files are measured: the points and both ends of what adaptation reaches."""
+    first, last = ladder.log_rates[0], ladder.log_rates[-1]
+    return [first - REACH, first - REACH / 2, *ladder.log_rates, last + REACH / 2, last + REACH]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Actual bits per pixel and mean loss over models, (places, pictures), at `places_of` a ladder; shorter sides."""
+
+    places: list[float]
+    bpp: Array
+    loss: Array
+    side: Array
+
+    def of(self, pictures: NDArray[np.int64]) -> Measured:
+        return Measured(self.places, self.bpp[:, pictures], self.loss[:, pictures], self.side[pictures])
+
+    def means(self, place: float | Array) -> tuple[float, float]:
+        """Mean bits per pixel and loss with each picture at its own place, interpolated in between."""
+        places = np.clip(np.broadcast_to(place, self.side.shape), self.places[0], self.places[-1])
+        high = np.searchsorted(self.places, places).clip(1, len(self.places) - 1)
+        grid, each = np.array(self.places), np.arange(len(self.side))
+        share = (places - grid[high - 1]) / (grid[high] - grid[high - 1])
+        log_bpp = np.log(self.bpp)
+        bpp = np.exp((1 - share) * log_bpp[high - 1, each] + share * log_bpp[high, each])
+        loss = (1 - share) * self.loss[high - 1, each] + share * self.loss[high, each]
+        return float(bpp.mean()), float(loss.mean())
+
+
+def learn_adaptation(ladder: Ladder, models: Sequence[Model], pictures: ImageSet) -> tuple[Adaptation, float] | None:
+    """The adaptation of a ladder to pictures, and its gain (see `fit`), from files of these as the models see them.
+
+    The loss is the KL of the models' answers against those on the uncompressed picture; labels would not tell for each
+    picture what compression does.
+    """
+    places = places_of(ladder)
+    codec = LearnedJPEG([ladder.at(place) for place in places])
+    losses, files = [], EncodeCache()
+    for model in models:
+        result = evaluate(model, pictures, codecs=[codec], bootstrap=1, progress=False, cache=files)
+        losses.append(result.codecs[0].metrics["kl"])
+    sides = np.array([min(image.shape[:2]) for image in pictures], dtype=np.float64)
+    return fit(ladder, Measured(places, result.bpp(result.codecs[0]), np.mean(losses, 0), sides))
+
+
+def fit(ladder: Ladder, measured: Measured) -> tuple[Adaptation, float] | None:
+    """The adaptation and its gain on pictures it was not chosen on, mean log rate saved at equal loss; or None.
+
+    None where there is no gain, or where there are fewer than FEWEST_PICTURES.
+    """
+    count = len(measured.side)
+    if count < FEWEST_PICTURES:
+        return None
+    gains = []
+    for fold in range(FOLDS):
+        asked = np.arange(count) % FOLDS == fold
+        chosen = _best(ladder, measured.of(np.flatnonzero(~asked)))
+        gains.append(_gain(ladder, measured.of(np.flatnonzero(asked)), chosen))
+    gain = float(np.mean(gains))
+    found = _best(ladder, measured)
+    return (found, gain) if gain > 0 and (found.by_bpp or found.by_side) else None
+
+
+def _best(ladder: Ladder, measured: Measured) -> Adaptation:
+    pairs = itertools.product(SHARES, SHARES) if np.ptp(measured.side) else ((share, 0.0) for share in SHARES)
+    tried = [_adaptation(ladder, measured, by_bpp, by_side) for by_bpp, by_side in pairs]
+    return max(tried, key=lambda adaptation: _gain(ladder, measured, adaptation))
+
+
+def _adaptation(ladder: Ladder, measured: Measured, by_bpp: float, by_side: float) -> Adaptation:
+    """With these shares, and the offsets that keep the mean rate at every point."""
+    reference = len(ladder.log_rates) // 2
+    at = measured.bpp[measured.places.index(ladder.log_rates[reference])]
+    bpp, side = (float(np.exp(np.log(values).mean())) for values in (at, measured.side))
+    none = (0.0,) * len(ladder.log_rates)
+    made = Adaptation(reference, bpp, side, by_bpp, by_side, none)
+    moves = _moves(made, at, measured.side)
+    offsets = []
+    for place in ladder.log_rates:
+        wanted, _ = measured.means(place)
+        low, high = -2 * REACH, 2 * REACH
+        for _ in range(30):
+            middle = (low + high) / 2
+            low, high = (middle, high) if measured.means(place + middle + moves)[0] < wanted else (low, middle)
+        offsets.append((low + high) / 2)
+    return Adaptation(reference, bpp, side, by_bpp, by_side, tuple(offsets))
+
+
+def _moves(adaptation: Adaptation, bpp: Array, side: Array) -> Array:
+    return np.array([adaptation.move(b, s) for b, s in zip(bpp, side, strict=True)])
+
+
+def _gain(ladder: Ladder, measured: Measured, adaptation: Adaptation) -> float:
+    """Mean over the points of log(rate without adaptation / rate with it) at equal mean loss."""
+    fine = np.linspace(measured.places[0], measured.places[-1], 12 * len(measured.places))
+    rates, losses = np.array([measured.means(place) for place in fine]).T
+    falling = np.minimum.accumulate(losses)  # more bits never hurt: what wiggles is the noise of few pictures
+    at = measured.bpp[measured.places.index(ladder.log_rates[adaptation.reference])]
+    moves = _moves(adaptation, at, measured.side)
+    saved = []
+    for place, offset in zip(ladder.log_rates, adaptation.offsets, strict=True):
+        bpp, loss = measured.means(place + offset + moves)
+        saved.append(float(np.interp(-loss, -falling, np.log(rates))) - math.log(bpp))
+    return float(np.mean(saved))

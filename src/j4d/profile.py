@@ -1,0 +1,182 @@
+"""What is learned and kept: `Profile`, a ladder of operating points ordered by rate, with its provenance.
+
+Frozen, compares by value, and valid once constructed; a wrong value raises `ProfileError` at construction. How a
+profile looks in a file is `j4d.profile_file`'s business.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from j4d.adaptation import Adaptation
+from j4d.errors import ProfileError
+from j4d.frozen import freeze, freeze_mapping
+from j4d.interpolation import Ladder
+from j4d.parameters import EncodingParameters, finite_number
+from j4d.provenance import Provenance
+
+__all__ = ["OperatingPoint", "Profile", "Provenance"]
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """Encoding parameters and what is known of them.
+
+    estimated_bpp: bits per pixel estimated from the marginals, > 0. lagrangian: the lambda they were
+    learned with, nats per bpp. measured: figures by name (actual_bpp, loss, top1, agreement, ...). Raises
+    ProfileError.
+    """
+
+    parameters: EncodingParameters
+    estimated_bpp: float
+    lagrangian: float | None = None
+    measured: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.parameters, EncodingParameters):
+            raise ProfileError(f"point: {type(self.parameters).__name__} is not EncodingParameters")
+        put = object.__setattr__
+        put(self, "estimated_bpp", finite_number(self.estimated_bpp, "estimated_bpp", ProfileError))
+        if self.lagrangian is not None:
+            put(self, "lagrangian", finite_number(self.lagrangian, "lagrangian", ProfileError, zero=True))
+        measured = freeze_mapping(self.measured, "measured")
+        for name, value in measured.items():
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise ProfileError(f"measured {name!r}: {value!r} is not a number")
+        put(self, "measured", measured)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A ladder of operating points of one sampling, strictly increasing in estimated rate, with provenance.
+
+    Between neighbouring points everything is interpolated (see `at`). adaptation: how single pictures are moved along
+    the ladder (see `adapted`), None for not at all. Raises ProfileError where there is no point, the rates do not
+    increase, a sampling differs, or the adaptation is for another number of points.
+    """
+
+    name: str
+    points: tuple[OperatingPoint, ...]
+    provenance: Provenance
+    adaptation: Adaptation | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(freeze(self.name, "name"), str):
+            raise ProfileError(f"name: {self.name!r} is not text")
+        object.__setattr__(self, "points", tuple(self.points))
+        if not self.points:
+            raise ProfileError("points: a profile needs at least one operating point, got none")
+        for i, point in enumerate(self.points):
+            if point.parameters.sampling != self.provenance.sampling:
+                raise ProfileError(
+                    f"points[{i}]: sampling {point.parameters.sampling} differs from the profile's "
+                    f"{self.provenance.sampling}; one profile has one sampling"
+                )
+            if i and point.estimated_bpp <= self.points[i - 1].estimated_bpp:
+                raise ProfileError(
+                    f"points[{i}]: estimated_bpp {point.estimated_bpp} is not above the previous point's "
+                    f"{self.points[i - 1].estimated_bpp}; points go from small to large rate"
+                )
+        if self.adaptation is not None:
+            if not isinstance(self.adaptation, Adaptation):
+                raise ProfileError(f"adaptation: {type(self.adaptation).__name__} is no Adaptation")
+            if len(self.adaptation.offsets) != len(self.points):
+                raise ProfileError(
+                    f"adaptation: {len(self.adaptation.offsets)} offsets for {len(self.points)} points; one for each"
+                )
+
+    def at(
+        self, *, index: int | None = None, bpp: float | None = None, quality: float | None = None
+    ) -> EncodingParameters:
+        """Encoding parameters at one place of the ladder; exactly one argument is given.
+
+        index: the point itself, negative from the end. bpp: estimated bits per pixel, within the ladder.
+        quality: 0 is the first point, 100 the last, uniform in log estimated rate between. Between two
+        points steps and sharpness are linear in their logarithm, and dead zones linear, over log rate.
+        Raises ProfileError.
+        """
+        if sum(value is not None for value in (index, bpp, quality)) != 1:
+            raise ProfileError("Profile.at needs exactly one of index=, bpp=, quality=")
+        if index is not None:
+            count = len(self.points)
+            if isinstance(index, bool) or not isinstance(index, (int, np.integer)):
+                raise ProfileError(f"index {index!r} is not an integer")
+            if not -count <= index < count:
+                raise ProfileError(f"index {index} is outside the ladder of {count} points ({-count}..{count - 1})")
+            return self.points[index].parameters
+        return self.ladder.at(math.log(self._rate(bpp, quality)))
+
+    def adapted(
+        self,
+        picture: npt.NDArray[np.uint8] | bytes,
+        *,
+        index: int | None = None,
+        bpp: float | None = None,
+        quality: float | None = None,
+    ) -> EncodingParameters:
+        """Encoding parameters for one picture at one place of the ladder: busy and large ones take coarser steps.
+
+        picture: uint8 pixels (H, W, 3), or the bytes of a JPEG file that is to be transcoded. The place is given as for
+        `at`; over many pictures the rate is as without adaptation. A profile without adaptation gives what `at` gives.
+        The picture is encoded once on the way, at the reference point. Raises ProfileError, ImageError, CodecError.
+        """
+        if self.adaptation is None or sum(value is not None for value in (index, bpp, quality)) != 1:
+            return self.at(index=index, bpp=bpp, quality=quality)
+        if index is not None:
+            self.at(index=index)  # is it one?
+            log_rate = math.log(self.points[index].estimated_bpp)
+        else:
+            log_rate = math.log(self._rate(bpp, quality))
+        ladder = self.ladder
+        return ladder.at(self.adaptation.place(ladder, log_rate, *self.adaptation.measured(ladder, picture)))
+
+    @property
+    def ladder(self) -> Ladder:
+        """The points' parameters along their estimated rates."""
+        rates = [math.log(point.estimated_bpp) for point in self.points]
+        return Ladder(rates, [point.parameters for point in self.points])
+
+    def _rate(self, bpp: float | None, quality: float | None) -> float:
+        """The estimated rate that is asked for. Raises ProfileError where the ladder does not have it."""
+        rate = self.estimated_bpp_at(quality) if bpp is None else finite_number(bpp, "bpp", ProfileError)
+        low, high = self.points[0].estimated_bpp, self.points[-1].estimated_bpp
+        if not low <= rate <= high:
+            raise ProfileError(
+                f"bpp {rate:g} is outside this profile's estimated {low:g}..{high:g} bpp; "
+                "choose a rate inside, or learn further points"
+            )
+        return rate
+
+    def estimated_bpp_at(self, quality: float | None) -> float:
+        """Estimated bits per pixel at `quality` 0..100 of the ladder, log-linear. Raises ProfileError."""
+        value = finite_number(quality, "quality", ProfileError, zero=True)
+        if value > 100:
+            raise ProfileError(f"quality {value:g} is outside 0..100")
+        low, high = self.points[0].estimated_bpp, self.points[-1].estimated_bpp
+        if value in (0, 100):
+            return high if value else low
+        return float(np.clip(low * (high / low) ** (value / 100), low, high))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the profile as JSON, whole or not at all. Raises ProfileError where that fails."""
+        from j4d.profile_file import save  # pydantic is loaded only where a profile file is touched
+
+        save(self, path)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Profile:
+        """Read a profile written by `save`. Anything else in the file raises ProfileError, on one line."""
+        from j4d.profile_file import load
+
+        return load(path)
+
+    @staticmethod
+    def builtin(name: str) -> Profile:
+        """A profile that comes with j4d, by name. Raises ProfileError: this version has none."""
+        raise ProfileError(f"profile {name!r}: no built-in profiles in this version; learn one with `j4d learn`")
