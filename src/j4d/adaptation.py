@@ -80,16 +80,17 @@ class Adaptation:
         low, high = ladder.log_rates[0] - REACH, ladder.log_rates[-1] + REACH
         return min(max(log_rate + offset + self.move(bpp, side), low), high)
 
-    def measured(self, ladder: Ladder, picture: NDArray[np.uint8] | bytes) -> tuple[float, int]:
+    def measured(self, ladder: Ladder, picture: NDArray[np.uint8] | bytes, **reading: Any) -> tuple[float, int]:
         """(actual bits per pixel at the reference, shorter side) of pixels, or of a JPEG file as transcoding sees it.
 
-        Raises ImageError for pixels that cannot be encoded, CodecError for a file that cannot be transcoded.
+        reading: of `Transcoder`, how the file is read. Raises ImageError for pixels that cannot be encoded, CodecError
+        for a file that cannot be transcoded.
         """
         reference = ladder.parameters[self.reference]
         if isinstance(picture, np.ndarray):
             data = encode(picture, reference, deterministic=True)
             height, width = picture.shape[:2]
         else:
-            found = Transcoder(reference, deterministic=True, strip=True, never_grow=False).one(picture)
+            found = Transcoder(reference, deterministic=True, strip=True, never_grow=False, **reading).one(picture)
             data, height, width = found.data, found.height, found.width
         return 8 * len(data) / (height * width), min(height, width)

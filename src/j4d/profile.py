@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -119,12 +120,14 @@ class Profile:
         index: int | None = None,
         bpp: float | None = None,
         quality: float | None = None,
+        **reading: Any,
     ) -> EncodingParameters:
         """Encoding parameters for one picture at one place of the ladder: busy and large ones take coarser steps.
 
         picture: uint8 pixels (H, W, 3), or the bytes of a JPEG file that is to be transcoded. The place is given as for
         `at`; over many pictures the rate is as without adaptation. A profile without adaptation gives what `at` gives.
-        The picture is encoded once on the way, at the reference point. Raises ProfileError, ImageError, CodecError.
+        The picture is encoded once on the way, at the reference point. reading: sampling, tolerate_damage and
+        max_pixels of `transcode`, for a file. Raises ProfileError, ImageError, CodecError.
         """
         if self.adaptation is None or sum(value is not None for value in (index, bpp, quality)) != 1:
             return self.at(index=index, bpp=bpp, quality=quality)
@@ -134,7 +137,7 @@ class Profile:
         else:
             log_rate = math.log(self._rate(bpp, quality))
         ladder = self.ladder
-        return ladder.at(self.adaptation.place(ladder, log_rate, *self.adaptation.measured(ladder, picture)))
+        return ladder.at(self.adaptation.place(ladder, log_rate, *self.adaptation.measured(ladder, picture, **reading)))
 
     @property
     def ladder(self) -> Ladder:

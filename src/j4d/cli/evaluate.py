@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,6 +32,15 @@ if TYPE_CHECKING:
     from j4d.images import ImageSet
     from j4d.profile import Profile
     from j4d.results import Evaluation
+
+
+class AdaptChoice(str, Enum):
+    """Whether pictures are moved along a profile that has learned to."""
+
+    yes = "yes"
+    no = "no"
+    both = "both"
+
 
 PICTURES_PER_JOB = 16  # fewer are not worth a process that has to load the models
 
@@ -74,6 +84,9 @@ def evaluate(
         SamplingName | None, typer.Option(help="Of default JPEG and rivals; by default the first profile's.")
     ] = None,
     deterministic: DeterministicOption = False,
+    adapt: Annotated[
+        AdaptChoice, typer.Option(help="Move pictures along profiles that have learned to, or not, or measure both.")
+    ] = AdaptChoice.yes,
     bootstrap: Annotated[int, typer.Option(min=1, help="Resamples behind the intervals.")] = 1000,
     batch_size: Annotated[int, typer.Option(min=1, help="Most files of one image in a forward pass.")] = 32,
     seed: Annotated[int, typer.Option(help="Of the quantizer, the bootstrap and rivals that learn.")] = 0,
@@ -140,7 +153,12 @@ def evaluate(
     contenders = Contenders()
     contenders.add_default(reference)
     for one, name in zip(profiles, _distinct_names(profiles, profile or []), strict=True):
-        contenders.add_profile(one, name, seed=seed, deterministic=deterministic)
+        given: dict[str, Any] = {"seed": seed, "deterministic": deterministic}
+        if adapt is not AdaptChoice.no:
+            contenders.add_profile(one, name, **given)
+        if adapt is AdaptChoice.no or (adapt is AdaptChoice.both and one.adaptation is not None):
+            also = name if adapt is AdaptChoice.no else f"{name}, not adapted"
+            contenders.add_profile(one, also, adapt=False, **given)
     for reason in reasons:
         typer.echo(f"left out: {reason}", err=True)
     add_rivals(

@@ -7,11 +7,12 @@ one is written.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from j4d.cli.options import (
+    AdaptOption,
     BppOption,
     DeterministicOption,
     IndexOption,
@@ -21,7 +22,7 @@ from j4d.cli.options import (
     QualityOption,
     SamplingName,
     SeedOption,
-    operating_point,
+    parameters_for,
 )
 from j4d.cli.targets import must_not_clash
 from j4d.errors import DataError, ImageError
@@ -46,11 +47,14 @@ def encode(
     seed: SeedOption = 0,
     deterministic: DeterministicOption = False,
     progressive: ProgressiveOption = False,
+    adapt: AdaptOption = True,
 ) -> None:
     """Encode images as ordinary JPEG files with learned parameters, or with default JPEG's.
 
-    Say where on the profile with one of --index, --bpp or --quality. The rate
-    printed is actual: all bytes of the file over the pixels of the picture.
+    Say where on the profile with one of --index, --bpp or --quality. A profile
+    that has learned to gives busy and large pictures coarser steps than calm
+    and small ones; --no-adapt gives all the same. The rate printed is actual:
+    all bytes of the file over the pixels of the picture.
     Metadata of the source (EXIF, ICC) are not copied; the orientation is
     applied.
 
@@ -63,13 +67,14 @@ def encode(
     from j4d.files import write_atomic
     from j4d.images import read_image
 
-    parameters = operating_point(profile, index, bpp, quality, jpeg_quality, sampling)
+    parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, sampling, adapt)
     total_bytes = total_pixels = 0
     plan = _plan(_expand(images), out, JPEG_SUFFIXES)
     for source, target in plan:
         image = read_image(source)
         try:
-            data = codec.encode(image, parameters, seed=seed, deterministic=deterministic, progressive=progressive)
+            options: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "progressive": progressive}
+            data = codec.encode(image, parameters(image), **options)
         except ImageError as error:
             raise ImageError(f"{source}: {error}") from None
         target.parent.mkdir(parents=True, exist_ok=True)

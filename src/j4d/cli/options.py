@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from j4d.errors import ParameterError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from j4d.parameters import EncodingParameters
+
+    Picture = NDArray[np.uint8] | bytes
 
 
 class SamplingName(str, Enum):
@@ -39,6 +45,9 @@ JpegQualityOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed of the probabilistic quantizer.")]
 DeterministicOption = Annotated[bool, typer.Option("--deterministic", help="Nearest index instead of a random draw.")]
+AdaptOption = Annotated[
+    bool, typer.Option("--adapt/--no-adapt", help="Coarser steps for busy and large pictures, if the profile has them.")
+]
 ProgressiveOption = Annotated[bool, typer.Option("--progressive", help="Write progressive files.")]
 
 
@@ -75,6 +84,29 @@ def operating_point(
             f"--bpp {low:.3g}..{high:.3g}, --quality 0..100; got {found}"
         )
     return loaded.at(index=index, bpp=bpp, quality=quality)
+
+
+def parameters_for(
+    profile: Path | None,
+    index: int | None,
+    bpp: float | None,
+    quality: float | None,
+    jpeg_quality: int | None,
+    sampling: SamplingName | None,
+    adapt: bool,
+    reading: Mapping[str, Any] | None = None,
+) -> Callable[[Picture], EncodingParameters]:
+    """What pixels or a JPEG file are encoded with: the options' operating point, moved for the picture if `adapt`.
+
+    reading: see `Profile.adapted`. ParameterError as `operating_point`, before any picture is seen.
+    """
+    from j4d.profile import Profile
+
+    fixed = operating_point(profile, index, bpp, quality, jpeg_quality, sampling)
+    loaded = Profile.load(profile) if profile is not None and adapt else None
+    if loaded is None or loaded.adaptation is None:
+        return lambda picture: fixed
+    return lambda picture: loaded.adapted(picture, index=index, bpp=bpp, quality=quality, **(reading or {}))
 
 
 def numbers(text: str, option: str) -> list[float]:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from j4d.cli.options import (
+    AdaptOption,
     BppOption,
     DeterministicOption,
     IndexOption,
@@ -25,13 +27,12 @@ from j4d.cli.options import (
     QualityOption,
     SamplingName,
     SeedOption,
-    operating_point,
+    parameters_for,
 )
 from j4d.cli.targets import must_not_clash
 from j4d.errors import CodecError, DataError, ParameterError, UnsupportedError
 
 if TYPE_CHECKING:
-    from j4d.parameters import EncodingParameters
     from j4d.transcode import Sampling, Transcoded
 
 LARGEST_FILE = 1 << 30  # bytes; no JPEG picture within the limits is larger
@@ -90,10 +91,12 @@ def transcode(
     ] = False,
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 1 << 28,
     threads: Annotated[int | None, typer.Option(min=1, help="By default one per processor.")] = None,
+    adapt: AdaptOption = True,
 ) -> None:
     """Make JPEG files smaller with learned parameters, without decoding them.
 
-    Size, orientation and sampling stay, and so do Exif, ICC and XMP. A file
+    Size, orientation and sampling stay, and so do Exif, ICC and XMP. A profile
+    that has learned to gives busy and large pictures coarser steps. A file
     that would not get smaller is kept as it is. A file that cannot be read
     gets a line on stderr and the exit code 2; the others are written.
 
@@ -105,53 +108,45 @@ def transcode(
     from j4d.batch import thread_count
     from j4d.transcode import Transcoder
 
-    parameters, rule = _parameters(profile, index, bpp, quality, jpeg_quality, sampling)
-    transcoder = Transcoder(
-        parameters,
-        seed=seed,
-        deterministic=deterministic,
-        progressive=progressive,
-        sampling=rule,
-        strip=strip,
-        never_grow=never_grow,
-        tolerate_damage=tolerate_damage,
-        max_pixels=max_pixels,
-    )
+    named, rule = _sampling(profile, sampling)
+    reading: dict[str, Any] = {"sampling": rule, "tolerate_damage": tolerate_damage, "max_pixels": max_pixels}
+    parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, named, adapt, reading)
+    writing: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "progressive": progressive}
+    keeping: dict[str, Any] = {"strip": strip, "never_grow": never_grow}
+
+    def one(job: _Job) -> Transcoded | CodecError:
+        try:
+            return Transcoder(parameters(job.data), **reading, **writing, **keeping).one(job.data)
+        except CodecError as error:
+            return error
+
     plan = _plan(sources, out)
     count = thread_count(threads)
     totals = _Totals()
     pending: list[_Job] = []
 
     def finish() -> None:
-        results = transcoder.many((job.data for job in pending), threads=count)
-        for job, result in zip(pending, results, strict=True):
+        for job, result in zip(pending, pool.map(one, pending), strict=True):
             _write(job, result, unsupported, strip, totals)
         pending.clear()
 
-    for job in _read(plan, totals):
-        pending.append(job)
-        if len(pending) == FILES_AT_ONCE * count:
-            finish()
-    finish()
+    with ThreadPoolExecutor(count) as pool:
+        for job in _read(plan, totals):
+            pending.append(job)
+            if len(pending) == FILES_AT_ONCE * count:
+                finish()
+        finish()
     totals.report(len(plan), to_stdout=out == STANDARD_STREAM)
 
 
-def _parameters(
-    profile: Path | None,
-    index: int | None,
-    bpp: float | None,
-    quality: float | None,
-    jpeg_quality: int | None,
-    sampling: TargetSampling,
-) -> tuple[EncodingParameters, Sampling]:
-    """The operating point, and whether its sampling is taken. ParameterError where options contradict."""
+def _sampling(profile: Path | None, sampling: TargetSampling) -> tuple[SamplingName | None, Sampling]:
+    """The sampling that is named, and which is written. ParameterError where options contradict."""
     named = None if sampling in (TargetSampling.keep, TargetSampling.profile) else SamplingName(sampling.value)
     if profile is not None and named is not None:
         raise ParameterError(f"--sampling {sampling.value} goes with --jpeg-quality; a profile has its own: profile")
     if profile is None and sampling is TargetSampling.profile:
         raise ParameterError("--sampling profile goes with --profile; with --jpeg-quality name one, such as 4:2:0")
-    parameters = operating_point(profile, index, bpp, quality, jpeg_quality, named)
-    return parameters, "keep" if sampling is TargetSampling.keep else "parameters"
+    return named, "keep" if sampling is TargetSampling.keep else "parameters"
 
 
 def _plan(sources: list[Path], out: Path) -> list[tuple[Path, Path]]:

@@ -43,11 +43,14 @@ class Contenders:
         """The reference."""
         self.add(codec, {"role": "reference"})
 
-    def add_profile(self, profile: Profile, name: str, *, seed: int = 0, deterministic: bool = False) -> None:
+    def add_profile(
+        self, profile: Profile, name: str, *, seed: int = 0, deterministic: bool = False, adapt: bool = True
+    ) -> None:
         """A profile, on all models: on its own, and on others; with points between where it has few."""
         source = profile.provenance
         learned = {"learned_on": short_name({"model": source.model}), "model_fingerprint": source.model_fingerprint}
-        codec = LearnedJPEG(profile, name=name, seed=seed, deterministic=deterministic, at_least=FEWEST_POINTS)
+        given: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "adapt": adapt}
+        codec = LearnedJPEG(profile, name=name, at_least=FEWEST_POINTS, **given)
         self.add(codec, {"role": "profile", **learned})
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from j4d import bd
+from j4d.adaptation import Adaptation
 from j4d.parameters import EncodingParameters
 from j4d.profile import Profile
 from j4d.provenance import Provenance
@@ -97,7 +98,9 @@ def profile_table(profile: Profile) -> Table:
     shown = [name for name in MEASURED if any(name in point.measured for point in profile.points)]
     quantizers = sorted({quantizer_text(point.parameters) for point in profile.points})
     title = f"{profile.name}: {len(profile.points)} operating points, {' or '.join(quantizers)}"
-    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0), caption_justify="left")
+    if profile.adaptation is not None:
+        table.caption = adaptation_text(profile.adaptation)
     for column in ("index", "quality", "estimated\nbpp", "lambda", *(MEASURED[name] for name in shown)):
         table.add_column(column, justify="right", no_wrap=True)
     low, high = (math.log(profile.points[i].estimated_bpp) for i in (0, -1))
@@ -111,6 +114,16 @@ def profile_table(profile: Profile) -> Table:
             *(f"{point.measured[name]:.3f}" if name in point.measured else "" for name in shown),
         )
     return table
+
+
+def adaptation_text(adaptation: Adaptation) -> str:
+    """How pictures are moved along the ladder, in words."""
+    kinds = {
+        "twice the bits of the average one": adaptation.by_bpp,
+        "twice its size": adaptation.by_side,
+    }
+    parts = [f"{100 * (1 - 2**-share):.0f} % of its rate for {kind}" for kind, share in kinds.items() if share]
+    return "A picture gives up " + ", ".join(parts) + "."
 
 
 def quantizer_text(parameters: EncodingParameters) -> str:
