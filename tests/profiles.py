@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from j4d.adaptation import Adaptation
 from j4d.parameters import SAMPLINGS, EncodingParameters
 from j4d.profile import OperatingPoint, Profile, Provenance
 
@@ -46,6 +47,11 @@ def default_profile(qualities: tuple[int, ...] = (10, 30, 50, 80), sampling: str
     return Profile("default", tuple(points), provenance(sampling=sampling))
 
 
+def adaptations(points: int) -> st.SearchStrategy[Adaptation]:
+    shares, offsets = st.floats(0, 2), st.lists(st.floats(-1, 1), min_size=points, max_size=points).map(tuple)
+    return st.builds(Adaptation, st.integers(0, points - 1), positive, positive, shares, shares, offsets)
+
+
 @st.composite
 def profiles(draw: st.DrawFn) -> Profile:
     sampling = draw(st.sampled_from(SAMPLINGS))
@@ -54,4 +60,4 @@ def profiles(draw: st.DrawFn) -> Profile:
     lagrangians = st.none() | st.floats(0, allow_infinity=False)
     points = [OperatingPoint(draw(parameters(sampling)), r, draw(lagrangians), draw(measured)) for r in rates]
     source = provenance(sampling=sampling, settings=draw(settings), model=draw(st.text()), seed=draw(st.integers()))
-    return Profile(draw(st.text()), tuple(points), source)
+    return Profile(draw(st.text()), tuple(points), source, draw(st.none() | adaptations(len(points))))

@@ -84,6 +84,7 @@ def _luma(data: Any) -> Any:
     return data["points"][0]["parameters"]["luma"]
 
 
+ADAPTATION = {"reference": 0, "bpp": 1.0, "side": 375.0, "by_bpp": 0.5, "by_side": 0.5, "offsets": [0.0] * 4}
 Change = Callable[[dict[str, Any]], object]
 WRONG: dict[str, tuple[Change, str]] = {
     "zero step": (
@@ -120,6 +121,14 @@ WRONG: dict[str, tuple[Change, str]] = {
     ),
     "sampling": (lambda d: d["points"][0]["parameters"].update(sampling="4:1:1"), "sampling is '4:1:1'"),
     "two samplings": (lambda d: d["points"][0]["parameters"].update(sampling="gray"), "gray differs from"),
+    "adaptation of another ladder": (
+        lambda d: d.update(adaptation=ADAPTATION | {"offsets": [0.0]}),
+        "1 offsets for 4 points",
+    ),
+    "adaptation out of reach": (
+        lambda d: d.update(adaptation=ADAPTATION | {"by_bpp": 3}),
+        r"adaptation\.by_bpp is 3: .* equal to 2",
+    ),
     "settings NaN": (lambda d: d["provenance"]["settings"].update(x=[float("inf")]), "not valid JSON"),
     "key with a newline": (lambda d: d.update({"a\nb": 1}), r"'a\\nb' is not a key"),
 }

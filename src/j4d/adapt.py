@@ -26,6 +26,7 @@ from j4d.tasks import Model
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 FOLDS = 5
 FEWEST_PICTURES = 20
+LEAST_LOSS = 1e-8  # nats; less is rounding
 
 Array = NDArray[np.float64]
 
@@ -54,10 +55,9 @@ class Measured:
         high = np.searchsorted(self.places, places).clip(1, len(self.places) - 1)
         grid, each = np.array(self.places), np.arange(len(self.side))
         share = (places - grid[high - 1]) / (grid[high] - grid[high - 1])
-        log_bpp = np.log(self.bpp)
-        bpp = np.exp((1 - share) * log_bpp[high - 1, each] + share * log_bpp[high, each])
-        loss = (1 - share) * self.loss[high - 1, each] + share * self.loss[high, each]
-        return float(bpp.mean()), float(loss.mean())
+        logs = np.log([self.bpp, np.maximum(self.loss, LEAST_LOSS)])  # both are near powers of the estimated rate
+        bpp, loss = np.exp((1 - share) * logs[:, high - 1, each] + share * logs[:, high, each]).mean(1)
+        return float(bpp), float(loss)
 
 
 def learn_adaptation(ladder: Ladder, models: Sequence[Model], pictures: ImageSet) -> tuple[Adaptation, float] | None:
