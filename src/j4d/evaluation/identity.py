@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from torch import nn
 
 FILE_MODULES = (
+    "adaptation.py",
     "codec.py",
     "codecs.py",
     "evaluation/judging.py",
+    "interpolation.py",
     "markers.py",
     "parameters.py",
+    "presets.py",
     "tables.py",
     "rivals/*.py",
 )
