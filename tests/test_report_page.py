@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from report_pages import evaluation, profile
+from report_pages import evaluation, profile, result
 
 from j4d import bd, codec
+from j4d.adaptation import Adaptation
 from j4d.cli import run
 from j4d.codecs import LearnedJPEG
 from j4d.errors import DataError
@@ -365,6 +366,20 @@ def test_the_command_to_measure_again_names_what_the_record_holds():
     assert "--images photos --split test" in words and "--profile 'my profile.json'" in words
     assert "--default-jpeg 5,10,20,40,60,80 --sampling 4:2:0" in words
     assert "--profile PROFILE.json" in view(evaluation(), {})["command"]
+
+
+def test_the_command_to_measure_again_tells_points_between_and_adaptation():
+    adapting = dataclasses.replace(profile(), adaptation=Adaptation(1, 1.0, 375.0, 0.5, 0.5, (0.0,) * 4))
+    kinds = {name: {"name": name, "adapt": name == "adapted"} for name in ("adapted", "fixed")}
+    codecs = {name: LearnedJPEG(adapting, at_least=10, **options) for name, options in kinds.items()}
+    results = {n: result(n, c.get_config(), c.settings, 0.8, 7) for n, c in codecs.items()}
+    default = evaluation().codecs[0]
+    for measured, words in ((["adapted"], ""), (["fixed"], " --adapt no"), (["fixed", "adapted"], " --adapt both")):
+        made = dataclasses.replace(evaluation(), codecs=(default, *(results[name] for name in measured)))
+        shown = view(made, {"p.json": adapting})
+        assert f"--profile p.json{words} --protocol" in shown["command"]
+        (told,) = (value for name, value in shown["learning"][0]["rows"] if name == "adaptation")
+        assert told.startswith("A picture gives up 29 % of its rate for twice the bits")
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def view(evaluation: Evaluation, profiles: Mapping[str, Profile]) -> dict[str, A
     compared = evaluation.comparisons
     record = evaluation.record
     styles = _styles(evaluation.codecs)
+    learned = [codec for codec in evaluation.codecs if is_learned(codec)]
     return {
         "title": text.title(evaluation),
         "model": text.model_label(record),
@@ -64,9 +65,9 @@ def view(evaluation: Evaluation, profiles: Mapping[str, Profile]) -> dict[str, A
         "codecs": [_codec(evaluation, c, style, metrics) for c, style in zip(evaluation.codecs, styles, strict=True)],
         "headline": _headline(evaluation, compared),
         "comparisons": {name: _comparisons(evaluation, compared, name, styles) for name in metrics},
-        "tables": [_tables(evaluation, codec) for codec in evaluation.codecs if is_learned(codec)],
+        "tables": [_tables(evaluation, codec) for codec in learned],
         "provenance": _provenance(evaluation),
-        "learning": [_learning(name, profile) for name, profile in profiles.items() if _measures(evaluation, profile)],
+        "learning": [_learning(*item) for item in profiles.items() if any(_measures(c, item[1]) for c in learned)],
         "command": evaluate_command(evaluation, profiles),
     }
 
@@ -213,32 +214,26 @@ def _zone(zone: Any) -> list[float] | None:
     return None if zone is None else [float(f"{v:.4g}") for v in np.asarray(zone).ravel().tolist()]
 
 
-def _measures(evaluation: Evaluation, profile: Profile) -> bool:
-    """Whether a learned codec of `evaluation` has this profile's points."""
+def _measures(codec: CodecResult, profile: Profile) -> bool:
+    """Whether this learned codec is the profile: its ladder from end to end, with or without others between."""
+    learned = LearnedJPEG.from_config(codec.config)
+    measured = [learned.parameters(setting) for setting in learned.settings]
     points = [point.parameters for point in profile.points]
-    learned = (LearnedJPEG.from_config(codec.config) for codec in evaluation.codecs if is_learned(codec))
-    return any([codec.parameters(i) for i in codec.settings] == points for codec in learned)
+    return (measured[0], measured[-1]) == (points[0], points[-1]) and set(points) <= set(measured)
 
 
 def _provenance(evaluation: Evaluation) -> list[list[str]]:
-    rows = [[name.replace("_", " "), text_of(value)] for name, value in evaluation.record.items()]
+    rows = [[name.replace("_", " "), text.text_of(value)] for name, value in evaluation.record.items()]
     intervals = f"95 %, {evaluation.resamples} resamples of the images, paired, seed {evaluation.seed}"
     return [*rows, ["intervals", intervals]]
 
 
 def _learning(path: str, profile: Profile) -> dict[str, Any]:
     made = profile.provenance
-    rows = [[name.replace("_", " "), text_of(getattr(made, name))] for name in made.__dataclass_fields__]
+    rows = [[name.replace("_", " "), text.text_of(getattr(made, name))] for name in made.__dataclass_fields__]
+    if profile.adaptation is not None:
+        rows.append(["adaptation", text.adaptation_text(profile.adaptation)])
     return {"name": profile.name, "path": path, "rows": rows}
-
-
-def text_of(value: object) -> str:
-    """A JSON value as readable text."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {text_of(item)}" for key, item in value.items())
-    if isinstance(value, (tuple, list)):
-        return "; ".join(text_of(item) for item in value)
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def evaluate_command(evaluation: Evaluation, profiles: Mapping[str, Profile]) -> str:
@@ -251,9 +246,15 @@ def evaluate_command(evaluation: Evaluation, profiles: Mapping[str, Profile]) ->
     default = next((codec for codec in evaluation.codecs if codec.config.get("id") == DefaultJPEG.id), None)
     if default is not None:
         words += ["--default-jpeg", ",".join(map(str, default.settings)), "--sampling", str(default.config["sampling"])]
-    paths = [path for path, profile in profiles.items() if _measures(evaluation, profile)]
-    learned = sum(is_learned(codec) for codec in evaluation.codecs)
-    for path in [*paths, *["PROFILE.json"] * (learned - len(paths))]:
-        words += ["--profile", path]
+    learned = [codec for codec in evaluation.codecs if is_learned(codec)]
+    for path, profile in profiles.items():
+        measured = [codec for codec in learned if _measures(codec, profile)]
+        if measured:
+            words += ["--profile", path]
+        adapted = {"adaptation" in codec.config for codec in measured}
+        if profile.adaptation is not None and False in adapted:
+            words += ["--adapt", "both" if True in adapted else "no"]
+        learned = [codec for codec in learned if codec not in measured]
+    words += ["--profile", "PROFILE.json"] * len(learned)
     words += ["--protocol", str(record.get("protocol", "stored-size")), "--seed", str(record.get("seed", 0))]
     return shlex.join([*words, "--bootstrap", str(evaluation.resamples), "-o", "report"])

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from j4d import bd
+from j4d.adaptation import Adaptation
 from j4d.codecs import DefaultJPEG, LearnedJPEG
 from j4d.results import Comparison, Evaluation, short_name
 
@@ -153,3 +154,22 @@ def title(evaluation: Evaluation) -> str:
     return (
         f"{model_label(record)}, {record.get('protocol', '?')}, {len(evaluation.pixels)} of {record.get('data', '?')}"
     )
+
+
+def text_of(value: object) -> str:
+    """A JSON value as readable text."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {text_of(item)}" for key, item in value.items())
+    if isinstance(value, (tuple, list)):
+        return "; ".join(text_of(item) for item in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def adaptation_text(adaptation: Adaptation) -> str:
+    """How pictures are moved along the ladder, in words."""
+    kinds = {
+        "twice the bits of the average one": adaptation.by_bpp,
+        "twice its size": adaptation.by_side,
+    }
+    parts = [f"{100 * (1 - 2**-share):.0f} % of its rate for {kind}" for kind, share in kinds.items() if share]
+    return "A picture gives up " + ", ".join(parts) + "."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from j4d import bd
-from j4d.adaptation import Adaptation
 from j4d.parameters import EncodingParameters
 from j4d.profile import Profile
 from j4d.provenance import Provenance
+from j4d.report.page_text import adaptation_text, text_of
 from j4d.results import METRICS, Comparison, Evaluation, short_name
 
 
@@ -116,16 +116,6 @@ def profile_table(profile: Profile) -> Table:
     return table
 
 
-def adaptation_text(adaptation: Adaptation) -> str:
-    """How pictures are moved along the ladder, in words."""
-    kinds = {
-        "twice the bits of the average one": adaptation.by_bpp,
-        "twice its size": adaptation.by_side,
-    }
-    parts = [f"{100 * (1 - 2**-share):.0f} % of its rate for {kind}" for kind, share in kinds.items() if share]
-    return "A picture gives up " + ", ".join(parts) + "."
-
-
 def quantizer_text(parameters: EncodingParameters) -> str:
     """How indices are chosen, in words."""
     sharpness = parameters.sharpness
@@ -157,16 +147,8 @@ def provenance_table(provenance: Provenance) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name in provenance.__dataclass_fields__:
-        table.add_row(name.replace("_", " "), Text(_plain(getattr(provenance, name))))
+        table.add_row(name.replace("_", " "), Text(text_of(getattr(provenance, name))))
     return table
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
-    if isinstance(value, (tuple, list)):
-        return "; ".join(_plain(item) for item in value)
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
