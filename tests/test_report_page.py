@@ -125,8 +125,8 @@ def test_figures_that_are_not_finite_are_refused_and_unknown_estimates_left_out(
 def test_curves_are_those_of_the_evaluation_ordered_by_rate():
     one = evaluation()
     shown = Document(render_page([one])).data()["views"][0]["codecs"]
-    for result, drawn in zip(one.codecs, shown, strict=True):
-        points = one.points(result)
+    for measured, drawn in zip(one.codecs, shown, strict=True):
+        points = one.points(measured)
         assert [p["bpp"][0] for p in drawn["points"]] == pytest.approx([p.bpp.value for p in points], rel=1e-5)
         for metric in ("top1", "agreement", "cross_entropy", "kl"):
             spans = [(p.metrics[metric].value, p.metrics[metric].low, p.metrics[metric].high) for p in points]
