@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +14,7 @@ from measured_toys import IMAGES, LABELS, Net
 from PIL import Image
 from profiles import default_profile, provenance
 
+from j4d.adaptation import Adaptation
 from j4d.cli import run
 from j4d.codecs import DefaultJPEG, LearnedJPEG
 from j4d.errors import ParameterError
@@ -152,6 +153,20 @@ def test_one_command_measures_everything_on_everything_and_sums_up(place, rivals
     own = [[codec["name"] for codec in result["codecs"] if codec["own"]] for result in results]
     assert own == [["for first"], ["for second"]] * 2
     assert rivals.fitted == [("learner", 3, 0)] * 2
+
+
+def test_profiles_that_adapt_are_measured_so_or_not_or_both(place, rivals, capsys):
+    adapting = Profile.load("first.json")
+    replace(adapting, adaptation=Adaptation(1, 1.0, 24.0, 0.5, 0.5, (0.0,) * 4)).save("first.json")
+    for choice, expected in (
+        ("yes", {"for first": True, "for second": False}),
+        ("no", {"for first": False, "for second": False}),
+        ("both", {"for first": True, "for first, not adapted": False, "for second": False}),
+    ):
+        assert run([*BASE, "-i", "photos:a", "--adapt", choice, "-o", choice]) == 0, capsys.readouterr().err
+        record = json.loads((place / choice / "one-photos_a-stored-size/evaluation.json").read_text())
+        adapted = {codec["name"]: "adaptation" in codec["config"] for codec in record["codecs"][1:]}
+        assert adapted == expected
 
 
 def test_the_cache_is_in_the_folder_that_is_named_or_nowhere(place, rivals, capsys):

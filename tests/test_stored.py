@@ -138,6 +138,18 @@ def test_the_table_has_a_row_a_codec_a_column_a_model_and_the_best_jpeg_in_bold(
     assert webp[1].startswith("-40.0 [")
 
 
+def test_a_profile_that_does_not_adapt_has_a_row_beside_itself_and_no_say_in_the_rest():
+    unadapted = {**profile_of("A"), "role": "unadapted"}
+    saved = {"profile A": 0.1, "profile A, not adapted": 0.2, "rival": 0.15}
+    roles = {**ROLES, "profile A, not adapted": unadapted}
+    results = [StoredResult.of(evaluation(saved, model=model, roles=roles)) for model in "AB"]
+    table = rows(bd_rate_table(results, "kl"))
+    assert [line[0] for line in table[2:]] == [OURS, f"{OURS}, not adapted", "rival"]
+    assert table[2][1].startswith("-10.0") and table[3][1].startswith("**-20.0") and table[3][2] == ""
+    assert best_duel(results[0], "kl").codec == "profile A"
+    assert [line[0] for line in rows(cross_table(results))[2:]] == ["profile A"]
+
+
 def test_ours_is_held_against_the_best_rival_directly(two):
     first, second = (StoredResult.of(e) for e in two)
     duel = best_duel(first, "kl")

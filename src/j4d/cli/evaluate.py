@@ -6,7 +6,7 @@ import re
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -153,12 +153,7 @@ def evaluate(
     contenders = Contenders()
     contenders.add_default(reference)
     for one, name in zip(profiles, _distinct_names(profiles, profile or []), strict=True):
-        given: dict[str, Any] = {"seed": seed, "deterministic": deterministic}
-        if adapt is not AdaptChoice.no:
-            contenders.add_profile(one, name, **given)
-        if adapt is AdaptChoice.no or (adapt is AdaptChoice.both and one.adaptation is not None):
-            also = name if adapt is AdaptChoice.no else f"{name}, not adapted"
-            contenders.add_profile(one, also, adapt=False, **given)
+        contenders.add_profile(one, name, seed=seed, deterministic=deterministic, adapt=adapt.value)
     for reason in reasons:
         typer.echo(f"left out: {reason}", err=True)
     add_rivals(

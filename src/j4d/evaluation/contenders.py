@@ -17,6 +17,7 @@ from j4d.evaluation.comparison import FEWEST_POINTS
 from j4d.evaluation.identity import digest, software_identity
 from j4d.evaluation.measurements import Measurements
 from j4d.evaluation.measuring import Entry
+from j4d.evaluation.stored import UNADAPTED
 from j4d.profile import Profile
 from j4d.results import short_name
 from j4d.versions import package_versions
@@ -44,14 +45,19 @@ class Contenders:
         self.add(codec, {"role": "reference"})
 
     def add_profile(
-        self, profile: Profile, name: str, *, seed: int = 0, deterministic: bool = False, adapt: bool = True
+        self, profile: Profile, name: str, *, seed: int = 0, deterministic: bool = False, adapt: str = "yes"
     ) -> None:
-        """A profile, on all models: on its own, and on others; with points between where it has few."""
+        """A profile, on all models: on its own, and on others; with points between where it has few.
+
+        adapt: "yes" moves pictures along it if it has learned to, "no" does not, "both" measures it both ways.
+        """
         source = profile.provenance
         learned = {"learned_on": short_name({"model": source.model}), "model_fingerprint": source.model_fingerprint}
-        given: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "adapt": adapt}
-        codec = LearnedJPEG(profile, name=name, at_least=FEWEST_POINTS, **given)
-        self.add(codec, {"role": "profile", **learned})
+        given: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "at_least": FEWEST_POINTS}
+        self.add(LearnedJPEG(profile, name=name, adapt=adapt != "no", **given), {"role": "profile", **learned})
+        if adapt == "both" and profile.adaptation is not None:
+            fixed = LearnedJPEG(profile, name=f"{name}, not adapted", adapt=False, **given)
+            self.add(fixed, {"role": UNADAPTED, **learned})
 
 
 def rival_names(asked: Sequence[str]) -> tuple[list[str], list[str]]:

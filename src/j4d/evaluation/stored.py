@@ -24,13 +24,15 @@ from j4d.results import Evaluation, Point
 from j4d.results_file import FORMAT as EVALUATION
 from j4d.results_file import MAX_FILE_BYTES, evaluation_from_json
 
+UNADAPTED = "unadapted"  # the role of a profile that does not move pictures, beside itself
 FORMAT, VERSION = "j4d-result", 1
 _DATA = (Point, Comparison, RateCut)
 
 
 @dataclass(frozen=True)
 class StoredCodec:
-    """A codec's curve. role: "reference", "profile" or "rival"; own: whether learned for the model it is measured on.
+    """A codec's curve. role: "reference", "profile", "unadapted" (a profile with the
+    same parameters for all pictures, beside itself) or "rival"; own: whether learned for the model it is measured on.
 
     Where an evaluation does not say for which model a profile was learned, it is taken to be its own. learned_on: the
     model of a profile, "" for others or where it is not known. jpeg: whether its files are JPEG.
@@ -65,7 +67,7 @@ class StoredResult:
     def of(cls, evaluation: Evaluation) -> StoredResult:
         codecs = tuple(_codec(evaluation, position) for position in range(len(evaluation.codecs)))
         lean = evaluation.compare(headers=False) if evaluation.codecs[0].header_bytes is not None else ()
-        ours = [codec.name for codec in codecs if codec.own]
+        ours = [codec.name for codec in codecs if codec.own and codec.role == "profile"]
         rivals = [codec.name for codec in codecs if codec.role == "rival" and codec.jpeg]
         spec = _without_folder(str(evaluation.record.get("model", "model")))
         sampling = evaluation.codecs[0].config.get("sampling", "")
@@ -170,7 +172,7 @@ def _codec(evaluation: Evaluation, position: int) -> StoredCodec:
     return StoredCodec(
         name=result.name,
         role=role,
-        own=role == "profile" and weights in (None, evaluation.record.get("model_fingerprint")),
+        own=role in ("profile", UNADAPTED) and weights in (None, evaluation.record.get("model_fingerprint")),
         learned_on=str(noted.get("learned_on", "")),
         jpeg=result.header_bytes is not None or result.config.get("id") in (DefaultJPEG.id, LearnedJPEG.id),
         points=evaluation.points(result),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from j4d.bd import Interval
 from j4d.evaluation.comparison import ACCURACY_LOSSES, Comparison
-from j4d.evaluation.stored import StoredCodec, StoredResult
+from j4d.evaluation.stored import UNADAPTED, StoredCodec, StoredResult
 from j4d.results import METRICS, short_name
 
 OURS = "j4d, learned for the model"
@@ -46,10 +46,14 @@ def rows_of(results: Sequence[StoredResult]) -> list[Row]:
             found = (next((c for c in result.codecs if c.name == name and wanted(c)), None) for result in results)
             yield Row(name, tuple(found))
 
-    ours = list(gather(lambda codec: codec.own))
-    if ours and all(sum(codec.own for codec in result.codecs) <= 1 for result in results):
-        merged = [next((codec for codec in result.codecs if codec.own), None) for result in results]
-        ours = [Row(OURS, tuple(merged))]
+    def mine(role: str, label: str) -> list[Row]:
+        """Profiles on their own models, in one row where each has one."""
+        found = [[codec for codec in result.codecs if codec.own and codec.role == role] for result in results]
+        if any(found) and all(len(codecs) <= 1 for codecs in found):
+            return [Row(label, tuple(codecs[0] if codecs else None for codecs in found))]
+        return list(gather(lambda codec: codec.own and codec.role == role))
+
+    ours = mine("profile", OURS) + mine(UNADAPTED, f"{OURS}, not adapted")
     rivals = list(gather(lambda codec: codec.role == "rival"))
     return ours + [row for row in rivals if row.jpeg] + [row for row in rivals if not row.jpeg]
 
@@ -205,7 +209,7 @@ def _circumstances(results: Sequence[StoredResult]) -> Iterator[str]:
 
 
 def _label(row: Row) -> str:
-    return row.label if row.jpeg or row.label == OURS else f"{row.label} (not JPEG)"
+    return row.label if row.jpeg or row.label.startswith(OURS) else f"{row.label} (not JPEG)"
 
 
 def _bd_rate(result: StoredResult, codec: StoredCodec | None, metric: str, headers: bool) -> Interval | None:
