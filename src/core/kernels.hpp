@@ -31,21 +31,24 @@ struct QuantizerTable {
     double scale[64];   // 8 q
     double offset[64];  // 1/2 - d
 
-    // In natural order: what draw.cpp needs. First for bounds, in units of 2^-12, then for weights themselves.
-    std::uint16_t divisor[64];     // 8 q
-    std::uint8_t place[64];        // in zigzag order
-    std::int16_t chord_unit[64];   // what differences of coefficients are multiplied by
-    std::int16_t chord_slope[64];  // for 2^16 of the product
-    std::int16_t chord_from_zero[64];
-    std::int16_t chord_from_others[64];
-    std::int16_t chord_least[64];
+    // In natural order: what draw.cpp needs. First to round with noise, as `constant - slope x the bits of a float -
+    // lift x that float`, in steps; then to weigh indices.
+    float noise_constant, noise_slope, noise_lift;
+    float extreme;               // words closer than that to an end are not rounded with
+    float scale_of[64];          // 1 / (8 q)
+    float offset_of[64];         // 1/2 - d
+    float limit[64];             // how far from the middle between two boundaries an index is certain
+    std::uint16_t divisor[64];   // 8 q
+    std::uint8_t place[64];      // in zigzag order
+    std::int32_t by_law[64];     // -1 where the law itself decides what rounding leaves open, else 0
+    std::int32_t exact_divisor[64];
+    float exact_bias[64];        // the nearest index is (|c| + bias) x scale
+    float exact_scale[64];
     float exact_slope[64];
     float exact_zone[64];
-    std::int32_t exact_divisor[64];
     float exact_alone;
     float pair_from_one[64];
     float pair;
-    std::int16_t middle;
     float error;  // of a word's place, as a part of the whole
 };
 
@@ -79,9 +82,9 @@ struct Kernels {
     void (*transform)(const std::uint8_t* samples, std::size_t stride, Group& coefficients);
     // Indices in zigzag order. Bit i of nonzero[lane] is set where the i-th is not 0.
     void (*quantize)(const Group& coefficients, const QuantizerTable& table, Group& indices, std::uint64_t* nonzero);
-    // Turns the nearest indices of the first `lanes` blocks into those that the words of (seed, component, block +
-    // lane) draw. Coefficients of which float arithmetic cannot be sure are listed in `undecided`, which has room for
-    // 64 x kLanes; the result is their number.
+    // The same for the indices that the words of (seed, component, block + lane) draw, of the first `lanes` blocks.
+    // Coefficients of which float arithmetic cannot be sure are listed in `undecided`, which has room for 64 x kLanes;
+    // the result is their number.
     int (*draw)(const Group& coefficients, const QuantizerTable& table, std::uint64_t seed, std::uint32_t component,
                 std::uint32_t block, int lanes, Group& indices, std::uint64_t* nonzero, Draw* undecided);
 

@@ -23,7 +23,8 @@ class Quantizer {
 
   private:
     void prepare_limit(int place, int natural);
-    void prepare_bounds(int natural);
+    void prepare_weights(int natural);
+    void prepare_noise();
 
     QuantizerTable table_{};
     std::int32_t steps_[kBlockSize];
