@@ -43,6 +43,9 @@ inline float float_of_bits(std::int32_t bits) {
     return result;
 }
 
+constexpr std::int32_t kSignBit = -0x7FFFFFFF - 1;
+constexpr float kRounding = 0x1.8p23f;  // a float that this is added to has no fraction left, and its bits count
+
 // -- rounding ----------------------------------------------------------------------------------------------------
 
 // Values of 32 bits, so that a register holds as many lanes of what goes in and out as of what is between.
@@ -63,38 +66,41 @@ J4D_APART void convert(const From (*from)[kLanes], To (*to)[kLanes]) {
 J4D_APART void round_with_noise(const Wider<float>& coefficients, const QuantizerTable& table,
                                 const Wider<std::int32_t>& halves, int first, Wider<std::int32_t>& indices,
                                 std::uint32_t* nonzero, std::uint32_t* open) {
-    constexpr std::int32_t sign_bit = -0x7FFFFFFF - 1;
+    const std::int32_t zero = bits_of_float(kRounding);
     const float constant = table.noise_constant, slope = table.noise_slope, lift = table.noise_lift;
     const float extreme = table.extreme;
+    alignas(64) std::uint32_t some[kLanes] = {}, close[kLanes] = {};
     for (int i = 0; i < 32; ++i) {
         const int f = kNatural[first + i];
         const float* c = coefficients.values[f];
         const std::int32_t* half = halves.values[f];
         std::int32_t* out = indices.values[first + i];
-        const float scale = table.scale_of[f], offset = table.offset_of[f], limit = table.limit[f];
+        const float scale = table.scale_of[f], zone = table.zone_of[f], limit = table.limit[f];
+        const float minus = -zone;
         const std::uint32_t bit = std::uint32_t{1} << i;
         J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
-            // 2^16 times the distance of the word from its end, in units of the upper half, below 0 for high words.
-            const float place = static_cast<float>(half[lane]) + 32768.0f;
-            const std::int32_t low = bits_of_float(place);
-            const float distance = float_of_bits(low & ~sign_bit);
-            const float size = constant - static_cast<float>(low & ~sign_bit) * slope - distance * lift;
-            const float noise = float_of_bits(bits_of_float(size) ^ (low & sign_bit));
+            // The distance of the word from its end, in units of 2^-32, and its side as the sign.
+            const std::int32_t place = bits_of_float(static_cast<float>(half[lane]));
+            const std::int32_t distance = place & ~kSignBit;
+            const float size = constant - static_cast<float>(distance) * slope - float_of_bits(distance) * lift;
+            const float noise = float_of_bits(bits_of_float(size) ^ (place & kSignBit));
             const float moved = c[lane] * scale - noise;
-            const std::int32_t sign = bits_of_float(moved) >> 31;
-            const float magnitude = float_of_bits(bits_of_float(moved) & ~sign_bit) + offset;
-            const auto k = static_cast<std::int32_t>(magnitude);
-            const float apart = magnitude - static_cast<float>(k) - 0.5f;
-            const float near = float_of_bits(bits_of_float(apart) & ~sign_bit);
-            out[lane] = (k ^ sign) - sign;
-            nonzero[lane] |= k != 0 ? bit : 0;
-            open[lane] |= (near > limit) | (distance < extreme) ? bit : 0;
+            const float below = moved < zone ? moved : zone;
+            const float level = moved - (below > minus ? below : minus);
+            const float rounded = level + kRounding;
+            const float apart = level - (rounded - kRounding);
+            const float away = float_of_bits(bits_of_float(apart) & ~kSignBit);
+            out[lane] = bits_of_float(rounded);
+            some[lane] |= static_cast<std::uint32_t>(bits_of_float(rounded) != zero ? -1 : 0) & bit;
+            close[lane] |= static_cast<std::uint32_t>((away > limit ? -1 : 0) | (float_of_bits(distance) < extreme ? -1 : 0)) & bit;
         }
         if (table.divisor[f] > kFine) continue;
         J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
-            open[lane] |= (out[lane] > kSafe) | (out[lane] < -kSafe) ? bit : 0;
+            close[lane] |= (out[lane] - zero > kSafe) | (out[lane] - zero < -kSafe) ? bit : 0;
         }
     }
+    std::memcpy(nonzero, some, sizeof some);
+    std::memcpy(open, close, sizeof close);
 }
 
 // -- weighing ----------------------------------------------------------------------------------------------------

@@ -36,8 +36,8 @@ struct QuantizerTable {
     float noise_constant, noise_slope, noise_lift;
     float extreme;               // words closer than that to an end are not rounded with
     float scale_of[64];          // 1 / (8 q)
-    float offset_of[64];         // 1/2 - d
-    float limit[64];             // how far from the middle between two boundaries an index is certain
+    float zone_of[64];           // d
+    float limit[64];             // an index is certain where the level is no farther from it
     std::uint16_t divisor[64];   // 8 q
     std::uint8_t place[64];      // in zigzag order
     std::int32_t by_law[64];     // -1 where the law itself decides what rounding leaves open, else 0

@@ -86,7 +86,7 @@ void Quantizer::prepare_noise() {
     for (int f = 0; f < kBlockSize; ++f) {
         const double divisor = 8.0 * steps_[f];
         table_.scale_of[f] = static_cast<float>(1.0 / divisor);
-        table_.offset_of[f] = static_cast<float>(0.5 - dead_zones_[f]);
+        table_.zone_of[f] = static_cast<float>(dead_zones_[f]);
         // Floats: of u, up to 2^15 / divisor, and of the noise.
         table_.limit[f] = static_cast<float>(0.5 - 1.02 * apart - 1e-6 - 32768.0 / divisor * 0x1p-21);
     }

@@ -102,18 +102,18 @@ inline Wide interleave(Wide a, Wide b) {
 
 constexpr int kWide = static_cast<int>(sizeof(Wide)) / 8;
 
-// The upper and the lower halves of the 32-bit words of `a`, each in the upper half of a word.
+// The upper and the lower halves of the 32-bit words of `a`, each in the upper half of an integer, and 1/2 more.
 inline void store_halves(Wide a, std::int32_t* upper, std::int32_t* lower) {
     alignas(64) std::uint32_t words[2 * kWide];
     std::memcpy(words, &a, sizeof a);
     for (int i = 0; i < 2 * kWide; ++i) {
-        upper[i] = static_cast<std::int32_t>(words[i] & 0xFFFF0000);
-        lower[i] = static_cast<std::int32_t>(words[i] << 16);
+        upper[i] = static_cast<std::int32_t>((words[i] & 0xFFFF0000) | 0x8000);
+        lower[i] = static_cast<std::int32_t>(words[i] << 16 | 0x8000);
     }
 }
 
-// Upper halves of the words of sixteen blocks: row f of `halves` decides frequency f, in the upper half of an integer,
-// by Philox4x32-7 (random.hpp) of the counters (block + lane, component, f / 8, 0).
+// Upper halves of the words of sixteen blocks: row f of `halves` decides frequency f, in the upper half of an integer
+// whose lower half is 0x8000, by Philox4x32-7 (random.hpp) of the counters (block + lane, component, f / 8, 0).
 //
 // Two of the seven rounds need no products of their own for each octet of frequencies. The first multiplies the block,
 // for all octets alike, and the octet, for all blocks alike; the second what each of these products gives.
