@@ -125,7 +125,7 @@ inline float power(float y) {
 struct alignas(64) Candidates {
     static constexpr int kMost = 4 * kLanes;
     std::int32_t c[kMost];
-    std::int32_t half[kMost];  // in the upper half of an integer
+    std::int32_t half[kMost];
     std::int32_t frequency[kMost];
     std::int32_t lane[kMost];
     std::int32_t drawn[kMost];
@@ -154,7 +154,7 @@ J4D_APART void decide(const QuantizerTable& table, Candidates& candidates, int f
         const float bound1 = in1 * in1 * second, bound2 = bound1 + in1;
         const float bound3 = bound2 + 1.0f, bound4 = bound3 + out1;
         const float total = bound4 + out1 * out1 * pair;
-        const float place = (static_cast<float>((candidates.half[i] >> 16 & 0xFFFF) ^ (sign & 0xFFFF)) + 0.5f) * (total * 0x1p-16f);
+        const float place = (static_cast<float>(candidates.half[i] ^ (sign & 0xFFFF)) + 0.5f) * (total * 0x1p-16f);
         const float error = total * relative_error;
         const float apart1 = place - bound1, apart2 = place - bound2, apart3 = place - bound3, apart4 = place - bound4;
         const auto above = [](float apart) { return apart > 0.0f ? 1 : 0; };
@@ -223,7 +223,7 @@ int draw(const Group& coefficients, const QuantizerTable& table, std::uint64_t s
             }
             const int at = candidates.count++;
             candidates.c[at] = coefficients.values[f][lane];
-            candidates.half[at] = halves.values[f][lane];
+            candidates.half[at] = halves.values[f][lane] >> 16 & 0xFFFF;
             candidates.frequency[at] = f;
             candidates.lane[at] = lane;
         }

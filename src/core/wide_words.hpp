@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 
 #include "kernels.hpp"
 #include "lanes.hpp"
@@ -17,7 +16,8 @@ namespace J4D_KERNELS_NAME {
 namespace {
 
 // Vectors of 64-bit lanes, of which only the lower halves count: the product of those halves is the one operation that
-// compilers do not find. `interleave` gives the lower halves of two vectors, one of each in turn.
+// compilers do not find. `interleave` gives the lower halves of two vectors, one of each in turn; `store_halves` parts such words
+// once more, into integers of which each has one half above 0x8000.
 #if defined(__AVX512F__)
 using Wide = __m512i;
 inline Wide multiply(Wide a, Wide b) {
@@ -37,6 +37,11 @@ inline Wide load(const std::uint64_t* from) {
 }
 inline Wide interleave(Wide a, Wide b) {
     return _mm512_mask_shuffle_epi32(a, 0xAAAA, b, static_cast<_MM_PERM_ENUM>(0xA0));
+}
+inline void store_halves(Wide a, std::int32_t* lower, std::int32_t* upper) {
+    const Wide middle = _mm512_set1_epi32(0x8000);
+    _mm512_store_si512(lower, _mm512_or_si512(_mm512_slli_epi32(a, 16), middle));
+    _mm512_store_si512(upper, _mm512_mask_blend_epi16(0xAAAAAAAA, middle, a));
 }
 #elif defined(__AVX2__)
 using Wide = __m256i;
@@ -58,6 +63,11 @@ inline Wide load(const std::uint64_t* from) {
 inline Wide interleave(Wide a, Wide b) {
     return _mm256_blend_epi32(a, _mm256_slli_epi64(b, 32), 0xAA);
 }
+inline void store_halves(Wide a, std::int32_t* lower, std::int32_t* upper) {
+    const Wide middle = _mm256_set1_epi32(0x8000);
+    _mm256_store_si256(reinterpret_cast<Wide*>(lower), _mm256_or_si256(_mm256_slli_epi32(a, 16), middle));
+    _mm256_store_si256(reinterpret_cast<Wide*>(upper), _mm256_blend_epi16(middle, a, 0xAA));
+}
 #elif defined(__SSE2__)
 using Wide = __m128i;
 inline Wide multiply(Wide a, Wide b) {
@@ -77,6 +87,12 @@ inline Wide load(const std::uint64_t* from) {
 }
 inline Wide interleave(Wide a, Wide b) {
     return _mm_or_si128(_mm_and_si128(a, _mm_set1_epi64x(0xFFFFFFFF)), _mm_slli_epi64(b, 32));
+}
+inline void store_halves(Wide a, std::int32_t* lower, std::int32_t* upper) {
+    const Wide middle = _mm_set1_epi32(0x8000);
+    _mm_store_si128(reinterpret_cast<Wide*>(lower), _mm_or_si128(_mm_slli_epi32(a, 16), middle));
+    _mm_store_si128(reinterpret_cast<Wide*>(upper),
+                    _mm_or_si128(_mm_and_si128(a, _mm_set1_epi32(-0x10000)), middle));
 }
 #else
 using Wide = std::uint64_t;
@@ -98,22 +114,18 @@ inline Wide load(const std::uint64_t* from) {
 inline Wide interleave(Wide a, Wide b) {
     return (a & 0xFFFFFFFF) | b << 32;
 }
+inline void store_halves(Wide a, std::int32_t* lower, std::int32_t* upper) {
+    for (int i = 0; i < 2; ++i, a >>= 32) {
+        lower[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(a << 16) | 0x8000);
+        upper[i] = static_cast<std::int32_t>((static_cast<std::uint32_t>(a) & 0xFFFF0000) | 0x8000);
+    }
+}
 #endif
 
 constexpr int kWide = static_cast<int>(sizeof(Wide)) / 8;
 
-// The upper and the lower halves of the 32-bit words of `a`, each in the upper half of an integer, and 1/2 more.
-inline void store_halves(Wide a, std::int32_t* upper, std::int32_t* lower) {
-    alignas(64) std::uint32_t words[2 * kWide];
-    std::memcpy(words, &a, sizeof a);
-    for (int i = 0; i < 2 * kWide; ++i) {
-        upper[i] = static_cast<std::int32_t>((words[i] & 0xFFFF0000) | 0x8000);
-        lower[i] = static_cast<std::int32_t>(words[i] << 16 | 0x8000);
-    }
-}
-
-// Upper halves of the words of sixteen blocks: row f of `halves` decides frequency f, in the upper half of an integer
-// whose lower half is 0x8000, by Philox4x32-7 (random.hpp) of the counters (block + lane, component, f / 8, 0).
+// The upper halves of the words of sixteen blocks, above 0x8000, the middle of what the lower ones leave open: row f
+// decides frequency f, by Philox4x32-7 (random.hpp) of the counters (block + lane, component, f / 8, 0).
 //
 // Two of the seven rounds need no products of their own for each octet of frequencies. The first multiplies the block,
 // for all octets alike, and the octet, for all blocks alike; the second what each of these products gives.
@@ -158,10 +170,10 @@ inline void random_halves(std::uint64_t seed, std::uint32_t component, std::uint
                 }
             }
             std::int32_t(*rows)[kLanes] = halves + 8 * octet;
-            store_halves(interleave(c0[0], c0[1]), &rows[1][lane], &rows[0][lane]);
-            store_halves(interleave(c1[0], c1[1]), &rows[3][lane], &rows[2][lane]);
-            store_halves(interleave(c2[0], c2[1]), &rows[5][lane], &rows[4][lane]);
-            store_halves(interleave(c3[0], c3[1]), &rows[7][lane], &rows[6][lane]);
+            store_halves(interleave(c0[0], c0[1]), &rows[0][lane], &rows[1][lane]);
+            store_halves(interleave(c1[0], c1[1]), &rows[2][lane], &rows[3][lane]);
+            store_halves(interleave(c2[0], c2[1]), &rows[4][lane], &rows[5][lane]);
+            store_halves(interleave(c3[0], c3[1]), &rows[6][lane], &rows[7][lane]);
         }
     }
 }
