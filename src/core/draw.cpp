@@ -26,10 +26,8 @@ constexpr std::uint8_t kNatural[64] = {
 };
 // clang-format on
 
-// Close to the largest index, which only a divisor that is not above kFine leads to, some of the five indices are not
-// legal.
-constexpr std::int16_t kSafe = 1000;
-constexpr std::int16_t kFine = 32;
+// Close to the largest index some of the five indices are not legal.
+constexpr std::int32_t kSafe = 1000;
 
 inline std::int32_t bits_of_float(float x) {
     std::int32_t result;
@@ -63,7 +61,7 @@ J4D_APART void convert(const From (*from)[kLanes], To (*to)[kLanes]) {
 
 // Indices first .. first + 31 in zigzag order. Sets bit i of `nonzero` where the (first + i)-th is not 0, and of `open`
 // where it is not certain.
-J4D_APART void round_with_noise(const Wider<float>& coefficients, const QuantizerTable& table,
+J4D_APART void round_with_noise(const Wider<float>& values, const DrawTable& table,
                                 const Wider<std::int32_t>& halves, int first, Wider<std::int32_t>& indices,
                                 std::uint32_t* nonzero, std::uint32_t* open) {
     const std::int32_t zero = bits_of_float(kRounding);
@@ -72,10 +70,10 @@ J4D_APART void round_with_noise(const Wider<float>& coefficients, const Quantize
     alignas(64) std::uint32_t some[kLanes] = {}, close[kLanes] = {};
     for (int i = 0; i < 32; ++i) {
         const int f = kNatural[first + i];
-        const float* c = coefficients.values[f];
+        const float* value = values.values[f];
         const std::int32_t* half = halves.values[f];
         std::int32_t* out = indices.values[first + i];
-        const float scale = table.scale_of[f], zone = table.zone_of[f], limit = table.limit[f];
+        const float scale = table.scale[f], zone = table.dead_zone[f], limit = table.limit[f];
         const float minus = -zone;
         const std::uint32_t bit = std::uint32_t{1} << i;
         J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
@@ -84,7 +82,7 @@ J4D_APART void round_with_noise(const Wider<float>& coefficients, const Quantize
             const std::int32_t distance = place & ~kSignBit;
             const float size = constant - static_cast<float>(distance) * slope - float_of_bits(distance) * lift;
             const float noise = float_of_bits(bits_of_float(size) ^ (place & kSignBit));
-            const float moved = c[lane] * scale - noise;
+            const float moved = value[lane] * scale - noise;
             const float below = moved < zone ? moved : zone;
             const float level = moved - (below > minus ? below : minus);
             const float rounded = level + kRounding;
@@ -94,7 +92,7 @@ J4D_APART void round_with_noise(const Wider<float>& coefficients, const Quantize
             some[lane] |= static_cast<std::uint32_t>(bits_of_float(rounded) != zero ? -1 : 0) & bit;
             close[lane] |= static_cast<std::uint32_t>((away > limit ? -1 : 0) | (float_of_bits(distance) < extreme ? -1 : 0)) & bit;
         }
-        if (table.divisor[f] > kFine) continue;
+        if (!table.reaches_end[f]) continue;
         J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
             close[lane] |= (out[lane] - zero > kSafe) | (out[lane] - zero < -kSafe) ? bit : 0;
         }
@@ -124,7 +122,7 @@ inline float power(float y) {
 // Coefficients whose index is not certain.
 struct alignas(64) Candidates {
     static constexpr int kMost = 4 * kLanes;
-    std::int32_t c[kMost];
+    std::int32_t value[kMost];
     std::int32_t half[kMost];
     std::int32_t frequency[kMost];
     std::int32_t lane[kMost];
@@ -136,18 +134,18 @@ struct alignas(64) Candidates {
 // The two indices on either side and their weights relative to the nearest's; the second on a side has the square of
 // the first's times exp(-2 kappa), and once more exp(-4 kappa d) for k = +-1, whose second inward one is beyond 0.
 //
-// For c < 0 the order of indices is reversed, and so is the word: then the side of 0 is always where the cumulative
+// For values below 0 the order of indices is reversed, and so is the word: then the side of 0 is always where the cumulative
 // probabilities begin.
-J4D_APART void decide(const QuantizerTable& table, Candidates& candidates, int first) {
-    const float pair = table.pair, relative_error = table.error, alone = table.exact_alone;
+J4D_APART void decide(const DrawTable& table, Candidates& candidates, int first) {
+    const float pair = table.pair, relative_error = table.error, alone = table.alone;
     J4D_LANES for (int i = first; i < first + kLanes; ++i) {
         const std::int32_t f = candidates.frequency[i];
-        const std::int32_t sign = candidates.c[i] >> 31;
-        const std::int32_t c = (candidates.c[i] ^ sign) - sign;
-        const auto k = static_cast<std::int32_t>((static_cast<float>(c) + table.exact_bias[f]) * table.exact_scale[f]);
-        const std::int32_t left = c - k * table.exact_divisor[f];
-        const float moved = table.exact_slope[f] * static_cast<float>(left);
-        const float zone = table.exact_zone[f], pair_from_one = table.pair_from_one[f];
+        const std::int32_t sign = candidates.value[i] >> 31;
+        const std::int32_t c = ((candidates.value[i] ^ sign) - sign) * table.source[f];
+        const auto k = static_cast<std::int32_t>((static_cast<float>(c) + table.bias[f]) * table.reciprocal[f]);
+        const std::int32_t left = c - k * table.divisor[f];
+        const float moved = table.slope[f] * static_cast<float>(left);
+        const float zone = table.zone[f], pair_from_one = table.pair_from_one[f];
         const float second = k == 1 ? pair_from_one : pair;
         const float out1 = power(alone - zone + moved);
         const float in1 = power((k == 0 ? alone - zone : alone + zone) - moved);
@@ -167,7 +165,7 @@ J4D_APART void decide(const QuantizerTable& table, Candidates& candidates, int f
 }
 
 // Decides and forgets all candidates. Returns where the next undecided one goes.
-Draw* settle(const QuantizerTable& table, Candidates& candidates, Group& indices, std::uint64_t* nonzero,
+Draw* settle(const DrawTable& table, Candidates& candidates, Group& indices, std::uint64_t* nonzero,
              Draw* undecided) {
     for (int i = candidates.count; i % kLanes != 0; ++i) candidates.frequency[i] = 0;  // the rest is never read
     for (int first = 0; first < candidates.count; first += kLanes) decide(table, candidates, first);
@@ -198,15 +196,15 @@ inline int lowest_bit(std::uint64_t word) {
 
 }  // namespace
 
-int draw(const Group& coefficients, const QuantizerTable& table, std::uint64_t seed, std::uint32_t component,
+int draw(const Group& values, const DrawTable& table, std::uint64_t seed, std::uint32_t component,
          std::uint32_t block, int lanes, Group& indices, std::uint64_t* nonzero, Draw* undecided) {
     Wider<std::int32_t> halves, rounded;
     random_halves(seed, component, block, halves.values);
-    Wider<float> values;
-    convert(coefficients.values, values.values);
+    Wider<float> floats;
+    convert(values.values, floats.values);
     alignas(64) std::uint32_t bits[2][kLanes] = {}, open[2][kLanes] = {};
     for (int part = 0; part < 2; ++part) {
-        round_with_noise(values, table, halves, 32 * part, rounded, bits[part], open[part]);
+        round_with_noise(floats, table, halves, 32 * part, rounded, bits[part], open[part]);
     }
     convert(rounded.values, indices.values);
     for (int lane = 0; lane < kLanes; ++lane) {
@@ -222,7 +220,7 @@ int draw(const Group& coefficients, const QuantizerTable& table, std::uint64_t s
                 out = settle(table, candidates, indices, nonzero, out);
             }
             const int at = candidates.count++;
-            candidates.c[at] = coefficients.values[f][lane];
+            candidates.value[at] = values.values[f][lane];
             candidates.half[at] = halves.values[f][lane] >> 16 & 0xFFFF;
             candidates.frequency[at] = f;
             candidates.lane[at] = lane;
