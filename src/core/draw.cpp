@@ -2,10 +2,11 @@
 // times like kernels.cpp, and under the same rule: nothing here may be an inline function of another file.
 //
 // Between two neighbouring indices the law is rounding of u + noise, where the noise, in steps, is the log odds of the
-// random word over 2 kappa: k + 1 rather than k is drawn where log(word / (1 - word)) is above 2 kappa times the distance
-// of u to where both are as likely. A word has 32 bits, of which the upper half gives the noise with a known error. So
-// most indices are found by rounding once. What comes too close to a boundary, a few in a thousand, is gathered, and
-// weighed with all five indices in float arithmetic; what is too close for that is left to the law itself.
+// random word over 2 kappa: k + 1 rather than k is drawn where log(word / (1 - word)) is above 2 kappa times the
+// distance of u to where both are as likely. A word has 32 bits, of which the upper half gives the noise with a known
+// error. So most indices are found by rounding once. What comes too close to a boundary, a few in a thousand, is
+// gathered, and weighed with all five indices in float arithmetic; what is too close for that is left to the law
+// itself.
 #include <cstring>
 
 #include "kernels.hpp"
@@ -61,9 +62,8 @@ J4D_APART void convert(const From (*from)[kLanes], To (*to)[kLanes]) {
 
 // Indices first .. first + 31 in zigzag order. Sets bit i of `nonzero` where the (first + i)-th is not 0, and of `open`
 // where it is not certain.
-J4D_APART void round_with_noise(const Wider<float>& values, const DrawTable& table,
-                                const Wider<std::int32_t>& halves, int first, Wider<std::int32_t>& indices,
-                                std::uint32_t* nonzero, std::uint32_t* open) {
+J4D_APART void round_with_noise(const Wider<float>& values, const DrawTable& table, const Wider<std::int32_t>& halves,
+                                int first, Wider<std::int32_t>& indices, std::uint32_t* nonzero, std::uint32_t* open) {
     const std::int32_t zero = bits_of_float(kRounding);
     const float constant = table.noise_constant, slope = table.noise_slope, lift = table.noise_lift;
     const float extreme = table.extreme;
@@ -90,7 +90,9 @@ J4D_APART void round_with_noise(const Wider<float>& values, const DrawTable& tab
             const float away = float_of_bits(bits_of_float(apart) & ~kSignBit);
             out[lane] = bits_of_float(rounded);
             some[lane] |= static_cast<std::uint32_t>(bits_of_float(rounded) != zero ? -1 : 0) & bit;
-            close[lane] |= static_cast<std::uint32_t>((away > limit ? -1 : 0) | (float_of_bits(distance) < extreme ? -1 : 0)) & bit;
+            close[lane] |=
+                static_cast<std::uint32_t>((away > limit ? -1 : 0) | (float_of_bits(distance) < extreme ? -1 : 0)) &
+                bit;
         }
         if (!table.reaches_end[f]) continue;
         J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
@@ -134,8 +136,8 @@ struct alignas(64) Candidates {
 // The two indices on either side and their weights relative to the nearest's; the second on a side has the square of
 // the first's times exp(-2 kappa), and once more exp(-4 kappa d) for k = +-1, whose second inward one is beyond 0.
 //
-// For values below 0 the order of indices is reversed, and so is the word: then the side of 0 is always where the cumulative
-// probabilities begin.
+// For values below 0 the order of indices is reversed, and so is the word: then the side of 0 is always where the
+// cumulative probabilities begin.
 J4D_APART void decide(const DrawTable& table, Candidates& candidates, int first) {
     const float pair = table.pair, relative_error = table.error, alone = table.alone;
     J4D_LANES for (int i = first; i < first + kLanes; ++i) {
@@ -159,14 +161,13 @@ J4D_APART void decide(const DrawTable& table, Candidates& candidates, int first)
         const auto near = [error](float apart) { return (apart < error ? -1 : 0) & (apart > -error ? -1 : 0); };
         const std::int32_t offset = above(apart1) + above(apart2) + above(apart3) + above(apart4) - 2;
         candidates.drawn[i] = ((k + offset) ^ sign) - sign;
-        candidates.open[i] = near(apart1) | near(apart2) | near(apart3) | near(apart4) | (k > kSafe ? -1 : 0) |
-                             table.by_law[f];
+        candidates.open[i] =
+            near(apart1) | near(apart2) | near(apart3) | near(apart4) | (k > kSafe ? -1 : 0) | table.by_law[f];
     }
 }
 
 // Decides and forgets all candidates. Returns where the next undecided one goes.
-Draw* settle(const DrawTable& table, Candidates& candidates, Group& indices, std::uint64_t* nonzero,
-             Draw* undecided) {
+Draw* settle(const DrawTable& table, Candidates& candidates, Group& indices, std::uint64_t* nonzero, Draw* undecided) {
     for (int i = candidates.count; i % kLanes != 0; ++i) candidates.frequency[i] = 0;  // the rest is never read
     for (int first = 0; first < candidates.count; first += kLanes) decide(table, candidates, first);
     for (int i = 0; i < candidates.count; ++i) {
@@ -196,8 +197,8 @@ inline int lowest_bit(std::uint64_t word) {
 
 }  // namespace
 
-int draw(const Group& values, const DrawTable& table, std::uint64_t seed, std::uint32_t component,
-         std::uint32_t block, int lanes, Group& indices, std::uint64_t* nonzero, Draw* undecided) {
+int draw(const Group& values, const DrawTable& table, std::uint64_t seed, std::uint32_t component, std::uint32_t block,
+         int lanes, Group& indices, std::uint64_t* nonzero, Draw* undecided) {
     Wider<std::int32_t> halves, rounded;
     random_halves(seed, component, block, halves.values);
     Wider<float> floats;

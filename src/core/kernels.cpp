@@ -198,8 +198,8 @@ void quantize(const Group& coefficients, const QuantizerTable& table, Group& ind
 }  // namespace
 
 // In draw.cpp.
-int draw(const Group& values, const DrawTable& table, std::uint64_t seed, std::uint32_t component,
-         std::uint32_t block, int lanes, Group& indices, std::uint64_t* nonzero, Draw* undecided);
+int draw(const Group& values, const DrawTable& table, std::uint64_t seed, std::uint32_t component, std::uint32_t block,
+         int lanes, Group& indices, std::uint64_t* nonzero, Draw* undecided);
 // In blocks.cpp.
 void find_nonzero(const std::int16_t* blocks, std::size_t count, std::uint64_t* nonzero);
 bool any_beyond(const std::int16_t* values, std::size_t count, std::int16_t limit);

@@ -37,10 +37,10 @@ struct DrawTable {
     // To round u with noise: `constant - slope x the bits of a float - lift x that float`, in steps. Words closer than
     // `extreme` to an end are not rounded with.
     float noise_constant, noise_slope, noise_lift, extreme;
-    float scale[64];        // source / divisor
+    float scale[64];  // source / divisor
     float dead_zone[64];
-    float limit[64];        // how far from an index it is certain
-    bool reaches_end[64];   // whether u may come close to the largest index
+    float limit[64];         // how far from an index it is certain
+    bool reaches_end[64];    // whether u may come close to the largest index
     std::uint8_t place[64];  // in zigzag order
 
     // To weigh indices.

@@ -18,7 +18,8 @@ Requantizer::Requantizer(const std::int32_t* source_steps, const std::int32_t* s
         const int divisor = units * steps[f];
         const Threshold threshold = threshold_of(divisor, dead_zones[f]);
         if (threshold.by_formula) {
-            by_formula_.push_back({f, static_cast<double>(source_steps[f]), static_cast<double>(divisor), dead_zones[f]});
+            by_formula_.push_back(
+                {f, static_cast<double>(source_steps[f]), static_cast<double>(divisor), dead_zones[f]});
         }
         table_.source[f] = static_cast<float>(source_steps[f]);
         table_.bias[f] = static_cast<float>(threshold.bias) + 0.5f;

@@ -15,12 +15,6 @@ constexpr double kClosest = 16.0;       // of upper halves to an end, where half
 constexpr double kNoiseError = 0.0646;  // see prepare_noise
 constexpr double kLargest = 1002.0;     // |u| that rounding decides about
 
-// The greatest log odds of a word to round with. Indices beyond the neighbours move a boundary at distance z from u by
-// at most exp(-2 kappa (1 - z)) in log odds, which is kept below 1/20.
-double greatest_odds(double kappa) {
-    return std::min(std::log(0x1p16 / kClosest), 2.0 * kappa - 3.0);
-}
-
 }  // namespace
 
 Sampler::Sampler(const std::int32_t* sources, int units, const std::int32_t* steps, const double* dead_zones,
@@ -42,16 +36,29 @@ Sampler::Sampler(const std::int32_t* sources, int units, const std::int32_t* ste
 //
 //     15.9786 - (bits of F / 2^23 - 127 - 16) - 1.83275 x,
 //
-// where the bits of a float are taken for its logarithm. The coefficients are those of the smallest greatest error for x
-// from 2^-12 on (a linear programme), 0.0644.
+// where the bits of a float are taken for its logarithm. The coefficients are those of the smallest greatest error for
+// x from 2^-12 on (a linear programme), 0.0644.
 void Sampler::prepare_noise() {
     const double kappa = std::min(sharpness_, kSharpest);
     const double unit = std::log(2.0) / (2.0 * kappa);  // steps in one bit of log odds
     table_.noise_constant = static_cast<float>(unit * (15.9786 + 143.0));
     table_.noise_slope = static_cast<float>(unit * 0x1p-23);
     table_.noise_lift = static_cast<float>(unit * 1.83275 * 0x1p-32);
-    const double odds = greatest_odds(kappa);
+    // The greatest log odds of a word to round with. Indices beyond the neighbours move a boundary at distance z from u
+    // by at most exp(-2 kappa (1 - z)) in log odds, which is kept below 1/20.
+    const double odds = std::min(std::log(0x1p16 / kClosest), 2.0 * kappa - 3.0);
     table_.extreme = odds > 0.0 ? static_cast<float>(0x1p32 / (1.0 + std::exp(odds))) : 0x1p32f;
+    // The noise is wrong by the formula's error, by what an upper half leaves open, and by those indices.
+    const double others = std::exp(odds + 0.1 - 2.0 * kappa);
+    noise_error_ = 1.02 * (kNoiseError * std::log(2.0) + 0.55 / kClosest + others) / (2.0 * kappa);
+
+    bits_ = kappa / std::log(2.0);
+    pair_ = std::exp(-2.0 * kappa);
+    table_.alone = static_cast<float>(-bits_);
+    table_.pair = static_cast<float>(pair_);
+    // Half of what an upper half leaves open. The exponents' terms are within 4 `bits_` and rounded three times; the
+    // rest is the polynomial and sums.
+    table_.error = static_cast<float>(0x1p-17 + 3e-6 + bits_ * 0x1p-20);
 }
 
 void Sampler::prepare_rounding(int natural) {
@@ -60,40 +67,28 @@ void Sampler::prepare_rounding(int natural) {
     table_.scale[natural] = static_cast<float>(scale);
     table_.dead_zone[natural] = static_cast<float>(dead_zones_[natural]);
     table_.reaches_end[natural] = largest > kLargest - 3.0;
-    // The noise is wrong by the formula's error, by what an upper half leaves open, and by the indices beyond the
-    // neighbours; and floats are rounded, u three times.
-    const double kappa = std::min(sharpness_, kSharpest);
-    const double others = std::exp(greatest_odds(kappa) + 0.1 - 2.0 * kappa);
-    const double noise = kNoiseError * std::log(2.0) + 0.55 / kClosest + others;
-    const double rounding = std::min(largest, kLargest) * 0x1p-21 + 1e-6;
-    table_.limit[natural] = static_cast<float>(0.5 - 1.02 * noise / (2.0 * kappa) - rounding);
+    // Floats are rounded, u three times.
+    table_.limit[natural] = static_cast<float>(0.5 - noise_error_ - std::min(largest, kLargest) * 0x1p-21 - 1e-6);
 }
 
 void Sampler::prepare_weights(int natural) {
     const int divisor = table_.divisor[natural];
     const double zone = dead_zones_[natural];
-    const double kappa = std::min(sharpness_, kSharpest);
-    const double bits = kappa / std::log(2.0);
     const Threshold threshold = threshold_of(divisor, zone);
     table_.by_law[natural] = threshold.by_formula ? -1 : 0;
     // Half a unit above an integer, the quotient is farther from one than float rounds.
     table_.bias[natural] = static_cast<float>(threshold.bias) + 0.5f;
     table_.reciprocal[natural] = 1.0f / static_cast<float>(divisor);
-    table_.slope[natural] = static_cast<float>(2.0 * bits / divisor);
-    table_.zone[natural] = static_cast<float>(2.0 * bits * zone);
-    table_.pair_from_one[natural] = static_cast<float>(std::exp(-kappa * (2.0 + 4.0 * zone)));
-    table_.alone = static_cast<float>(-bits);
-    table_.pair = static_cast<float>(std::exp(-2.0 * kappa));
-    // Half of what an upper half leaves open. The exponents' terms are within 4 `bits` and rounded three times; the
-    // rest is the polynomial and sums.
-    table_.error = static_cast<float>(0x1p-17 + 3e-6 + bits * 0x1p-20);
+    table_.slope[natural] = static_cast<float>(2.0 * bits_ / divisor);
+    table_.zone[natural] = static_cast<float>(2.0 * bits_ * zone);
+    table_.pair_from_one[natural] =
+        zone == 0.0 ? table_.pair : static_cast<float>(pair_ * std::exp2(-4.0 * bits_ * zone));
 }
 
 void Sampler::operator()(const Group& values, std::uint64_t seed, std::uint32_t component, std::uint32_t block,
                          int lanes, Group& indices, std::uint64_t* nonzero) const {
     std::array<Draw, kBlockSize * kLanes> undecided;
-    const int count =
-        kernels().draw(values, table_, seed, component, block, lanes, indices, nonzero, undecided.data());
+    const int count = kernels().draw(values, table_, seed, component, block, lanes, indices, nonzero, undecided.data());
     for (int i = 0; i < count; ++i) {
         const int f = undecided[i].frequency, lane = undecided[i].lane, place = table_.place[f];
         const double c = static_cast<double>(values.values[f][lane]) * table_.source[f];

@@ -1,5 +1,5 @@
-// The probabilistic quantizer (quantize.hpp) prepared for groups of blocks. Its indices are those of the law, coefficient
-// by coefficient: nearly all are found without evaluating it (draw.cpp), the others by it.
+// The probabilistic quantizer (quantize.hpp) prepared for groups of blocks. Its indices are those of the law,
+// coefficient by coefficient: nearly all are found without evaluating it (draw.cpp), the others by it.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +30,9 @@ class Sampler {
     DrawTable table_{};
     double dead_zones_[kBlockSize];
     double sharpness_;
+    double bits_;         // kappa / ln 2, at most so much that no float overflows
+    double pair_;         // exp(-2 kappa)
+    double noise_error_;  // in steps
 };
 
 }  // namespace j4d

@@ -16,8 +16,8 @@ namespace J4D_KERNELS_NAME {
 namespace {
 
 // Vectors of 64-bit lanes, of which only the lower halves count: the product of those halves is the one operation that
-// compilers do not find. `interleave` gives the lower halves of two vectors, one of each in turn; `store_halves` parts such words
-// once more, into integers of which each has one half above 0x8000.
+// compilers do not find. `interleave` gives the lower halves of two vectors, one of each in turn; `store_halves` parts
+// such words once more, into integers of which each has one half above 0x8000.
 #if defined(__AVX512F__)
 using Wide = __m512i;
 inline Wide multiply(Wide a, Wide b) {
@@ -91,8 +91,7 @@ inline Wide interleave(Wide a, Wide b) {
 inline void store_halves(Wide a, std::int32_t* lower, std::int32_t* upper) {
     const Wide middle = _mm_set1_epi32(0x8000);
     _mm_store_si128(reinterpret_cast<Wide*>(lower), _mm_or_si128(_mm_slli_epi32(a, 16), middle));
-    _mm_store_si128(reinterpret_cast<Wide*>(upper),
-                    _mm_or_si128(_mm_and_si128(a, _mm_set1_epi32(-0x10000)), middle));
+    _mm_store_si128(reinterpret_cast<Wide*>(upper), _mm_or_si128(_mm_and_si128(a, _mm_set1_epi32(-0x10000)), middle));
 }
 #else
 using Wide = std::uint64_t;
@@ -169,7 +168,7 @@ inline void random_halves(std::uint64_t seed, std::uint32_t component, std::uint
                     c3[i] = product0;
                 }
             }
-            std::int32_t(*rows)[kLanes] = halves + 8 * octet;
+            std::int32_t (*rows)[kLanes] = halves + 8 * octet;
             store_halves(interleave(c0[0], c0[1]), &rows[0][lane], &rows[1][lane]);
             store_halves(interleave(c1[0], c1[1]), &rows[2][lane], &rows[3][lane]);
             store_halves(interleave(c2[0], c2[1]), &rows[4][lane], &rows[5][lane]);
