@@ -61,7 +61,8 @@ J4D_APART void convert(const From (*from)[kLanes], To (*to)[kLanes]) {
 }
 
 // Indices first .. first + 31 in zigzag order. Sets bit i of `nonzero` where the (first + i)-th is not 0, and of `open`
-// where it is not certain.
+// where it is not certain. Not `zoned`: all dead zones are 0.
+template <bool zoned>
 J4D_APART void round_with_noise(const Wider<float>& values, const DrawTable& table, const Wider<std::int32_t>& halves,
                                 int first, Wider<std::int32_t>& indices, std::uint32_t* nonzero, std::uint32_t* open) {
     const std::int32_t zero = bits_of_float(kRounding);
@@ -84,7 +85,7 @@ J4D_APART void round_with_noise(const Wider<float>& values, const DrawTable& tab
             const float noise = float_of_bits(bits_of_float(size) ^ (place & kSignBit));
             const float moved = value[lane] * scale - noise;
             const float below = moved < zone ? moved : zone;
-            const float level = moved - (below > minus ? below : minus);
+            const float level = zoned ? moved - (below > minus ? below : minus) : moved;
             const float rounded = level + kRounding;
             const float apart = level - (rounded - kRounding);
             const float away = float_of_bits(bits_of_float(apart) & ~kSignBit);
@@ -205,7 +206,8 @@ int draw(const Group& values, const DrawTable& table, std::uint64_t seed, std::u
     convert(values.values, floats.values);
     alignas(64) std::uint32_t bits[2][kLanes] = {}, open[2][kLanes] = {};
     for (int part = 0; part < 2; ++part) {
-        round_with_noise(floats, table, halves, 32 * part, rounded, bits[part], open[part]);
+        const auto round = table.zoned ? round_with_noise<true> : round_with_noise<false>;
+        round(floats, table, halves, 32 * part, rounded, bits[part], open[part]);
     }
     convert(rounded.values, indices.values);
     for (int lane = 0; lane < kLanes; ++lane) {

@@ -39,6 +39,7 @@ struct DrawTable {
     float noise_constant, noise_slope, noise_lift, extreme;
     float scale[64];  // source / divisor
     float dead_zone[64];
+    bool zoned;              // not all dead zones are 0
     float limit[64];         // how far from an index it is certain
     bool reaches_end[64];    // whether u may come close to the largest index
     std::uint8_t place[64];  // in zigzag order

@@ -21,6 +21,7 @@ Sampler::Sampler(const std::int32_t* sources, int units, const std::int32_t* ste
                  double sharpness)
     : sharpness_(sharpness) {
     std::copy_n(dead_zones, kBlockSize, dead_zones_);
+    table_.zoned = std::any_of(dead_zones_, dead_zones_ + kBlockSize, [](double zone) { return zone != 0.0; });
     prepare_noise();
     for (int place = 0; place < kBlockSize; ++place) {
         const int f = kZigzag[place];
