@@ -17,18 +17,8 @@ namespace j4d {
 namespace J4D_KERNELS_NAME {
 namespace {
 
-// Natural index of the i-th coefficient in zigzag order: T.81 figure A.6.
-// clang-format off
-constexpr std::uint8_t kNatural[64] = {
-     0,  1,  8, 16,  9,  2,  3, 10, 17, 24, 32, 25, 18, 11,  4,  5,
-    12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13,  6,  7, 14, 21, 28,
-    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
-    58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
-};
-// clang-format on
-
 // Close to the largest index some of the five indices are not legal.
-constexpr std::int32_t kSafe = 1000;
+constexpr std::uint32_t kSafe = 1000;
 
 inline std::int32_t bits_of_float(float x) {
     std::int32_t result;
@@ -97,7 +87,8 @@ J4D_APART void round_with_noise(const Wider<float>& values, const DrawTable& tab
         }
         if (!table.reaches_end[f]) continue;
         J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
-            close[lane] |= (out[lane] - zero > kSafe) | (out[lane] - zero < -kSafe) ? bit : 0;
+            const std::uint32_t above = static_cast<std::uint32_t>(out[lane]) - static_cast<std::uint32_t>(zero);
+            close[lane] |= static_cast<std::uint32_t>(above + kSafe > 2 * kSafe ? -1 : 0) & bit;
         }
     }
     std::memcpy(nonzero, some, sizeof some);
@@ -162,14 +153,16 @@ J4D_APART void decide(const DrawTable& table, Candidates& candidates, int first)
         const auto near = [error](float apart) { return (apart < error ? -1 : 0) & (apart > -error ? -1 : 0); };
         const std::int32_t offset = above(apart1) + above(apart2) + above(apart3) + above(apart4) - 2;
         candidates.drawn[i] = ((k + offset) ^ sign) - sign;
-        candidates.open[i] =
-            near(apart1) | near(apart2) | near(apart3) | near(apart4) | (k > kSafe ? -1 : 0) | table.by_law[f];
+        candidates.open[i] = near(apart1) | near(apart2) | near(apart3) | near(apart4) |
+                             (k > static_cast<std::int32_t>(kSafe) ? -1 : 0) | table.by_law[f];
     }
 }
 
 // Decides and forgets all candidates. Returns where the next undecided one goes.
 Draw* settle(const DrawTable& table, Candidates& candidates, Group& indices, std::uint64_t* nonzero, Draw* undecided) {
-    for (int i = candidates.count; i % kLanes != 0; ++i) candidates.frequency[i] = 0;  // the rest is never read
+    for (int i = candidates.count; i % kLanes != 0; ++i) {  // what comes of these is never read
+        candidates.value[i] = candidates.half[i] = candidates.frequency[i] = 0;
+    }
     for (int first = 0; first < candidates.count; first += kLanes) decide(table, candidates, first);
     for (int i = 0; i < candidates.count; ++i) {
         const int f = candidates.frequency[i], lane = candidates.lane[i];

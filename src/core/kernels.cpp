@@ -135,16 +135,6 @@ void transform(const std::uint8_t* samples, std::size_t stride, Group& coefficie
 
 // -- quantizer ---------------------------------------------------------------------------------------------------
 
-// Natural index of the i-th coefficient in zigzag order: T.81 figure A.6.
-// clang-format off
-constexpr std::uint8_t kNatural[64] = {
-     0,  1,  8, 16,  9,  2,  3, 10, 17, 24, 32, 25, 18, 11,  4,  5,
-    12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13,  6,  7, 14, 21, 28,
-    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
-    58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
-};
-// clang-format on
-
 void magnitudes(const std::int16_t* in, const QuantizerTable& table, int i, std::uint16_t* out) {
     if (table.by_formula[i]) {
         J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
