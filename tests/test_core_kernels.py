@@ -77,7 +77,7 @@ def test_multiplication_is_division_at_the_edges_of_any_dead_zone(rng: np.random
         assert np.array_equal(_core.quantize(plane, steps, zones, math.inf, 0, 0), limit(plane / (8.0 * steps), zones))
 
 
-@pytest.mark.parametrize("sharpness", [0.05, 0.7, 2.0, 8.0, 25.0, 700.0, 1e5, 1e9, 1e300])
+@pytest.mark.parametrize("sharpness", [0.05, 0.7, 2.0, 3.0, 5.4, 8.0, 25.0, 700.0, 1e5, 1e9, 1e300])
 @pytest.mark.parametrize("dead_zone", [0.0, 0.21, 0.5])
 def test_every_drawn_index_is_the_laws(sharpness: float, dead_zone: float, rng: np.random.Generator) -> None:
     blocks = 700
@@ -105,6 +105,16 @@ def test_indices_at_the_end_of_their_range_are_drawn_by_the_law(sharpness: float
         expected = law(plane / (8.0 * step), 0.2, sharpness, uniforms(seed, 2, blocks))
         drawn = _core.quantize(plane.reshape(8, 8, 8, 8), steps, zones, sharpness, seed, 2)
         assert np.array_equal(drawn.reshape(plane.shape), expected), step
+
+
+def test_the_formula_says_which_indices_are_around_what_is_almost_a_tie(rng: np.random.Generator) -> None:
+    # Closer than the 1e-7 that integer thresholds allow for; at a small kappa all five indices matter.
+    zone, key = 0.3 + 1e-9, 4
+    steps, zones = np.full((8, 8), 5, np.int32), np.full((8, 8), zone)
+    almost = (40 * rng.integers(0, 300, (200, 8, 8)) + 32) * rng.choice([-1, 1], (200, 8, 8))
+    expected = law(almost / 40.0, zone, 0.05, uniforms(key, 0, 200))
+    drawn = _core.quantize(almost.astype(np.int16).reshape(20, 10, 8, 8), steps, zones, 0.05, key, 0)
+    assert np.array_equal(drawn.reshape(almost.shape), expected)
 
 
 def test_words_close_to_one_half_may_choose_an_index_beyond_the_nearest() -> None:

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from profiles import dead_zones, tables
+from test_core_kernels import law, uniforms
 
 import j4d
 from j4d import _core, codec
@@ -149,6 +150,24 @@ def test_drawn_indices_are_those_of_the_encoders_quantizer(
     expected = sampled(codec.read_coefficients(data), parameters, key, sharpness)
     for ours, theirs in zip(result.planes, expected, strict=True):
         assert np.array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("sharpness", [0.7, 8.0])
+@pytest.mark.parametrize("largest_step", [255, 65535])
+def test_drawn_indices_are_the_laws_for_coefficients_that_no_picture_has(
+    largest_step: int, sharpness: float, rng: np.random.Generator
+) -> None:
+    zone, key = 0.2, 11
+    for most in (5, 1023):
+        source = tiny_jpeg.random_picture(rng, 80, 200, ((1, 1),), most=most, largest_step=largest_step)
+        data = tiny_jpeg.write(source, sof=0xC0 if largest_step < 256 else 0xC1)
+        steps = np.exp(rng.uniform(0, np.log(255), (8, 8))).round().astype(np.int32)
+        parameters = EncodingParameters(steps, steps, "gray", sharpness, np.full((8, 8), zone), np.full((8, 8), zone))
+        result = tiny_jpeg.read(transcode(data, parameters, seed=key, never_grow=False))
+        before, after = source.components[0], result.components[0]
+        u = before.blocks.reshape(-1, 8, 8).astype(float) * before.table / steps
+        expected = law(u, zone, sharpness, uniforms(key, 0, len(u)))
+        assert np.array_equal(after.blocks.reshape(u.shape), expected)
 
 
 def test_the_lower_half_of_a_random_word_counts_where_a_boundary_is_within_the_upper() -> None:

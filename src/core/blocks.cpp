@@ -87,8 +87,7 @@ constexpr int kChunk = 16;
 
 // A coefficient is an integer, and so is the denominator of every threshold: half a unit above either, the quotient is
 // farther from an integer than float rounds, up to the largest index.
-template <bool with_excess>
-inline void nearest_of(const std::int16_t* in, const StepTable& table, std::int16_t* out, float* excess) {
+inline void nearest_of(const std::int16_t* in, const StepTable& table, std::int16_t* out) {
     for (int first = 0; first < 64; first += kChunk) {
         J4D_LANES for (int i = 0; i < kChunk; ++i) {
             const int f = first + i;
@@ -100,11 +99,6 @@ inline void nearest_of(const std::int16_t* in, const StepTable& table, std::int1
             const auto k = static_cast<std::int32_t>(quotient);
             const std::int32_t sign = product < 0.0f ? -1 : 0;
             out[f] = static_cast<std::int16_t>((k ^ sign) - sign);
-            if (with_excess) {
-                float left = (magnitude - static_cast<float>(k) * table.divisor[f]) * table.reciprocal[f];
-                left -= table.dead_zone[f];
-                excess[f] = left < 0.5f ? left : 0.5f;
-            }
         }
     }
 }
@@ -124,14 +118,8 @@ bool any_beyond(const std::int16_t* values, std::size_t count, std::int16_t limi
     return low < -limit || high > limit;
 }
 
-void nearest(const std::int16_t* in, std::size_t count, const StepTable& table, std::int16_t* out, float* excess) {
-    for (std::size_t i = 0; i < count; ++i) {
-        if (excess == nullptr) {
-            nearest_of<false>(in + 64 * i, table, out + 64 * i, nullptr);
-        } else {
-            nearest_of<true>(in + 64 * i, table, out + 64 * i, excess + 64 * i);
-        }
-    }
+void nearest(const std::int16_t* in, std::size_t count, const StepTable& table, std::int16_t* out) {
+    for (std::size_t i = 0; i < count; ++i) nearest_of(in + 64 * i, table, out + 64 * i);
 }
 
 }  // namespace J4D_KERNELS_NAME

@@ -1,11 +1,12 @@
 // Draws the indices of the probabilistic quantizer (quantize.hpp) for sixteen blocks side by side. Compiled several
 // times like kernels.cpp, and under the same rule: nothing here may be an inline function of another file.
 //
-// The law asks where a random word falls among the cumulative probabilities of five indices. A word has 32 bits, of
-// which nearly always the upper half is enough: first bounds in 16-bit arithmetic, over all coefficients, tell which of
-// these upper halves may move an index. For those, a few in a hundred, gathered from wherever they are, the
-// probabilities come from float arithmetic with a known error. What falls within that error, or within one upper half,
-// of a boundary is left to the law itself.
+// Between two neighbouring indices the law is rounding of u + noise, where the noise, in steps, is the log odds of the
+// random word over 2 kappa: k + 1 rather than k is drawn where log(word / (1 - word)) is above 2 kappa times the
+// distance of u to where both are as likely. A word has 32 bits, of which the upper half gives the noise with a known
+// error. So most indices are found by rounding once. What comes too close to a boundary, a few in a thousand, is
+// gathered, and weighed with all five indices in float arithmetic; what is too close for that is left to the law
+// itself.
 #include <cstring>
 
 #include "kernels.hpp"
@@ -16,65 +17,85 @@ namespace j4d {
 namespace J4D_KERNELS_NAME {
 namespace {
 
-// -- which indices may move --------------------------------------------------------------------------------------
+// Close to the largest index some of the five indices are not legal.
+constexpr std::uint32_t kSafe = 1000;
 
-// Close to the largest index, which only a divisor that is not above kFine leads to, the distance to the coefficient
-// may be anything, and some of the five indices are not legal.
-constexpr std::int16_t kSafe = 1000;
-constexpr std::int16_t kFine = 32;
-
-// Sets bit i of `bits` where, at frequency first + i, some word with this upper half might choose another than the
-// nearest index. With t = u - k, u = c / q, the neighbour above has at most exp(-kappa z), z = 1 - 2 t + e, times the
-// probability of the nearest, the one below the same with z = 1 + 2 t + e, where e is 2 d for k = 0 and else -2 d. Low
-// words choose what is below, high ones what is above, so that only the neighbour on the word's side counts; but words
-// close to 1/2 might go either way where the second neighbours matter. exp(-kappa z / 16) is bounded by its chord over
-// 0 .. 1 + 2 d, in 12 bits, and taken to the sixteenth power.
-J4D_APART void find_movable(const Group& coefficients, const QuantizerTable& table, const Group& indices,
-                            const std::uint16_t (*halves)[kLanes], int first, std::uint16_t* bits) {
-    const std::int16_t middle = table.middle;
-    for (int i = 0; i < 16; ++i) {
-        const int f = first + i;
-        const std::int16_t* c = coefficients.values[f];
-        const std::int16_t* k = indices.values[table.place[f]];
-        const std::int16_t divisor = table.divisor[f], unit = table.chord_unit[f], slope = table.chord_slope[f];
-        const std::int16_t from_zero = table.chord_from_zero[f], from_others = table.chord_from_others[f];
-        const std::int16_t least = table.chord_least[f];
-        const auto bit = static_cast<std::uint16_t>(1 << i);
-        J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
-            const auto word = static_cast<std::int16_t>(halves[f][lane]);
-            const auto low = static_cast<std::int16_t>(~(word >> 15));
-            const auto near = static_cast<std::int16_t>(~(word ^ low));
-            const auto left = static_cast<std::int16_t>(c[lane] - static_cast<std::int16_t>(k[lane] * divisor));
-            const auto turned = static_cast<std::int16_t>(static_cast<std::int16_t>((left ^ low) - low) * unit);
-            const auto moved = static_cast<std::int16_t>(static_cast<std::int32_t>(turned) * slope >> 16);
-            const std::int16_t start = k[lane] == 0 ? from_zero : from_others;
-            auto chord = static_cast<std::int16_t>(start + moved);
-            chord = chord > least ? chord : least;
-            chord = chord < 4095 ? chord : static_cast<std::int16_t>(4095);
-            const auto once = static_cast<std::uint16_t>(chord << 4);
-            const auto second = static_cast<std::uint16_t>((static_cast<std::uint32_t>(once) * once >> 16) + 1);
-            const auto fourth = static_cast<std::uint16_t>((static_cast<std::uint32_t>(second) * second >> 16) + 1);
-            const auto eighth = static_cast<std::uint16_t>((static_cast<std::uint32_t>(fourth) * fourth >> 16) + 1);
-            const auto last = static_cast<std::uint16_t>((static_cast<std::uint32_t>(eighth) * eighth >> 16) + 1);
-            const auto most = static_cast<std::int16_t>(last < 32767 ? last : 32767);
-            const std::int16_t hit = (near < most ? -1 : 0) | (near >= middle ? -1 : 0);
-            bits[lane] = static_cast<std::uint16_t>(bits[lane] | (hit & bit));
-        }
-        if (divisor > kFine) continue;
-        J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
-            const std::int16_t hit = (k[lane] > kSafe ? -1 : 0) | (k[lane] < -kSafe ? -1 : 0);
-            bits[lane] = static_cast<std::uint16_t>(bits[lane] | (hit & bit));
-        }
-    }
+inline std::int32_t bits_of_float(float x) {
+    std::int32_t result;
+    std::memcpy(&result, &x, sizeof result);
+    return result;
 }
-
-// -- probabilities -----------------------------------------------------------------------------------------------
 
 inline float float_of_bits(std::int32_t bits) {
     float result;
     std::memcpy(&result, &bits, sizeof result);
     return result;
 }
+
+constexpr std::int32_t kSignBit = -0x7FFFFFFF - 1;
+constexpr float kRounding = 0x1.8p23f;  // a float that this is added to has no fraction left, and its bits count
+
+// -- rounding ----------------------------------------------------------------------------------------------------
+
+// Values of 32 bits, so that a register holds as many lanes of what goes in and out as of what is between.
+template <typename Value>
+struct alignas(64) Wider {
+    Value values[64][kLanes];
+};
+
+template <typename From, typename To>
+J4D_APART void convert(const From (*from)[kLanes], To (*to)[kLanes]) {
+    const From* in = from[0];
+    To* out = to[0];
+    J4D_LANES for (int i = 0; i < 64 * kLanes; ++i) out[i] = static_cast<To>(in[i]);
+}
+
+// Indices first .. first + 31 in zigzag order. Sets bit i of `nonzero` where the (first + i)-th is not 0, and of `open`
+// where it is not certain. Not `zoned`: all dead zones are 0.
+template <bool zoned>
+J4D_APART void round_with_noise(const Wider<float>& values, const DrawTable& table, const Wider<std::int32_t>& halves,
+                                int first, Wider<std::int32_t>& indices, std::uint32_t* nonzero, std::uint32_t* open) {
+    const std::int32_t zero = bits_of_float(kRounding);
+    const float constant = table.noise_constant, slope = table.noise_slope, lift = table.noise_lift;
+    const float extreme = table.extreme;
+    alignas(64) std::uint32_t some[kLanes] = {}, close[kLanes] = {};
+    for (int i = 0; i < 32; ++i) {
+        const int f = kNatural[first + i];
+        const float* value = values.values[f];
+        const std::int32_t* half = halves.values[f];
+        std::int32_t* out = indices.values[first + i];
+        const float scale = table.scale[f], zone = table.dead_zone[f], limit = table.limit[f];
+        const float minus = -zone;
+        const std::uint32_t bit = std::uint32_t{1} << i;
+        J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
+            // The distance of the word from its end, in units of 2^-32, and its side as the sign.
+            const std::int32_t place = bits_of_float(static_cast<float>(half[lane]));
+            const std::int32_t distance = place & ~kSignBit;
+            const float size = constant - static_cast<float>(distance) * slope - float_of_bits(distance) * lift;
+            const float noise = float_of_bits(bits_of_float(size) ^ (place & kSignBit));
+            const float moved = value[lane] * scale - noise;
+            const float below = moved < zone ? moved : zone;
+            const float level = zoned ? moved - (below > minus ? below : minus) : moved;
+            const float rounded = level + kRounding;
+            const float apart = level - (rounded - kRounding);
+            const float away = float_of_bits(bits_of_float(apart) & ~kSignBit);
+            out[lane] = bits_of_float(rounded);
+            some[lane] |= static_cast<std::uint32_t>(bits_of_float(rounded) != zero ? -1 : 0) & bit;
+            close[lane] |=
+                static_cast<std::uint32_t>((away > limit ? -1 : 0) | (float_of_bits(distance) < extreme ? -1 : 0)) &
+                bit;
+        }
+        if (!table.reaches_end[f]) continue;
+        J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
+            const std::uint32_t above = static_cast<std::uint32_t>(out[lane]) - static_cast<std::uint32_t>(zero);
+            close[lane] |= static_cast<std::uint32_t>(above + kSafe > 2 * kSafe ? -1 : 0) & bit;
+        }
+    }
+    std::memcpy(nonzero, some, sizeof some);
+    std::memcpy(open, close, sizeof close);
+}
+
+// -- weighing ----------------------------------------------------------------------------------------------------
 
 // 2^y, relative error below 3e-7, for y in -126 .. 1; others are taken for the nearer end.
 inline float power(float y) {
@@ -92,11 +113,10 @@ inline float power(float y) {
     return p * float_of_bits((static_cast<std::int32_t>(whole) + 127) << 23);
 }
 
-// Coefficients whose index may move.
+// Coefficients whose index is not certain.
 struct alignas(64) Candidates {
     static constexpr int kMost = 4 * kLanes;
-    std::int32_t c[kMost];
-    std::int32_t k[kMost];  // nearest index
+    std::int32_t value[kMost];
     std::int32_t half[kMost];
     std::int32_t frequency[kMost];
     std::int32_t lane[kMost];
@@ -108,17 +128,18 @@ struct alignas(64) Candidates {
 // The two indices on either side and their weights relative to the nearest's; the second on a side has the square of
 // the first's times exp(-2 kappa), and once more exp(-4 kappa d) for k = +-1, whose second inward one is beyond 0.
 //
-// For c < 0 the order of indices is reversed, and so is the word: then the side of 0 is always where the cumulative
-// probabilities begin.
-J4D_APART void decide(const QuantizerTable& table, Candidates& candidates, int first) {
-    const float pair = table.pair, relative_error = table.error, alone = table.exact_alone;
+// For values below 0 the order of indices is reversed, and so is the word: then the side of 0 is always where the
+// cumulative probabilities begin.
+J4D_APART void decide(const DrawTable& table, Candidates& candidates, int first) {
+    const float pair = table.pair, relative_error = table.error, alone = table.alone;
     J4D_LANES for (int i = first; i < first + kLanes; ++i) {
         const std::int32_t f = candidates.frequency[i];
-        const std::int32_t sign = candidates.c[i] >> 31;
-        const std::int32_t k = (candidates.k[i] ^ sign) - sign;
-        const std::int32_t left = ((candidates.c[i] ^ sign) - sign) - k * table.exact_divisor[f];
-        const float moved = table.exact_slope[f] * static_cast<float>(left);
-        const float zone = table.exact_zone[f], pair_from_one = table.pair_from_one[f];
+        const std::int32_t sign = candidates.value[i] >> 31;
+        const std::int32_t c = ((candidates.value[i] ^ sign) - sign) * table.source[f];
+        const auto k = static_cast<std::int32_t>((static_cast<float>(c) + table.bias[f]) * table.reciprocal[f]);
+        const std::int32_t left = c - k * table.divisor[f];
+        const float moved = table.slope[f] * static_cast<float>(left);
+        const float zone = table.zone[f], pair_from_one = table.pair_from_one[f];
         const float second = k == 1 ? pair_from_one : pair;
         const float out1 = power(alone - zone + moved);
         const float in1 = power((k == 0 ? alone - zone : alone + zone) - moved);
@@ -131,15 +152,17 @@ J4D_APART void decide(const QuantizerTable& table, Candidates& candidates, int f
         const auto above = [](float apart) { return apart > 0.0f ? 1 : 0; };
         const auto near = [error](float apart) { return (apart < error ? -1 : 0) & (apart > -error ? -1 : 0); };
         const std::int32_t offset = above(apart1) + above(apart2) + above(apart3) + above(apart4) - 2;
-        candidates.drawn[i] = candidates.k[i] + ((offset ^ sign) - sign);
-        candidates.open[i] = near(apart1) | near(apart2) | near(apart3) | near(apart4) | (k > kSafe ? -1 : 0);
+        candidates.drawn[i] = ((k + offset) ^ sign) - sign;
+        candidates.open[i] = near(apart1) | near(apart2) | near(apart3) | near(apart4) |
+                             (k > static_cast<std::int32_t>(kSafe) ? -1 : 0) | table.by_law[f];
     }
 }
 
 // Decides and forgets all candidates. Returns where the next undecided one goes.
-Draw* settle(const QuantizerTable& table, Candidates& candidates, Group& indices, std::uint64_t* nonzero,
-             Draw* undecided) {
-    for (int i = candidates.count; i % kLanes != 0; ++i) candidates.frequency[i] = 0;  // the rest is never read
+Draw* settle(const DrawTable& table, Candidates& candidates, Group& indices, std::uint64_t* nonzero, Draw* undecided) {
+    for (int i = candidates.count; i % kLanes != 0; ++i) {  // what comes of these is never read
+        candidates.value[i] = candidates.half[i] = candidates.frequency[i] = 0;
+    }
     for (int first = 0; first < candidates.count; first += kLanes) decide(table, candidates, first);
     for (int i = 0; i < candidates.count; ++i) {
         const int f = candidates.frequency[i], lane = candidates.lane[i];
@@ -168,35 +191,33 @@ inline int lowest_bit(std::uint64_t word) {
 
 }  // namespace
 
-int draw(const Group& coefficients, const QuantizerTable& table, std::uint64_t seed, std::uint32_t component,
-         std::uint32_t block, int lanes, Group& indices, std::uint64_t* nonzero, Draw* undecided) {
-    alignas(64) std::uint64_t blocks[kLanes];
-    for (int i = 0; i < kLanes; ++i) {
-        const int within = i % (2 * kWide);
-        blocks[i] = block + static_cast<std::uint32_t>(i - within + 2 * (within % kWide) + within / kWide);
+int draw(const Group& values, const DrawTable& table, std::uint64_t seed, std::uint32_t component, std::uint32_t block,
+         int lanes, Group& indices, std::uint64_t* nonzero, Draw* undecided) {
+    Wider<std::int32_t> halves, rounded;
+    random_halves(seed, component, block, halves.values);
+    Wider<float> floats;
+    convert(values.values, floats.values);
+    alignas(64) std::uint32_t bits[2][kLanes] = {}, open[2][kLanes] = {};
+    for (int part = 0; part < 2; ++part) {
+        const auto round = table.zoned ? round_with_noise<true> : round_with_noise<false>;
+        round(floats, table, halves, 32 * part, rounded, bits[part], open[part]);
     }
-    alignas(64) std::uint16_t halves[64][kLanes];
-    alignas(64) std::uint64_t movable[kLanes] = {};
-    for (std::uint32_t part = 0; part < 4; ++part) {
-        random_halves(seed, component, blocks, 2 * part, halves + 16 * part);
-        random_halves(seed, component, blocks, 2 * part + 1, halves + 16 * part + 8);
-        alignas(64) std::uint16_t bits[kLanes] = {};
-        find_movable(coefficients, table, indices, halves, static_cast<int>(16 * part), bits);
-        J4D_LANES for (int lane = 0; lane < kLanes; ++lane) movable[lane] |= static_cast<std::uint64_t>(bits[lane])
-                                                                             << (16 * part);
+    convert(rounded.values, indices.values);
+    for (int lane = 0; lane < kLanes; ++lane) {
+        nonzero[lane] = static_cast<std::uint64_t>(bits[1][lane]) << 32 | bits[0][lane];
     }
     Candidates candidates;
     Draw* out = undecided;
     for (int lane = 0; lane < lanes; ++lane) {
-        for (std::uint64_t left = movable[lane]; left != 0; left &= left - 1) {
-            const int f = lowest_bit(left);
+        std::uint64_t left = static_cast<std::uint64_t>(open[1][lane]) << 32 | open[0][lane];
+        for (; left != 0; left &= left - 1) {
+            const int f = kNatural[lowest_bit(left)];
             if (candidates.count == Candidates::kMost) {
                 out = settle(table, candidates, indices, nonzero, out);
             }
             const int at = candidates.count++;
-            candidates.c[at] = coefficients.values[f][lane];
-            candidates.k[at] = indices.values[table.place[f]][lane];
-            candidates.half[at] = halves[f][lane];
+            candidates.value[at] = values.values[f][lane];
+            candidates.half[at] = halves.values[f][lane] >> 16 & 0xFFFF;
             candidates.frequency[at] = f;
             candidates.lane[at] = lane;
         }

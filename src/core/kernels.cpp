@@ -135,16 +135,6 @@ void transform(const std::uint8_t* samples, std::size_t stride, Group& coefficie
 
 // -- quantizer ---------------------------------------------------------------------------------------------------
 
-// Natural index of the i-th coefficient in zigzag order: T.81 figure A.6.
-// clang-format off
-constexpr std::uint8_t kNatural[64] = {
-     0,  1,  8, 16,  9,  2,  3, 10, 17, 24, 32, 25, 18, 11,  4,  5,
-    12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13,  6,  7, 14, 21, 28,
-    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
-    58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
-};
-// clang-format on
-
 void magnitudes(const std::int16_t* in, const QuantizerTable& table, int i, std::uint16_t* out) {
     if (table.by_formula[i]) {
         J4D_LANES for (int lane = 0; lane < kLanes; ++lane) {
@@ -198,12 +188,12 @@ void quantize(const Group& coefficients, const QuantizerTable& table, Group& ind
 }  // namespace
 
 // In draw.cpp.
-int draw(const Group& coefficients, const QuantizerTable& table, std::uint64_t seed, std::uint32_t component,
-         std::uint32_t block, int lanes, Group& indices, std::uint64_t* nonzero, Draw* undecided);
+int draw(const Group& values, const DrawTable& table, std::uint64_t seed, std::uint32_t component, std::uint32_t block,
+         int lanes, Group& indices, std::uint64_t* nonzero, Draw* undecided);
 // In blocks.cpp.
 void find_nonzero(const std::int16_t* blocks, std::size_t count, std::uint64_t* nonzero);
 bool any_beyond(const std::int16_t* values, std::size_t count, std::int16_t limit);
-void nearest(const std::int16_t* in, std::size_t count, const StepTable& table, std::int16_t* out, float* excess);
+void nearest(const std::int16_t* in, std::size_t count, const StepTable& table, std::int16_t* out);
 
 extern const Kernels kKernels;
 const Kernels kKernels{

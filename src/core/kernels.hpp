@@ -12,7 +12,7 @@ namespace j4d {
 constexpr int kLanes = 16;
 constexpr int kGroupSamples = 8 * kLanes;  // of a row of samples
 
-// One value per frequency and block. Natural order of frequencies for coefficients, zigzag for indices.
+// One value per frequency and block. Natural order of frequencies for what is quantized, zigzag for indices.
 struct alignas(64) Group {
     std::int16_t values[64][kLanes];
 };
@@ -30,22 +30,31 @@ struct QuantizerTable {
     bool by_formula[64];
     double scale[64];   // 8 q
     double offset[64];  // 1/2 - d
+};
 
-    // In natural order: what draw.cpp needs. First for bounds, in units of 2^-12, then for weights themselves.
-    std::uint16_t divisor[64];     // 8 q
-    std::uint8_t place[64];        // in zigzag order
-    std::int16_t chord_unit[64];   // what differences of coefficients are multiplied by
-    std::int16_t chord_slope[64];  // for 2^16 of the product
-    std::int16_t chord_from_zero[64];
-    std::int16_t chord_from_others[64];
-    std::int16_t chord_least[64];
-    float exact_slope[64];
-    float exact_zone[64];
-    std::int32_t exact_divisor[64];
-    float exact_alone;
+// One component's draws (quantize.hpp), prepared; natural order. u = value x source / divisor.
+struct DrawTable {
+    // To round u with noise: `constant - slope x the bits of a float - lift x that float`, in steps. Words closer than
+    // `extreme` to an end are not rounded with.
+    float noise_constant, noise_slope, noise_lift, extreme;
+    float scale[64];  // source / divisor
+    float dead_zone[64];
+    bool zoned;              // not all dead zones are 0
+    float limit[64];         // how far from an index it is certain
+    bool reaches_end[64];    // whether u may come close to the largest index
+    std::uint8_t place[64];  // in zigzag order
+
+    // To weigh indices.
+    std::int32_t source[64];
+    std::int32_t divisor[64];
+    float bias[64];  // the nearest index is (|value x source| + bias) x reciprocal
+    float reciprocal[64];
+    float slope[64];
+    float zone[64];
     float pair_from_one[64];
+    std::int32_t by_law[64];  // -1 where only the law itself may decide what rounding leaves open, else 0
+    float alone;
     float pair;
-    std::int16_t middle;
     float error;  // of a word's place, as a part of the whole
 };
 
@@ -55,9 +64,7 @@ struct alignas(64) StepTable {
     float source[64];
     float bias[64];  // 1/2 more than what lifts a coefficient that reaches an index to a multiple of the divisor
     float reciprocal[64];
-    float divisor[64];
     float lowest[64];  // 1/2 more than the magnitude of the lowest index
-    float dead_zone[64];
 };
 
 // A coefficient whose index only the law itself can draw.
@@ -79,20 +86,18 @@ struct Kernels {
     void (*transform)(const std::uint8_t* samples, std::size_t stride, Group& coefficients);
     // Indices in zigzag order. Bit i of nonzero[lane] is set where the i-th is not 0.
     void (*quantize)(const Group& coefficients, const QuantizerTable& table, Group& indices, std::uint64_t* nonzero);
-    // Turns the nearest indices of the first `lanes` blocks into those that the words of (seed, component, block +
-    // lane) draw. Coefficients of which float arithmetic cannot be sure are listed in `undecided`, which has room for
-    // 64 x kLanes; the result is their number.
-    int (*draw)(const Group& coefficients, const QuantizerTable& table, std::uint64_t seed, std::uint32_t component,
+    // The same for the indices that the words of (seed, component, block + lane) draw, of the first `lanes` blocks.
+    // Coefficients of which float arithmetic cannot be sure are listed in `undecided`, which has room for 64 x kLanes;
+    // the result is their number.
+    int (*draw)(const Group& values, const DrawTable& table, std::uint64_t seed, std::uint32_t component,
                 std::uint32_t block, int lanes, Group& indices, std::uint64_t* nonzero, Draw* undecided);
 
     // Of `count` blocks of 64 in natural order: bit i of a word is set where the i-th index in zigzag order is not 0.
     void (*find_nonzero)(const std::int16_t* blocks, std::size_t count, std::uint64_t* nonzero);
     // Whether one of `count` values is outside -limit .. limit.
     bool (*any_beyond)(const std::int16_t* values, std::size_t count, std::int16_t limit);
-    // Indices of `count` blocks under other steps, as far as there are symbols for them; `out` may be `in`. `excess`,
-    // where it is not null: what the magnitude in steps, less the dead zone, is beyond the index; at most 1/2.
-    void (*nearest)(const std::int16_t* in, std::size_t count, const StepTable& table, std::int16_t* out,
-                    float* excess);
+    // Indices of `count` blocks under other steps, as far as there are symbols for them; `out` may be `in`.
+    void (*nearest)(const std::int16_t* in, std::size_t count, const StepTable& table, std::int16_t* out);
 };
 
 // The best that this processor runs, or the one that the environment variable J4D_KERNELS names (portable, avx2,

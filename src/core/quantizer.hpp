@@ -1,11 +1,11 @@
-// The quantizer (quantize.hpp) of one component, prepared for groups of blocks. Its indices are those of the law,
-// coefficient by coefficient: most are decided without evaluating it, the others by it.
+// The quantizer (quantize.hpp) of one component, prepared for groups of blocks of 8 x coefficient.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
-#include "geometry.hpp"
 #include "kernels.hpp"
+#include "sampler.hpp"
 
 namespace j4d {
 
@@ -22,13 +22,8 @@ class Quantizer {
                     std::uint64_t* nonzero) const;
 
   private:
-    void prepare_limit(int place, int natural);
-    void prepare_bounds(int natural);
-
     QuantizerTable table_{};
-    std::int32_t steps_[kBlockSize];
-    double dead_zones_[kBlockSize];
-    double sharpness_;
+    std::optional<Sampler> sampler_;  // unless in the limit
     std::uint64_t seed_;
     std::uint32_t component_;
 };
