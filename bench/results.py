@@ -12,8 +12,10 @@ What did not work, and other remarks, are taken from notes.md in the folder of t
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from j4d.errors import DataError, J4DError
@@ -25,6 +27,7 @@ from j4d.report.summaries import folder_names
 from j4d.results import METRICS
 
 LIMIT = 300_000  # bytes of a stored result
+MOST_RIVALS = 6  # in a plot; more cannot be told apart
 HEAD = """# Results
 
 Negative is fewer bytes for the same figure. Intervals are 95 %, in brackets. The best of what writes JPEG is in bold.
@@ -82,11 +85,20 @@ def page(results: list[StoredResult], paths: list[Path], out: Path, command: str
 
 
 def curves_png(result: StoredResult) -> bytes:
-    """Accuracy and loss over rate, all codecs that were measured."""
+    """Accuracy and loss over rate: the reference, ours, and the rivals nearest to it at equal loss."""
     metrics = [metric for metric in METRICS if metric in (result.accuracy, result.loss)]
     clean = {metric: result.uncompressed[metric].value for metric in metrics}
-    curves = {codec.name: codec.points for codec in result.codecs if codec.own or codec.role != "profile"}
+    rivals = sorted((codec.name for codec in result.codecs if codec.role == "rival"), key=partial(bd_rate, result))
+    ours = [codec.name for codec in result.codecs if codec.own and codec.role == "profile"]
+    shown = {result.reference, *ours, *rivals[:MOST_RIVALS]}
+    curves = {codec.name: codec.points for codec in result.codecs if codec.name in shown}
     return png(curves_figure(curves, clean, curves_title(result.record, result.images)))
+
+
+def bd_rate(result: StoredResult, name: str) -> float:
+    """At equal loss, percent; infinite where it is not known."""
+    found = result.against_reference(name, result.loss)
+    return found.bd_rate.value if found is not None and math.isfinite(found.bd_rate.value) else math.inf
 
 
 def main() -> None:
