@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=[0.5, 1.1])
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--only", default="", help="variants whose name holds this")
+    parser.add_argument("--only", nargs="+", default=[""], help="variants whose name holds one of these")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if "J4D_DATA" not in os.environ:
@@ -104,11 +104,11 @@ def main() -> None:
     default = DefaultJPEG(QUALITIES, sampling=options.sampling)
     base = j4d.evaluate(model, judging, codecs=[default], bootstrap=1, progress=False)
     rows = []
-    wanted = [variant for variant in VARIANTS if options.only in variant[0]]
+    wanted = [variant for variant in VARIANTS if any(part in variant[0] for part in options.only)]
     for seed in range(options.seeds):
         for name, change in wanted:
             start = time.perf_counter()
-            change = {"steps": options.steps, "holdout": 0.0, **change}
+            change = {"steps": options.steps, "holdout": 0.0, "adapt": False, **change}
             fixed = {"rates": options.rates, "sampling": options.sampling, "seed": seed, "progress": False}
             profile = j4d.learn(model, learning, **fixed, **change)
             seconds = time.perf_counter() - start

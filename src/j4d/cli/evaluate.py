@@ -85,7 +85,8 @@ def evaluate(
     ] = None,
     deterministic: DeterministicOption = False,
     adapt: Annotated[
-        AdaptChoice, typer.Option(help="Move pictures along profiles that have learned to, or not, or measure both.")
+        AdaptChoice,
+        typer.Option(help="Coarser steps for busy and large pictures, where profiles have learned it; or both ways."),
     ] = AdaptChoice.yes,
     bootstrap: Annotated[int, typer.Option(min=1, help="Resamples behind the intervals.")] = 1000,
     batch_size: Annotated[int, typer.Option(min=1, help="Most files of one image in a forward pass.")] = 32,

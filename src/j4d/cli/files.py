@@ -51,8 +51,8 @@ def encode(
 ) -> None:
     """Encode images as ordinary JPEG files with learned parameters, or with default JPEG's.
 
-    Say where on the profile with one of --index, --bpp or --quality. A profile
-    that has learned to gives busy and large pictures coarser steps than calm
+    Say where on the profile with one of --index, --bpp or --quality. Where the
+    profile has learned it, busy and large pictures get coarser steps than calm
     and small ones; --no-adapt gives all the same. The rate printed is actual:
     all bytes of the file over the pixels of the picture.
     Metadata of the source (EXIF, ICC) are not copied; the orientation is

@@ -46,7 +46,10 @@ JpegQualityOption = Annotated[
 SeedOption = Annotated[int, typer.Option(help="Seed of the probabilistic quantizer.")]
 DeterministicOption = Annotated[bool, typer.Option("--deterministic", help="Nearest index instead of a random draw.")]
 AdaptOption = Annotated[
-    bool, typer.Option("--adapt/--no-adapt", help="Coarser steps for busy and large pictures, if the profile has them.")
+    bool,
+    typer.Option(
+        "--adapt/--no-adapt", help="Coarser steps for busy and large pictures, if the profile has learned it."
+    ),
 ]
 ProgressiveOption = Annotated[bool, typer.Option("--progressive", help="Write progressive files.")]
 

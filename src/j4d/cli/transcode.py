@@ -95,8 +95,8 @@ def transcode(
 ) -> None:
     """Make JPEG files smaller with learned parameters, without decoding them.
 
-    Size, orientation and sampling stay, and so do Exif, ICC and XMP. A profile
-    that has learned to gives busy and large pictures coarser steps. A file
+    Size, orientation and sampling stay, and so do Exif, ICC and XMP. Where the
+    profile has learned it, busy and large pictures get coarser steps. A file
     that would not get smaller is kept as it is. A file that cannot be read
     gets a line on stderr and the exit code 2; the others are written.
 
