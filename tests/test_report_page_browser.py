@@ -25,6 +25,7 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on the PATH
 
 HOSTILE = "</script><script>document.title = 'taken'</script><img src=x onerror=\"document.title = 'taken'\">"
 PATIENCE = 120_000  # milliseconds until a wait is given up, on machines with much else to do
+QUIET = ["--disable-quic", "--disable-sync", "--no-first-run"]  # a browser that asks nobody anything
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 
 
@@ -53,7 +54,7 @@ def page_file(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     with playwright.sync_playwright() as engine:
-        running = engine.chromium.launch(executable_path=BROWSER)
+        running = engine.chromium.launch(executable_path=BROWSER, args=QUIET)
         yield running
         running.close()
 
