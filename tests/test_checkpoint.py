@@ -146,8 +146,9 @@ def test_a_huge_file_is_refused_unread(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_place_that_cannot_be_written_or_read_is_named(tmp_path: Path, rng: np.random.Generator) -> None:
-    kept = Checkpoint.open(tmp_path / "missing" / "run.json", RUN)
-    with pytest.raises(DataError, match=r"missing.run\.json: cannot be written: No such file"):
+    (tmp_path / "file").touch()
+    kept = Checkpoint.open(tmp_path / "file" / "run.json", RUN)
+    with pytest.raises(DataError, match=r"file.run\.json: cannot be written: Not a directory"):
         kept.add(random_parameters(rng, "4:2:0", dead_zones=False), 1.0)
     with pytest.raises(DataError, match="cannot be read: Is a directory"):
         Checkpoint.open(tmp_path, RUN)

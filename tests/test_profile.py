@@ -65,9 +65,10 @@ def test_a_failed_save_keeps_the_old_file_and_leaves_nothing(tmp_path: Path, mon
     assert os.listdir(tmp_path) == ["p.json"] and Profile.load(tmp_path / "p.json") == DEFAULT
 
 
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ProfileError, match=r"no/p\.json: cannot write: No such file"):
-        DEFAULT.save(tmp_path / "no" / "p.json")
+def test_a_place_that_does_not_serve_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ProfileError, match=r"file/p\.json: cannot write: Not a directory"):
+        DEFAULT.save(tmp_path / "file" / "p.json")
     with pytest.raises(ProfileError, match=r"no/p\.json: cannot read: No such file"):
         Profile.load(tmp_path / "no" / "p.json")
     with pytest.raises(ProfileError, match="cannot read: Is a directory"):

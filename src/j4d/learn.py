@@ -97,6 +97,8 @@ def learn(
         raise DataError(f"{len(classes)} labels for {len(image_set)} images; give one per image")
     if protocol not in PROTOCOLS:
         raise ParameterError(f"protocol {protocol!r} is not one of {', '.join(PROTOCOLS)}")
+    if seed < 0:
+        raise ParameterError(f"seed {seed} is below 0")
     image_set = ImageSet(image_set.name, image_set.paths, classes, image_set.root, image_set.arrays)
     held_out, train = image_set.split(round(recipe.holdout * len(image_set)), seed=seed)
     if not len(train):

@@ -105,12 +105,14 @@ def read_evaluation(path: str | os.PathLike[str]) -> Evaluation:
     try:
         text = read_limited(path, MAX_FILE_BYTES)
         if text is None:
-            raise DataError(f"{path}: larger than {MAX_FILE_BYTES} bytes, not an evaluation of this version")
+            raise DataError(f"larger than {MAX_FILE_BYTES} bytes, not an evaluation of this version")
         return evaluation_from_json(json.loads(text))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
     except (ValueError, RecursionError) as error:
-        raise error if isinstance(error, DataError) else DataError(f"{path}: not JSON: {error}") from None
+        raise DataError(f"{path}: not JSON: {error}") from None
 
 
 def evaluation_to_csv(evaluation: Evaluation) -> str:

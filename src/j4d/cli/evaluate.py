@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from j4d.cli.inputs import (
+    IMAGES_HELP,
     MODEL_HELP,
     CropOption,
     InterpolationOption,
@@ -19,12 +20,13 @@ from j4d.cli.inputs import (
     MeanOption,
     NoLabelsOption,
     ResizeOption,
+    SplitOption,
     StdOption,
-    folder_and_split,
     image_set_of,
     preprocessing,
 )
 from j4d.cli.options import DeterministicOption, ProtocolName, SamplingName, integer
+from j4d.cli.targets import must_be_writable
 from j4d.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
@@ -52,9 +54,7 @@ def evaluate(
     ],
     images: Annotated[
         list[str],
-        typer.Option(
-            "--images", "-i", help="Folder of photographs, or DIR:SPLIT; may be repeated.", show_default=False
-        ),
+        typer.Option("--images", "-i", help=f"{IMAGES_HELP} May be repeated.", show_default=False),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report's files.", show_default=False)],
     profile: Annotated[
@@ -71,11 +71,11 @@ def evaluate(
     learn_limit: Annotated[int | None, typer.Option(min=1, help="Use only the first so many of them.")] = None,
     points: Annotated[int, typer.Option(min=1, help="Settings of a rival that learns.")] = 12,
     default_jpeg: Annotated[
-        str | None, typer.Option(help="IJG qualities of the default JPEG it is compared with: 10,20,40.")
+        str | None, typer.Option(help="IJG qualities of the default JPEG it is compared with, such as 10,20,40.")
     ] = None,
     labels: LabelsOption = None,
     no_labels: NoLabelsOption = False,
-    split: Annotated[str | None, typer.Option(help="Only rows of this split of the CSV, such as test.")] = None,
+    split: SplitOption = None,
     limit: LimitOption = None,
     protocol: Annotated[
         ProtocolName | None, typer.Option(help="Recorded in the report; by default the profiles'.")
@@ -88,7 +88,7 @@ def evaluate(
         AdaptChoice,
         typer.Option(help="Coarser steps for busy and large pictures, where profiles have learned it; or both ways."),
     ] = AdaptChoice.yes,
-    bootstrap: Annotated[int, typer.Option(min=1, help="Resamples behind the intervals.")] = 1000,
+    bootstrap: Annotated[int, typer.Option(min=1, help="Resamples of the images behind the 95 % intervals.")] = 1000,
     batch_size: Annotated[int, typer.Option(min=1, help="Most files of one image in a forward pass.")] = 32,
     seed: Annotated[int, typer.Option(help="Of the quantizer, the bootstrap and rivals that learn.")] = 0,
     resize: ResizeOption = None,
@@ -127,14 +127,15 @@ def evaluate(
 
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file; name a folder with -o")
+    must_be_writable(out / "evaluation.json")
     profiles = [Profile.load(path) for path in profile or []]
     qualities = DEFAULT_QUALITIES if default_jpeg is None else _qualities(default_jpeg)
     chosen = sampling.value if sampling else (profiles[0].provenance.sampling if profiles else "4:2:0")
     reference = DefaultJPEG(qualities, sampling=chosen)
-    image_sets = [image_set_of(*_place(text, labels, no_labels, split), limit) for text in images]
+    image_sets = [image_set_of(place, labels, no_labels, split, limit) for place in images]
     learning = None
     if learn_images is not None:
-        learning = image_set_of(*_place(learn_images, None, no_labels, learn_split), learn_limit)
+        learning = image_set_of(learn_images, None, no_labels, learn_split, learn_limit)
         _warn_of_shared(learning, image_sets)
     where = protocol.value if protocol else _protocol(profiles)
 
@@ -204,13 +205,6 @@ def _show(evaluations: list[Evaluation], results: list[StoredResult]) -> None:
         from j4d.report.summaries import summary_markdown
 
         console.print(Markdown(summary_markdown(results)))
-
-
-def _place(
-    text: str, labels: Path | None, no_labels: bool, split: str | None
-) -> tuple[Path, Path | None, bool, str | None]:
-    folder, own = folder_and_split(text, split)
-    return folder, labels, no_labels, own
 
 
 def _named(text: str) -> tuple[str | None, str]:

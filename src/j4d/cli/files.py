@@ -77,7 +77,6 @@ def encode(
             data = codec.encode(image, parameters(image), **options)
         except ImageError as error:
             raise ImageError(f"{source}: {error}") from None
-        target.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(target, data)
         pixels = image.shape[0] * image.shape[1]
         total_bytes, total_pixels = total_bytes + len(data), total_pixels + pixels
@@ -95,6 +94,8 @@ def decode(
     ],
 ) -> None:
     """Decode JPEG files to PNG, pixel by pixel what the evaluation's decoder sees.
+
+    A folder's pictures keep their places below it.
 
     \b
       j4d decode photo.jpg -o photo.png
@@ -118,7 +119,6 @@ def decode(
             raise CodecError(f"{source}: {error}") from None
         encoded = io.BytesIO()
         Image.fromarray(pixels).save(encoded, format="PNG")
-        target.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(target, encoded.getvalue())
         typer.echo(f"{target}  {pixels.shape[1]} x {pixels.shape[0]} pixels")
 
@@ -143,12 +143,16 @@ def _expand(paths: list[Path]) -> list[tuple[Path, Path]]:
 
 def _plan(sources: list[tuple[Path, Path]], out: Path, suffixes: tuple[str, ...]) -> list[tuple[Path, Path]]:
     """(source, target) pairs. DataError where a target would be written twice, or is one of the sources."""
+    from j4d.images import SUFFIXES
+
     if out.suffix.lower() in suffixes and not out.is_dir():
         if len(sources) > 1:
             raise DataError(f"{out} is one file, but there are {len(sources)} images; name a folder with -o")
         plan = [(sources[0][0], out)]
     elif out.is_file():
         raise DataError(f"{out} is a file; name a folder, or a file ending in {suffixes[0]}, with -o")
+    elif out.suffix.lower() in SUFFIXES and not out.is_dir():
+        raise DataError(f"{out} is no place for {suffixes[0]} files; name a folder, or a file ending so, with -o")
     else:
         plan = [(source, out / name.with_suffix(suffixes[0])) for source, name in sources]
     must_not_clash(plan)

@@ -18,10 +18,14 @@ MODEL_HELP = (
     "package.module:callable, a TorchScript or torch.export file, timm:NAME, torchvision:NAME, hf:NAME, "
     "or demo:efficientnet-lite0."
 )
-ImagesOption = Annotated[Path, typer.Option("--images", "-i", help="Folder of photographs.", show_default=False)]
+IMAGES_HELP = "Folder of photographs, or DIR:SPLIT."
+ImagesOption = Annotated[str, typer.Option("--images", "-i", help=IMAGES_HELP, show_default=False)]
 LabelsOption = Annotated[
     Path | None,
     typer.Option(help="CSV with columns file,label[,split]; by default labels.csv in the folder, if there."),
+]
+SplitOption = Annotated[
+    str | None, typer.Option(help="Only rows of this split of the CSV, such as test; DIR:SPLIT says it shorter.")
 ]
 NoLabelsOption = Annotated[
     bool, typer.Option("--no-labels", help="Ignore labels: the model's own answers are the truth.")
@@ -35,12 +39,13 @@ InterpolationOption = Annotated[str | None, typer.Option(help="Of the model's re
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="PyTorch threads; fewer is faster on busy cores.")]
 
 
-def image_set_of(folder: Path, labels: Path | None, no_labels: bool, split: str | None, limit: int | None) -> ImageSet:
-    """The photographs that the options ask for. Raises J4DError."""
+def image_set_of(place: str, labels: Path | None, no_labels: bool, split: str | None, limit: int | None) -> ImageSet:
+    """The photographs that the options ask for; place: DIR or DIR:SPLIT. Raises J4DError."""
     from j4d.images import load_images
 
     if labels is not None and no_labels:
         raise ParameterError("--labels and --no-labels contradict each other; give one")
+    folder, split = folder_and_split(place, split)
     found = load_images(folder, labels=labels, split=split)
     if limit is not None and limit < len(found):
         found = found.subset(range(limit))

@@ -17,6 +17,7 @@ from j4d.cli.inputs import (
     MeanOption,
     NoLabelsOption,
     ResizeOption,
+    SplitOption,
     StdOption,
     ThreadsOption,
     image_set_of,
@@ -44,30 +45,48 @@ def learn(
     out: Annotated[Path, typer.Option("--out", "-o", help="Profile file to write.", show_default=False)],
     labels: LabelsOption = None,
     no_labels: NoLabelsOption = False,
-    split: Annotated[str | None, typer.Option(help="Only rows of this split of the CSV, such as learn.")] = None,
+    split: SplitOption = None,
     limit: LimitOption = None,
     protocol: Annotated[
-        ProtocolName | None, typer.Option(help="Are these photographs as stored, or the model's crops?")
+        ProtocolName | None,
+        typer.Option(help="Are these photographs as stored, or the model's crops?", show_default="stored-size"),
     ] = None,
     sampling: Annotated[SamplingName, typer.Option(help="Chroma sampling.")] = SamplingName.quarter,
-    points: Annotated[int | None, typer.Option(min=1, help="Operating points on the ladder.")] = None,
+    points: Annotated[int | None, typer.Option(min=1, help="Operating points on the ladder.", show_default="8")] = None,
     rates: Annotated[
         str | None, typer.Option(help="Instead of --points: target rates in estimated bpp, such as 0.2,0.4,0.8.")
     ] = None,
     lambdas: Annotated[
         str | None, typer.Option(help="Instead of --points: trade-offs in nats per bpp, such as 20,5,1,0.2.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Optimisation steps per point.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Learning rate on the log steps.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimisation steps per point.", show_default="48")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images per step.", show_default="32")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Adam's, on the logarithm of the quantization steps.", show_default="0.05")
+    ] = None,
     start: Annotated[
-        str | None, typer.Option(help="Tables to begin with: sensitivity (the model's own), annex-k or flat.")
+        str | None,
+        typer.Option(
+            help="Tables to begin with: sensitivity (what the model asks for, or ready-made ones that do better), "
+            "annex-k (default JPEG's) or flat.",
+            show_default="sensitivity",
+        ),
     ] = None,
-    forward: Annotated[str | None, typer.Option(help="soft, hard or sampled.")] = None,
+    forward: Annotated[
+        str | None,
+        typer.Option(
+            help="What the model sees while learning: soft (the mean of the random draw), hard (the nearest index) "
+            "or sampled (a draw).",
+            show_default="soft",
+        ),
+    ] = None,
     answers: Annotated[
-        float | None, typer.Option(help="Weight of the model's own answers beside the labels, 0..1.")
+        float | None,
+        typer.Option(
+            help="Weight of the model's own answers beside the labels, 0..1.", show_default="0.5; without labels 1"
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same profile.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same profile.")] = 0,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Keep finished points here, and go on from them if it exists.")
     ] = None,
@@ -87,11 +106,12 @@ def learn(
 
     \b
       j4d learn --model timm:resnet18 --images photos -o profile.json
-      j4d learn -m mypackage.models:build -i train --points 6 -o profile.json
+      j4d learn -m mypackage.models:build -i data:learn --points 6 -o profile.json
       j4d learn -m timm:resnet18 -i photos --checkpoint run.json -o profile.json
       j4d learn -m timm:resnet18 -m timm:vit_tiny_patch16_224 -i photos -o both.json
     """
-    must_be_writable(out)
+    for file in [out] if checkpoint is None else [out, checkpoint]:
+        must_be_writable(file)
     options: dict[str, Any] = {
         "points": points,
         "rates": None if rates is None else numbers(rates, "--rates"),
@@ -132,9 +152,13 @@ def learn(
     )
     profile.save(out)
     _print_profile(profile)
+    goals = profile.provenance.settings.get("goals")
+    missing = len(goals) - len(profile.points) if isinstance(goals, (list, tuple)) else 0
     if profile.provenance.settings.get("interrupted"):
         typer.echo(f"wrote {out} with the points that were done")
         raise KeyboardInterrupt
+    if missing:
+        typer.echo(f"note: {missing} of the points came to the rate of another and are left out")
     typer.echo(f"wrote {out}; next: j4d evaluate --model {model[0]} --images HELD_OUT --profile {out} -o report")
 
 

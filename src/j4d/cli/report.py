@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from j4d.cli.inputs import (
+    IMAGES_HELP,
     CropOption,
     InterpolationOption,
     LabelsOption,
@@ -17,6 +18,7 @@ from j4d.cli.inputs import (
     MeanOption,
     NoLabelsOption,
     ResizeOption,
+    SplitOption,
     StdOption,
     ThreadsOption,
     image_set_of,
@@ -43,12 +45,10 @@ def report(
         typer.Option("--profile", "-p", help="A profile measured in them: adds how it was learned. May be repeated."),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help=MODEL_HELP, rich_help_panel=PHOTOGRAPHS)] = None,
-    images: Annotated[
-        Path | None, typer.Option("--images", "-i", help="Folder of photographs.", rich_help_panel=PHOTOGRAPHS)
-    ] = None,
+    images: Annotated[str | None, typer.Option("--images", "-i", help=IMAGES_HELP, rich_help_panel=PHOTOGRAPHS)] = None,
     labels: LabelsOption = None,
     no_labels: NoLabelsOption = False,
-    split: Annotated[str | None, typer.Option(help="Only rows of this split of the CSV, such as test.")] = None,
+    split: SplitOption = None,
     limit: LimitOption = None,
     class_names: Annotated[
         Path | None, typer.Option(help="Names of the classes: a CSV with columns index,name or one name a line.")
@@ -72,7 +72,7 @@ def report(
     \b
       j4d report report/evaluation.json -o page.html
       j4d report a/evaluation.json b/evaluation.json -p a.json -o page.html
-      j4d report report/evaluation.json -m timm:resnet18 -i data --split test -o page.html
+      j4d report report/evaluation.json -m timm:resnet18 -i data:test -o page.html
     """
     must_be_writable(out)
     if (model is None) != (images is None):
@@ -123,7 +123,6 @@ def report(
         number = _belongs(loaded, vision_model, image_set.fingerprint, model)
         shown[number] = choose(loaded[number], image_set, asker(vision_model), names, most=photographs)
     page = render_page(loaded, profiles=profiles, photographs=shown, command=command)
-    out.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(out, page)
     typer.echo(f"wrote {out}, {len(page)} bytes")
 

@@ -20,7 +20,7 @@ def must_be_writable(out: Path) -> None:
 
 
 def must_not_clash(plan: Sequence[tuple[Path, Path]]) -> None:
-    """DataError where one of the (source, target) pairs would overwrite another's target, or any source."""
+    """DataError where one of the (source, target) pairs would overwrite another's target, any source, or a folder."""
     first: dict[Path, Path] = {}
     inputs = {source.resolve() for source, _ in plan}
     for source, target in plan:
@@ -29,3 +29,5 @@ def must_not_clash(plan: Sequence[tuple[Path, Path]]) -> None:
         if target.resolve() in inputs:
             raise DataError(f"{target} is one of the files read; choose another folder with -o")
         first[target] = source
+    for folder in dict.fromkeys(target.parent for target in first):
+        must_be_writable(folder / "any")

@@ -255,7 +255,6 @@ def _write(
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     else:
-        job.target.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(job.target, data)
     totals.read += len(job.data)
     totals.written += len(data)

@@ -32,7 +32,6 @@ def write_report(evaluation: Evaluation, folder: str | os.PathLike[str]) -> list
         points = [(f"{codec.name}, {rates[i]:.3g} bpp", codec.parameters(i)) for i in pick(len(codec.settings))]
         files["tables.png"] = png(tables_figure(points))
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         write_atomic(target / name, data)
     return [target / name for name in files]
