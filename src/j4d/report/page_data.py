@@ -21,6 +21,8 @@ from j4d.report import page_text as text
 from j4d.report.plots import nearest_quality
 from j4d.results import METRICS, CodecResult, Comparison, Evaluation
 
+MOST_CURVES = 8  # drawn at first; as many as there are colours
+
 
 def plain(value: float | None) -> float | None:
     """Six significant digits; None for what is not finite."""
@@ -42,6 +44,7 @@ def view(evaluation: Evaluation, profiles: Mapping[str, Profile]) -> dict[str, A
     compared = evaluation.comparisons
     record = evaluation.record
     styles = _styles(evaluation.codecs)
+    shown = _shown(evaluation, compared)
     learned = [codec for codec in evaluation.codecs if is_learned(codec)]
     return {
         "title": text.title(evaluation),
@@ -62,7 +65,10 @@ def view(evaluation: Evaluation, profiles: Mapping[str, Profile]) -> dict[str, A
         ],
         "first": evaluation.accuracy,
         "uncompressed": {name: spread(evaluation.uncompressed_mean(name)) for name in metrics},
-        "codecs": [_codec(evaluation, c, style, metrics) for c, style in zip(evaluation.codecs, styles, strict=True)],
+        "codecs": [
+            {**_codec(evaluation, codec, style, metrics), "shown": codec.name in shown}
+            for codec, style in zip(evaluation.codecs, styles, strict=True)
+        ],
         "headline": _headline(evaluation, compared),
         "comparisons": {name: _comparisons(evaluation, compared, name, styles) for name in metrics},
         "tables": [_tables(evaluation, codec) for codec in learned],
@@ -76,6 +82,17 @@ def _styles(codecs: Sequence[CodecResult]) -> list[int]:
     """A number for colour, marker and dash: 0 for the reference, then the learned codecs, then the others."""
     order = sorted(range(len(codecs)), key=lambda i: (i > 0, not is_learned(codecs[i]), i))
     return [order.index(i) for i in range(len(codecs))]
+
+
+def _shown(evaluation: Evaluation, compared: Sequence[Comparison]) -> set[str]:
+    """The curves drawn at first: all, or the reference, the headline's and those that save most at equal loss."""
+    names = [codec.name for codec in evaluation.codecs]
+    if len(names) <= MOST_CURVES:
+        return set(names)
+    rates = {c.codec: c.bd_rate.value for c in compared if c.metric == evaluation.loss}
+    best = sorted(names[1:], key=lambda name: (math.isnan(rates[name]), rates[name]))
+    first = next((codec.name for codec in evaluation.codecs[1:] if is_learned(codec)), names[1])
+    return set(list(dict.fromkeys([names[0], first, *best]))[:MOST_CURVES])
 
 
 def _codec(evaluation: Evaluation, codec: CodecResult, style: int, metrics: Sequence[str]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ function curvePoint(codec, point, metric) {
 /** Estimated against actual rate; the section stays hidden where nothing was estimated. */
 function wireRates(article, view) {
   const section = article.querySelector("[data-rates]");
-  const series = view.codecs.map(rateSeries).filter((s) => s.points.length);
+  const series = view.codecs.filter((codec) => codec.shown).map(rateSeries).filter((s) => s.points.length);
   if (!series.length) return;
   section.hidden = false;
   const holder = section.querySelector(".plot");
