@@ -17,6 +17,7 @@ import torch
 
 import j4d
 from j4d.adapt import learn_adaptation
+from j4d.bd import Interval
 from j4d.cli.inputs import folder_and_split
 from j4d.codecs import DefaultJPEG, LearnedJPEG
 from j4d.images import ImageSet
@@ -53,9 +54,12 @@ def main() -> None:
     for codec in codecs[1:]:
         adaptation = codec.get_config().get("adaptation")
         shares = "" if adaptation is None else f"{adaptation['by_bpp']:.1f}, {adaptation['by_side']:.1f}"
-        spans = (rows[codec.name, metric] for metric in METRICS)
-        cells = (f"{span.value:+.1f} % [{span.low:+.1f}, {span.high:+.1f}]" for span in spans)
+        cells = (percent(rows[codec.name, metric]) for metric in METRICS)
         print(f"| {codec.name} | {shares} | {' | '.join(cells)} |", flush=True)
+
+
+def percent(span: Interval) -> str:
+    return f"{span.value:+.1f} % [{span.low:+.1f}, {span.high:+.1f}]"
 
 
 def images_of(place: str) -> ImageSet:

@@ -85,13 +85,14 @@ def _styles(codecs: Sequence[CodecResult]) -> list[int]:
 
 
 def _shown(evaluation: Evaluation, compared: Sequence[Comparison]) -> set[str]:
-    """The curves drawn at first: all, or the reference, the headline's and those that save most at equal loss."""
+    """The curves drawn at first: all, or the reference, the headline's and the rivals that save most at equal loss."""
     names = [codec.name for codec in evaluation.codecs]
     if len(names) <= MOST_CURVES:
         return set(names)
     rates = {c.codec: c.bd_rate.value for c in compared if c.metric == evaluation.loss}
-    best = sorted(names[1:], key=lambda name: (math.isnan(rates[name]), rates[name]))
-    first = next((codec.name for codec in evaluation.codecs[1:] if is_learned(codec)), names[1])
+    learned = [codec.name for codec in evaluation.codecs[1:] if is_learned(codec)]
+    first = learned[0] if learned else names[1]
+    best = sorted(names[1:], key=lambda name: (name in learned, math.isnan(rates[name]), rates[name]))
     return set(list(dict.fromkeys([names[0], first, *best]))[:MOST_CURVES])
 
 
