@@ -1,9 +1,12 @@
 """Which way of learning gives the best tables? One change at a time from the defaults, two seeds each.
 
 Learns at two rates on half of the learning photographs and judges real files on the validation photographs and the
-other half: bytes saved against default JPEG at equal task loss, equal KL, and equal agreement. Needs J4D_DATA.
+other half, or at any rates on any sets: bytes saved against default JPEG at equal task loss, KL and agreement. Needs
+J4D_DATA.
 
     python bench/recipe.py --model mobilenet_v1_0.5_160 --json recipe.json
+    python bench/recipe.py --model mobilenet_v1_1.0_224 --learn "$J4D_DATA/originals:learn" \
+        --images "$J4D_DATA/originals:val" --sampling 4:2:0 --rates 0.16 0.28 0.46 0.74 1.2 2 --steps 48 --only defaults
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from adaptation import images_of
 
 import j4d
 from j4d.codecs import DefaultJPEG, LearnedJPEG
@@ -36,6 +40,7 @@ VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("kappa learned", {"learn_sharpness": True}),
     ("gradient exact", {"gradient": "exact"}),
     ("no dead zone", {"dead_zones": (0.0,)}),
+    *((f"dead zone {zone}", {"dead_zones": (zone,)}) for zone in (0.04, 0.08, 0.12, 0.16)),
     ("dead zones learned", {"learn_dead_zone": True}),
     ("each frequency alone", {"smoothness": 0.0}),
     ("smoothness 1.2", {"smoothness": 1.2}),
@@ -71,15 +76,18 @@ def saved(evaluation: Evaluation, default: CodecResult, learned: CodecResult, me
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: a line per variant; at each rate the seeds' figures at equal KL / cross-entropy / agreement."""
-    lines = ["| change | low rate | high rate | seconds |", "| --- | --- | --- | --- |"]
+    points = range(max(len(row["bpp"]) for row in rows))
+    heads = ["low rate", "high rate"] if len(points) == 2 else [f"about {rows[0]['bpp'][i]} bpp" for i in points]
+    lines = [f"| change | {' | '.join(heads)} | seconds |", "| --- " * (len(heads) + 2) + "|"]
     for name in dict.fromkeys(row["name"] for row in rows):
         seeds = [row for row in rows if row["name"] == name]
         cells = [
             "; ".join(
                 " / ".join(f"{row[f'saved at equal {m}'][point]:.1f}" for m in ("kl", "cross_entropy", "agreement"))
                 for row in seeds
+                if point < len(row["bpp"])
             )
-            for point in (0, -1)
+            for point in points
         ]
         lines.append(f"| {name} | {' | '.join(cells)} | {', '.join(str(row['seconds']) for row in seeds)} |")
     return "\n".join(lines)
@@ -89,6 +97,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--model", default="mobilenet_v1_0.5_160")
     parser.add_argument("--sampling", default="4:4:4")
+    parser.add_argument("--learn", help="DIR or DIR:SPLIT; by default half of learn/")
+    parser.add_argument("--images", help="DIR or DIR:SPLIT that is judged on, with --learn")
     parser.add_argument("--rates", type=float, nargs="+", default=[0.5, 1.1])
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=2)
@@ -100,7 +110,9 @@ def main() -> None:
     torch.set_num_threads(1)
     data = Path(os.environ["J4D_DATA"])
     model = j4d.load_model(f"{data}/zoo.py:load?name={options.model}")
-    learning, judging = judged_sets(data)
+    if (options.learn is None) != (options.images is None):
+        parser.error("--learn and --images go together")
+    learning, judging = map(images_of, (options.learn, options.images)) if options.learn else judged_sets(data)
     default = DefaultJPEG(QUALITIES, sampling=options.sampling)
     base = j4d.evaluate(model, judging, codecs=[default], bootstrap=1, progress=False)
     rows = []
