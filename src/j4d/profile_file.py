@@ -12,13 +12,14 @@ import json
 import os
 import re
 import sys
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from j4d.adaptation import REACH, Adaptation
 from j4d.errors import J4DError, ProfileError
+from j4d.faults import first_fault, short
 from j4d.files import read_limited, write_atomic
 from j4d.parameters import EncodingParameters
 from j4d.profile import OperatingPoint, Profile
@@ -145,11 +146,11 @@ def parse(data: bytes) -> Profile:
     if type(version) is int and version > VERSION:
         raise ProfileError(f"made by a newer j4d: version {version}, this one reads {VERSION}; upgrade j4d")
     if type(version) is not int or version != VERSION:
-        raise ProfileError(f"version {_short(version)} is not one that j4d reads; this one reads {VERSION}")
+        raise ProfileError(f"version {short(version)} is not one that j4d reads; this one reads {VERSION}")
     try:
         body = ProfileModel.model_validate_json(data)
     except ValidationError as error:
-        raise ProfileError(_first_fault(error)) from None
+        raise ProfileError(first_fault(error, f"a version {VERSION} profile")) from None
     points = (
         OperatingPoint(
             EncodingParameters(**dict(point.parameters)),
@@ -189,27 +190,6 @@ def load(path: str | os.PathLike[str]) -> Profile:
         raise ProfileError(f"{name}: {error}") from None
     except (OSError, ValueError) as error:
         raise ProfileError(f"{name}: cannot read: {getattr(error, 'strerror', None) or error}") from None
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _first_fault(error: ValidationError) -> str:
-    """One line for the first fault: its place in the file, the value and the limit."""
-    fault = error.errors(include_url=False, include_context=False)[0]
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"])
-    place = "".join(steps).lstrip(".") or "the file"
-    place = place if place.isprintable() and len(place) < 120 else _short(place)
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    if fault["type"] == "missing":
-        return f"{place} is missing{more}"
-    if fault["type"] == "extra_forbidden":
-        return f"{place} is not a key of a version {VERSION} profile{more}"
-    message = fault["msg"][0].lower() + fault["msg"][1:]
-    value = "" if isinstance(fault["input"], (list, dict)) else f" is {_short(fault['input'])}"
-    return f"{place}{value}: {message}{more}"
 
 
 if __name__ == "__main__":

@@ -12,19 +12,47 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from j4d import bd
 from j4d.errors import DataError
 from j4d.evaluation.pchip import Floats
+from j4d.faults import first_fault
 from j4d.files import read_limited
 from j4d.results import METRICS, CodecResult, Comparison, Evaluation, Point, RateCut
 
 FORMAT, VERSION = "j4d-evaluation", 1
 MAX_FILE_BYTES = 1 << 28
+
+_Count = Annotated[int, Field(ge=1, lt=1 << 53)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
+
+
+class _Codec(_Part):
+    name: str
+    settings: Annotated[list[int | float | str], Field(min_length=1)]
+    estimated_bpp: list[Annotated[float, Field(gt=0)] | None]
+    bytes: list[list[_Count]]
+    metrics: dict[str, list[list[float]]]
+    config: dict[str, JsonValue]
+    header_bytes: list[list[_Count]] | None = None
+
+
+class _File(_Part):
+    """What is read of evaluation.json; other keys are passed over."""
+
+    pixels: Annotated[list[_Count], Field(min_length=1)]
+    uncompressed: dict[str, list[float]]
+    codecs: list[_Codec]
+    record: dict[str, JsonValue]
+    resamples: Annotated[int, Field(ge=1, le=10**6)]
+    seed: Annotated[int, Field(ge=0)]
 
 
 def evaluation_to_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -60,41 +88,50 @@ def evaluation_from_json(data: Any) -> Evaluation:
         version = data.get("version")
         raise DataError(f"made by another j4d: evaluation version {version!r}, this one reads {VERSION}")
     try:
+        file = _File.model_validate(data)
+    except ValidationError as error:
+        raise DataError(f"damaged evaluation: {first_fault(error, 'an evaluation')}") from None
+    try:
         made = Evaluation(
-            pixels=np.array(data["pixels"], dtype=np.int64),
-            uncompressed=_arrays(data["uncompressed"]),
+            pixels=np.array(file.pixels, np.int64),
+            uncompressed=_arrays(file.uncompressed),
             codecs=tuple(
                 CodecResult(
-                    name=str(codec["name"]),
-                    settings=tuple(codec["settings"]),
-                    estimated_bpp=tuple(codec["estimated_bpp"]),
-                    bytes=np.array(codec["bytes"], dtype=np.int64),
-                    metrics=_arrays(codec["metrics"]),
-                    config=dict(codec["config"]),
-                    header_bytes=_whole(codec.get("header_bytes")),
+                    name=codec.name,
+                    settings=tuple(codec.settings),
+                    estimated_bpp=tuple(codec.estimated_bpp),
+                    bytes=np.array(codec.bytes, np.int64),
+                    metrics=_arrays(codec.metrics),
+                    config=codec.config,
+                    header_bytes=None if codec.header_bytes is None else np.array(codec.header_bytes, np.int64),
                 )
-                for codec in data["codecs"]
+                for codec in file.codecs
             ),
-            record=dict(data["record"]),
-            resamples=int(data["resamples"]),
-            seed=int(data["seed"]),
+            record=file.record,
+            resamples=file.resamples,
+            seed=file.seed,
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"damaged evaluation: {type(error).__name__}: {error}") from None
+    except ValueError as error:  # rows of different lengths
+        raise DataError(f"damaged evaluation: {error}") from None
     _check(made)
     return made
 
 
 def _check(evaluation: Evaluation) -> None:
-    images = len(evaluation.pixels)
+    images, names = len(evaluation.pixels), set(evaluation.uncompressed)
+    if not ({"top1", "agreement"} & names and {"cross_entropy", "kl"} & names):
+        raise DataError(f"damaged evaluation: uncompressed has no accuracy, or no loss, only {sorted(names)}")
     for name, values in evaluation.uncompressed.items():
         if name not in METRICS or values.shape != (images,):
             raise DataError(f"damaged evaluation: uncompressed {name!r} has shape {values.shape}")
     for result in evaluation.codecs:
-        shapes = {"bytes": result.bytes.shape}
+        if set(result.metrics) != names:
+            raise DataError(f"damaged evaluation: {result.name!r} has {sorted(result.metrics)}, not {sorted(names)}")
+        if len(result.estimated_bpp) != len(result.settings):
+            raise DataError(f"damaged evaluation: {result.name!r} has not one estimated_bpp for each setting")
+        shapes = {"bytes": result.bytes.shape, **{name: values.shape for name, values in result.metrics.items()}}
         if result.header_bytes is not None:
             shapes["header_bytes"] = result.header_bytes.shape
-        shapes |= {name: v.shape for name, v in result.metrics.items()}
         for name, shape in shapes.items():
             if shape != (len(result.settings), images):
                 raise DataError(f"damaged evaluation: {name!r} of {result.name!r} has shape {shape}")
@@ -163,11 +200,7 @@ def _numbers(values: Floats) -> Any:
 
 
 def _arrays(data: Mapping[str, Any]) -> dict[str, Floats]:
-    return {name: np.array(values, dtype=np.float64) for name, values in data.items()}
-
-
-def _whole(values: Any) -> NDArray[np.int64] | None:
-    return None if values is None else np.array(values, dtype=np.int64)
+    return {name: np.array(values, np.float64) for name, values in data.items()}
 
 
 def _span(span: bd.Interval) -> list[str]:
