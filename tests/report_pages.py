@@ -81,3 +81,10 @@ def evaluation(
         record={"model": model, "data": "photos/test", "protocol": "stored-size", "seed": 0, **(record or {})},
         resamples=60,
     )
+
+
+def smooth(seed: int, height: int = 48, width: int = 64) -> np.ndarray:
+    """A small picture of waves with noise, uint8 (H, W, 3)."""
+    y, x = np.mgrid[:height, :width]
+    waves = np.stack([128 + 90 * np.sin(x / 9 + c + seed) * np.cos(y / 7 - c) for c in range(3)], axis=-1)
+    return np.clip(waves + np.random.default_rng(seed).normal(0, 12, waves.shape), 0, 255).astype(np.uint8)
