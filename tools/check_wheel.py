@@ -46,7 +46,7 @@ def check_files(wheel: Path) -> None:
 
 
 def check_installed() -> None:
-    """Encodes, with the built-in profile too, decodes, reads and transcodes; on Linux, looks which libraries the extensions brought."""
+    """Encodes, decodes, reads and transcodes; on Linux, looks which libraries the extensions brought."""
     import numpy as np
 
     import j4d
