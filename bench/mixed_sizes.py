@@ -53,7 +53,8 @@ def pictured(folder: Path, row: Row) -> Image.Image:
 def mixed(data: Path, out: Path) -> list[tuple[str, str]]:
     """Write the pictures; (file, label) of each."""
     large, small = data / "originals", data / "learn"
-    thumbnails = np.stack([thumbnail(pictured(small, row)) for row in rows(small)])
+    smalls = rows(small)
+    thumbnails = np.stack([thumbnail(pictured(small, row)) for row in smalls])
     likeness = [thumbnails @ thumbnail(centre(pictured(large, row))) for row in rows(large)]
     shown = {int(found.argmax()) for found in likeness if found.max() > ALIKE}
 
@@ -69,12 +70,11 @@ def mixed(data: Path, out: Path) -> list[tuple[str, str]]:
                 image = image.resize((round(image.width * scale), round(image.height * scale)), Image.LANCZOS)
         image.save(out / f"o{i:03d}.png")
         written.append((f"o{i:03d}.png", row["label"]))
-    labels = [row["label"] for row in rows(small)]
-    others = [i for i in range(len(labels)) if i not in shown]
+    others = [row for i, row in enumerate(smalls) if i not in shown]
     rng.shuffle(others)
-    for i, which in enumerate(others[:SMALL]):
-        pictured(small, rows(small)[which]).save(out / f"s{i:03d}.png")
-        written.append((f"s{i:03d}.png", labels[which]))
+    for i, row in enumerate(others[:SMALL]):
+        pictured(small, row).save(out / f"s{i:03d}.png")
+        written.append((f"s{i:03d}.png", row["label"]))
     return written
 
 
