@@ -143,6 +143,7 @@ def test_sampling_is_kept_taken_from_the_profile_or_named(place: Path, capsys: p
     assert (
         luma_factor(*profile, "--sampling", "profile") == luma_factor("--jpeg-quality", 30, "--sampling", "4:2:0") == 2
     )
+    assert luma_factor("--quality", 30) == 1 and luma_factor("--quality", 30, "--sampling", "4:2:0") == 2
     _, err = ends(capsys, 2, "full.jpg", "-o", "out.jpg", *profile, "--sampling", "4:2:0")
     assert "goes with --jpeg-quality" in err
     _, err = ends(capsys, 2, "full.jpg", "-o", "out.jpg", "--jpeg-quality", 30, "--sampling", "profile")
