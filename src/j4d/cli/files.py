@@ -53,15 +53,14 @@ def encode(
     """Encode images as ordinary JPEG files with learned parameters, or with default JPEG's.
 
     Say where on the profile with one of --quality, --bpp or --index. Quality 0
-    is its first point, 100 its last, and every step between changes the rate
-    by the same factor; it is not the IJG quality of other encoders
-    (docs/profiles.md compares the two). Where the
-    profile has learned it, busy and large pictures get coarser steps than calm
-    and small ones; --no-adapt gives all the same. The rate printed is actual:
-    all bytes of the file over the pixels of the picture. Without -o, photo.png
-    becomes photo.jpg beside it, and no file is overwritten.
-    Metadata of the source (EXIF, ICC) are not copied; the orientation is
-    applied.
+    is its first point, 100 its last, and every step between changes the rate by
+    the same factor; it is not the IJG quality of other encoders
+    (docs/profiles.md compares the two). Where the profile has learned it, busy
+    and large pictures get coarser steps than calm and small ones; --no-adapt
+    gives all the same. The rate printed is actual: all bytes of the file over
+    the pixels of the picture. Without -o, photo.png becomes photo.jpg beside
+    it, and no file is overwritten. Metadata of the source (EXIF, ICC) are not
+    copied; the orientation is applied.
 
     \b
       j4d encode photo.png --quality 40
