@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from profiles import default_profile
 
 import j4d
-from j4d import codec
+from j4d import builtin, codec
 from j4d.cli import run
 from j4d.parameters import EncodingParameters
 from j4d.profile import Profile
@@ -83,7 +84,7 @@ def test_version(capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["", "learn", "encode", "decode", "transcode", "evaluate", "show", "export", "demo"]
+    "command", ["", "learn", "encode", "decode", "transcode", "evaluate", "profiles", "show", "export", "demo"]
 )
 def test_help_teaches_by_example(command, capsys):
     text = succeeds(capsys, *command.split(), "--help")
@@ -100,6 +101,48 @@ def test_encode_writes_what_the_library_writes(place, capsys):
     data = (place / "one.jpg").read_bytes()
     assert data == codec.encode(photograph(1), parameters)
     assert f"{len(data)} bytes" in out and f"{8 * len(data) / (48 * 64):.3f} bpp" in out
+
+
+def test_a_first_command_needs_neither_profile_nor_place(place, capsys):
+    out = succeeds(capsys, "encode", "photos/1.png", "photos/2.png", "--quality", 40)
+    assert out.startswith(str(Path("photos/1.jpg")))
+    for i in (1, 2):
+        assert (place / f"photos/{i}.jpg").read_bytes() == j4d.encode(photograph(i), quality=40)
+
+
+def test_without_a_place_no_file_is_overwritten(place, capsys):
+    (place / "photos/1.jpg").write_bytes(b"mine")
+    assert "photos/1.jpg exists" in fails(capsys, place, "encode", "photos/0.png", "photos/1.png", "--quality", 40)
+    assert "exists" in fails(capsys, place, "encode", "photos/1.jpg", "--quality", 40)
+    assert (place / "photos/1.jpg").read_bytes() == b"mine"
+    fails(capsys, place, "encode", "photos/0.png", "photos/0.png", "--quality", 40)
+
+
+def test_profiles_lists_what_comes_with_j4d(place, capsys):
+    lines = succeeds(capsys, "profiles").splitlines()
+    assert [line.split()[0] for line in lines] == [*builtin.families(), *builtin.members()]
+    assert "4:2:0" in lines[-1] and f"{len(Profile.builtin('universal').points)} points" in lines[-1]
+
+
+def test_a_name_serves_wherever_a_profile_does(place, capsys):
+    save(Profile.builtin("universal"), "copy.json")
+    for name in ("universal", "universal-420", "copy.json"):
+        succeeds(capsys, "encode", "photos/1.png", "-o", f"{name}.jpg", "-p", name, "--quality", 30)
+        assert (place / f"{name}.jpg").read_bytes() == j4d.encode(photograph(1), quality=30)
+    assert succeeds(capsys, "show", "universal") == succeeds(capsys, "show", "copy.json")
+    places = ("--quality", 30, "-f", "c")
+    assert succeeds(capsys, "export", "universal", *places) == succeeds(capsys, "export", "copy.json", *places)
+    succeeds(
+        capsys, "evaluate", "-m", "model.py:Net", "-i", "photos", "-p", "universal", "-o", "report",
+        "--default-jpeg", "10,50", "--bootstrap", 5, "--jobs", 1, "-q",
+    )  # fmt: skip
+    assert [codec["name"] for codec in json.loads((place / "report/evaluation.json").read_text())["codecs"]] == [
+        "default JPEG",
+        "universal-420",
+    ]
+    succeeds(capsys, "report", "report/evaluation.json", "-p", "universal", "-o", "page.html")
+    for wrong in ("encode photos/0.png -o a.jpg --quality 3 -p nobody", "show nobody", "export nobody --index 0"):
+        assert ", ".join(builtin.names()) in fails(capsys, place, *wrong.split())
 
 
 def test_encode_a_folder_with_default_jpeg_keeps_names(place, capsys):
@@ -315,7 +358,12 @@ def test_models_and_folders_that_do_not_serve_are_refused(command, model, images
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ("encode photos/0.png -o a.jpg", "got neither"),
+        ("encode photos/0.png -o a.jpg", "universal-420 with one of --quality 0..100"),
+        ("encode photos/0.png -o a.jpg --profile univrsal --quality 40", "univrsal"),
+        ("encode photos/0.png -o a.jpg --quality 40 --sampling gray", "no sampling gray"),
+        ("encode photos/0.png -o a.jpg -p universal-420 --quality 40 --sampling 4:2:0", "has its own"),
+        ("encode photos --quality 40", "name another one"),
+        ("encode missing.png --quality 40", "missing.png"),
         ("encode photos/0.png -o a.jpg --profile profile.json --jpeg-quality 50", "got both"),
         ("encode photos/0.png -o a.jpg --profile profile.json", "--index 0..3"),
         ("encode photos/0.png -o a.jpg --profile profile.json --bpp 1 --quality 3", "--bpp and --quality"),
@@ -323,7 +371,7 @@ def test_models_and_folders_that_do_not_serve_are_refused(command, model, images
         ("encode photos/0.png -o a.jpg --profile profile.json --index 4", "index 4"),
         ("encode photos/0.png -o a.jpg --profile profile.json --quality 101", "101"),
         ("encode photos/0.png -o a.jpg --profile profile.json --quality 5 --sampling gray", "--sampling"),
-        ("encode photos/0.png -o a.jpg --jpeg-quality 50 --bpp 1", "--bpp needs --profile"),
+        ("encode photos/0.png -o a.jpg --jpeg-quality 50 --bpp 1", "--bpp needs a profile"),
         ("encode photos/0.png -o a.jpg --jpeg-quality 0", "1..100"),
         ("encode photos/0.png -o a.jpg --jpeg-quality fine", "--jpeg-quality"),
         ("encode photos/0.png -o a.jpg --jpeg-quality 50 --seed -1", "seed -1"),
@@ -331,7 +379,6 @@ def test_models_and_folders_that_do_not_serve_are_refused(command, model, images
         ("encode photos -o a.jpg --jpeg-quality 50", "4 images"),
         ("encode photos/0.png -o profile.json --jpeg-quality 50", "profile.json is a file"),
         ("encode photos/0.png photos/0.png -o out --jpeg-quality 50", "both be written"),
-        ("encode photos/0.png --jpeg-quality 50", "--out"),
         ("evaluate --model model.py:Net --images photos -o report --default-jpeg ten", "ten"),
         ("evaluate --model model.py:Net --images photos -o report --mean 1,x", "--mean"),
         ("evaluate --model model.py:Net --images photos -o profile.json", "is a file"),
@@ -391,7 +438,11 @@ def test_ctrl_c_is_one_line_and_130(place, capsys, monkeypatch):
         "--help",
         "encode --help",
         "encode photos/0.png -o a.jpg --profile profile.json --bpp 0.5",
+        "encode photos/0.png --quality 40",
+        "transcode a.jpg -o b.jpg --quality 40",
         "decode a.jpg -o a.png",
+        "profiles",
+        "show universal",
         "show profile.json",
         "export profile.json --index 1 -f pillow",
     ],

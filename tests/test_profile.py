@@ -317,8 +317,3 @@ def test_what_a_profile_holds_cannot_be_changed() -> None:
         with pytest.raises(TypeError, match="frozen"):
             mapping["x"] = 1  # type: ignore[index]
     assert provenance(settings={"b": np.float32(0.5)}).settings == {"b": 0.5}
-
-
-def test_there_are_no_builtin_profiles_yet() -> None:
-    with pytest.raises(ProfileError, match="no built-in profiles in this version"):
-        Profile.builtin("mobilenet")

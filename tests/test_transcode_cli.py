@@ -143,6 +143,7 @@ def test_sampling_is_kept_taken_from_the_profile_or_named(place: Path, capsys: p
     assert (
         luma_factor(*profile, "--sampling", "profile") == luma_factor("--jpeg-quality", 30, "--sampling", "4:2:0") == 2
     )
+    assert luma_factor("--quality", 30) == 1 and luma_factor("--quality", 30, "--sampling", "4:2:0") == 2
     _, err = ends(capsys, 2, "full.jpg", "-o", "out.jpg", *profile, "--sampling", "4:2:0")
     assert "goes with --jpeg-quality" in err
     _, err = ends(capsys, 2, "full.jpg", "-o", "out.jpg", "--jpeg-quality", 30, "--sampling", "profile")
@@ -169,7 +170,9 @@ def test_a_file_may_grow_where_that_is_asked_for(place: Path, capsys: pytest.Cap
         (["0.jpg", "./0.jpg", "-o", "x", "--jpeg-quality", "30"], "would both be written"),
         (["0.jpg", "-o", "0.jpg", "--jpeg-quality", "30"], "one of the files read"),
         (["0.jpg", "1.jpg", "-o", ".", "--jpeg-quality", "30"], "one of the files read"),
-        (["0.jpg", "-o", "x.jpg"], "either --profile or --jpeg-quality"),
+        (["0.jpg", "-o", "x.jpg"], "--quality 0..100"),
+        (["0.jpg", "-o", "x.jpg", "--profile", "univrsal", "--quality", "40"], "univrsal"),
+        (["0.jpg", "-o", "x.jpg", "--quality", "40", "--sampling", "4:2:2"], "no sampling 4:2:2"),
         (["0.jpg", "-o", "x.jpg", "--jpeg-quality", "30", "--seed", "-1"], "seed -1"),
         (["0.jpg", "-o", "x.jpg", "--profile", "profile.json"], "--bpp"),
         (["0.jpg", "-o", "x.jpg", "--jpeg-quality", "30", "--max-pixels", "3071"], "64 x 48 pixels, more than"),

@@ -23,6 +23,7 @@ from pathlib import Path
 NEEDED = ("numpy", "pillow", "pydantic")
 FILES = (
     r"j4d/py\.typed",
+    r"j4d/profiles/universal-420\.json",
     r"j4d/_core\.pyi",
     r"j4d/_soft\.pyi",
     r"j4d/_core\.[^/]+",
@@ -66,6 +67,8 @@ def check_installed() -> None:
             sys.exit(f"what was encoded decodes with a mean error of {error:.1f}")
         if read_coefficients(data).planes[0].shape != (9, 12, 8, 8):
             sys.exit("what was encoded reads back in another size")
+    if not len(j4d.encode(pixels, quality=10)) < len(j4d.encode(pixels, quality=90)):
+        sys.exit("the built-in profile does not give more bytes for more quality")
     smaller = j4d.transcode(data, j4d.EncodingParameters.from_quality(50))
     if not len(smaller) < len(data):
         sys.exit("transcoding to half the quality did not make the file smaller")

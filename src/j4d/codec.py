@@ -108,8 +108,9 @@ def quantize(
 
 def encode(
     image: npt.NDArray[np.uint8],
-    parameters: EncodingParameters,
+    parameters: EncodingParameters | None = None,
     *,
+    quality: float | None = None,
     seed: int = 0,
     deterministic: bool = False,
     progressive: bool = False,
@@ -121,9 +122,15 @@ def encode(
 ) -> bytes:
     """Encode uint8 pixels, (H, W, 3) RGB, to a JPEG file; (H, W) too where the sampling is "gray".
 
-    Same arguments, same bytes. `seed` and `deterministic` choose the indices (see `quantize`), the rest the file
-    around them (see `write_coefficients`). Raises ImageError, ParameterError, CodecError.
+    parameters, or quality: 0..100 along the built-in profile "universal" at 4:2:0, the picture moved along its ladder
+    as `Profile.adapted` does. Same arguments, same bytes. `seed` and `deterministic` choose the indices (see
+    `quantize`), the rest the file around them (see `write_coefficients`). Raises ImageError, ParameterError,
+    ProfileError, CodecError.
     """
+    if parameters is None or quality is not None:
+        from j4d.builtin import parameters_for  # which stands above this module, and is not needed with parameters
+
+        parameters = parameters_for(image, parameters, quality)
     steps, dead_zones, sharpness = quantizers(parameters, deterministic)
     pixels = check_image(image, parameters.sampling)
     options = file_options(progressive, jfif, icc, exif, xmp, restart_interval)

@@ -180,6 +180,11 @@ class Profile:
         return load(path)
 
     @staticmethod
-    def builtin(name: str) -> Profile:
-        """A profile that comes with j4d, by name. Raises ProfileError: this version has none."""
-        raise ProfileError(f"profile {name!r}: no built-in profiles in this version; learn one with `j4d learn`")
+    def builtin(name: str, sampling: str | None = None) -> Profile:
+        """A profile that comes with j4d, such as "universal"; `j4d.builtin.names()` lists them.
+
+        sampling: which member of a family, by default 4:2:0. Raises ProfileError for a name or sampling there is not.
+        """
+        from j4d.builtin import load  # reads profile files
+
+        return load(name, sampling)

@@ -220,9 +220,16 @@ class Evaluation:
 
 
 def short_name(record: Mapping[str, Any]) -> str:
-    """The model's name for a title: the one it was given, or its spec without folders and callable."""
+    """The model's name for a title: the one it was given, or its spec without folders and callable.
+
+    Of a profile learned for several models all of them, with plus signs between.
+    """
     if record.get("model_name"):
         return str(record["model_name"])
-    target, _, query = str(record.get("model", "model")).partition("?")
+    return " + ".join(map(_short_spec, str(record.get("model", "model")).split(" + ")))
+
+
+def _short_spec(spec: str) -> str:
+    target, _, query = spec.partition("?")
     named = [value for key, _, value in (pair.partition("=") for pair in query.split("&")) if key == "name"]
     return named[0] if named else target.rsplit("/", 1)[-1]

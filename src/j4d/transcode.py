@@ -44,8 +44,9 @@ class Transcoded:
 
 def transcode(
     data: bytes,
-    parameters: EncodingParameters,
+    parameters: EncodingParameters | None = None,
     *,
+    quality: float | None = None,
     seed: int = 0,
     deterministic: bool = False,
     progressive: bool = False,
@@ -56,6 +57,8 @@ def transcode(
     max_pixels: int = MAX_PIXELS,
 ) -> bytes:
     """Quantize the coefficients of a JPEG file anew. Same arguments, same bytes.
+
+    parameters, or quality: 0..100 along the built-in profile "universal", as for `encode`.
 
     The source may be baseline, extended or progressive, Huffman or arithmetic coded, with any sampling factors; YCbCr,
     gray or RGB. Gray and RGB stay what they are and take the luma table throughout. Kept byte for byte: Exif with its
@@ -72,6 +75,11 @@ def transcode(
     Raises CodecError for damage and limits, UnsupportedError (a CodecError) for CMYK, YCCK, 12-bit, lossless and
     hierarchical files, ParameterError.
     """
+    if parameters is None or quality is not None:
+        from j4d.builtin import parameters_for  # as in `encode`
+
+        reading = {"sampling": sampling, "tolerate_damage": tolerate_damage, "max_pixels": max_pixels}
+        parameters = parameters_for(check_bytes(data), parameters, quality, **reading)
     transcoder = Transcoder(
         parameters,
         seed=seed,

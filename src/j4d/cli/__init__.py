@@ -39,6 +39,7 @@ for command in (
     transcode,
     evaluate,
     report,
+    profiles.profiles,
     profiles.show,
     profiles.export,
     measure.demo,
@@ -61,7 +62,12 @@ def _root(
 ) -> None:
     """JPEG encoding parameters learned for vision models: ordinary JPEG files, fewer bytes.
 
-    Learn a profile for your model, encode with it, and measure what it gains:
+    Encode with the built-in profile, learned for several classifiers:
+
+    \b
+      j4d encode photo.png --quality 40
+
+    Or learn a profile for your model, encode with it, and measure what it gains:
 
     \b
       j4d learn --model timm:resnet18 --images photos -o profile.json

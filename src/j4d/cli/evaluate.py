@@ -58,8 +58,10 @@ def evaluate(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report's files.", show_default=False)],
     profile: Annotated[
-        list[Path] | None,
-        typer.Option("--profile", "-p", help="Profile to measure, on every model; may be repeated."),
+        list[str] | None,
+        typer.Option(
+            "--profile", "-p", help="Profile to measure, a file or a built-in name, on every model; may be repeated."
+        ),
     ] = None,
     rival: Annotated[
         list[str] | None, typer.Option(help="Rival to measure, such as mozjpeg, or all; may be repeated.")
@@ -122,13 +124,13 @@ def evaluate(
       j4d evaluate -m A=net.py:a -m B=net.py:b -i test -p a.json -p b.json \\
           --rival all --learn-images train -o report
     """
+    from j4d.builtin import find
     from j4d.codecs import DEFAULT_QUALITIES, DefaultJPEG
-    from j4d.profile import Profile
 
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file; name a folder with -o")
     must_be_writable(out / "evaluation.json")
-    profiles = [Profile.load(path) for path in profile or []]
+    profiles = [find(place, sampling.value if sampling else None) for place in profile or []]
     qualities = DEFAULT_QUALITIES if default_jpeg is None else _qualities(default_jpeg)
     chosen = sampling.value if sampling else (profiles[0].provenance.sampling if profiles else "4:2:0")
     reference = DefaultJPEG(qualities, sampling=chosen)
@@ -231,7 +233,7 @@ def _warn_of_shared(learning: ImageSet, measured: list[ImageSet]) -> None:
         print(f"warning: rivals learn from {shared} of the images they are measured on", file=sys.stderr)
 
 
-def _distinct_names(profiles: list[Profile], paths: list[Path]) -> list[str]:
-    """The profiles' own names, with the file's path where two are called the same."""
+def _distinct_names(profiles: list[Profile], places: list[str]) -> list[str]:
+    """The profiles' own names, with what was given for them where two are called the same."""
     names = [profile.name for profile in profiles]
-    return [name if names.count(name) == 1 else f"{name} ({path})" for name, path in zip(names, paths, strict=True)]
+    return [name if names.count(name) == 1 else f"{name} ({place})" for name, place in zip(names, places, strict=True)]

@@ -33,16 +33,17 @@ JPEG_SUFFIXES = (".jpg", ".jpeg")
 def encode(
     images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.", show_default=False)],
     out: Annotated[
-        Path,
-        typer.Option("--out", "-o", help="Folder for the files, or a .jpg name for one.", show_default=False),
-    ],
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for the files, or a .jpg name for one; by default beside each image."),
+    ] = None,
     profile: ProfileOption = None,
     index: IndexOption = None,
     bpp: BppOption = None,
     quality: QualityOption = None,
     jpeg_quality: JpegQualityOption = None,
     sampling: Annotated[
-        SamplingName | None, typer.Option(help="Chroma sampling, with --jpeg-quality; a profile has its own.")
+        SamplingName | None,
+        typer.Option(help="Chroma sampling, with --jpeg-quality or universal; other profiles have their own."),
     ] = None,
     seed: SeedOption = 0,
     deterministic: DeterministicOption = False,
@@ -51,14 +52,18 @@ def encode(
 ) -> None:
     """Encode images as ordinary JPEG files with learned parameters, or with default JPEG's.
 
-    Say where on the profile with one of --index, --bpp or --quality. Where the
-    profile has learned it, busy and large pictures get coarser steps than calm
-    and small ones; --no-adapt gives all the same. The rate printed is actual:
-    all bytes of the file over the pixels of the picture.
-    Metadata of the source (EXIF, ICC) are not copied; the orientation is
-    applied.
+    Say where on the profile with one of --quality, --bpp or --index. Quality 0
+    is its first point, 100 its last, and every step between changes the rate by
+    the same factor; it is not the IJG quality of other encoders
+    (docs/profiles.md compares the two). Where the profile has learned it, busy
+    and large pictures get coarser steps than calm and small ones; --no-adapt
+    gives all the same. The rate printed is actual: all bytes of the file over
+    the pixels of the picture. Without -o, photo.png becomes photo.jpg beside
+    it, and no file is overwritten. Metadata of the source (EXIF, ICC) are not
+    copied; the orientation is applied.
 
     \b
+      j4d encode photo.png --quality 40
       j4d encode photo.png -o photo.jpg --profile profile.json --bpp 0.5
       j4d encode photos/ -o encoded/ --profile profile.json --quality 40
       j4d encode photos/*.webp -o default/ --jpeg-quality 30 --sampling 4:2:0
@@ -69,7 +74,7 @@ def encode(
 
     parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, sampling, adapt)
     total_bytes = total_pixels = 0
-    plan = _plan(_expand(images), out, JPEG_SUFFIXES)
+    plan = _beside(images) if out is None else _plan(_expand(images), out, JPEG_SUFFIXES)
     for source, target in plan:
         image = read_image(source)
         try:
@@ -139,6 +144,20 @@ def _expand(paths: list[Path]) -> list[tuple[Path, Path]]:
         else:
             raise DataError(f"{path}: no such file or folder")
     return found
+
+
+def _beside(images: list[Path]) -> list[tuple[Path, Path]]:
+    """(source, target) pairs, each target beside its source. DataError where that would overwrite a file."""
+    plan = [(source, source.with_suffix(JPEG_SUFFIXES[0])) for source in images]
+    for source, target in plan:
+        if source.is_dir():
+            raise DataError(f"{source} is a folder; name another one for the files with -o")
+        if not source.is_file():
+            raise DataError(f"{source}: no such file or folder")
+        if target.exists():
+            raise DataError(f"{target} exists already; name the file to write with -o")
+    must_not_clash(plan)
+    return plan
 
 
 def _plan(sources: list[tuple[Path, Path]], out: Path, suffixes: tuple[str, ...]) -> list[tuple[Path, Path]]:

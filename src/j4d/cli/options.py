@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from j4d.parameters import EncodingParameters
+    from j4d.profile import Profile
 
     Picture = NDArray[np.uint8] | bytes
 
@@ -36,10 +36,19 @@ class ProtocolName(str, Enum):
     model = "model-size"
 
 
-ProfileOption = Annotated[Path | None, typer.Option("--profile", "-p", help="Profile file from `j4d learn`.")]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        "-p",
+        help="Profile file from `j4d learn`, or a built-in name (see `j4d profiles`); by default universal.",
+    ),
+]
 IndexOption = Annotated[int | None, typer.Option(help="Operating point of the profile; -1 is the largest rate.")]
 BppOption = Annotated[float | None, typer.Option(help="Estimated bits per pixel, interpolated along the profile.")]
-QualityOption = Annotated[float | None, typer.Option(help="0 to 100 along the profile: smallest to largest rate.")]
+QualityOption = Annotated[
+    float | None, typer.Option(help="0 to 100 along the profile: smallest to largest rate, even in log rate.")
+]
 JpegQualityOption = Annotated[
     int | None, typer.Option(help="No profile: default JPEG (Annex K tables) at IJG quality 1..100.")
 ]
@@ -54,43 +63,45 @@ AdaptOption = Annotated[
 ProgressiveOption = Annotated[bool, typer.Option("--progressive", help="Write progressive files.")]
 
 
-def operating_point(
-    profile: Path | None,
-    index: int | None,
-    bpp: float | None,
-    quality: float | None,
-    jpeg_quality: int | None = None,
-    sampling: SamplingName | None = None,
-) -> EncodingParameters:
-    """The encoding parameters the options ask for; ParameterError where they contradict or miss each other."""
-    from j4d.parameters import EncodingParameters
-    from j4d.profile import Profile
+def profile_of(place: str, sampling: SamplingName | None = None) -> Profile:
+    """The profile in a file, or the built-in one of that name.
 
-    places = {"--index": index, "--bpp": bpp, "--quality": quality}
-    given = [name for name, value in places.items() if value is not None]
-    if (profile is None) == (jpeg_quality is None):
-        found = "neither" if profile is None else "both"
-        raise ParameterError(f"give either --profile or --jpeg-quality, got {found}")
-    if jpeg_quality is not None:
-        if given:
-            raise ParameterError(f"{given[0]} needs --profile; --jpeg-quality stands alone")
-        return EncodingParameters.from_quality(jpeg_quality, sampling.value if sampling else "4:2:0")
-    assert profile is not None
-    if sampling is not None:
-        raise ParameterError("--sampling goes with --jpeg-quality; a profile has its own sampling")
-    loaded = Profile.load(profile)
-    if len(given) != 1:
-        low, high = loaded.points[0].estimated_bpp, loaded.points[-1].estimated_bpp
-        found = " and ".join(given) or "none"
+    sampling: of a built-in family, which member. ParameterError where the profile has but one; ProfileError.
+    """
+    from j4d import builtin
+
+    found = builtin.find(place, sampling.value if sampling else None)
+    if sampling is not None and (builtin.is_file(place) or place not in builtin.families()):
         raise ParameterError(
-            f"say where on the profile with one of --index 0..{len(loaded.points) - 1}, "
-            f"--bpp {low:.3g}..{high:.3g}, --quality 0..100; got {found}"
+            f"--sampling goes with --jpeg-quality, or with {' or '.join(builtin.families())}; "
+            f"{place} has its own, {found.provenance.sampling}"
         )
-    return loaded.at(index=index, bpp=bpp, quality=quality)
+    return found
+
+
+def _place_on(profile: Profile, **places: float | None) -> dict[str, Any]:
+    """The one place on the profile that is named, as `Profile.at` takes it; ParameterError."""
+    given = {name: value for name, value in places.items() if value is not None}
+    if len(given) != 1:
+        low, high = profile.points[0].estimated_bpp, profile.points[-1].estimated_bpp
+        found = " and ".join(f"--{name}" for name in given) or "none"
+        raise ParameterError(
+            f"say where on the profile {profile.name} with one of --quality 0..100, --bpp {low:.3g}..{high:.3g}, "
+            f"--index 0..{len(profile.points) - 1}; got {found}"
+        )
+    return given
+
+
+def operating_point(
+    profile: str, index: int | None = None, bpp: float | None = None, quality: float | None = None
+) -> EncodingParameters:
+    """The encoding parameters at a place of a profile; ParameterError where there is none or more than one."""
+    loaded = profile_of(profile)
+    return loaded.at(**_place_on(loaded, index=index, bpp=bpp, quality=quality))
 
 
 def parameters_for(
-    profile: Path | None,
+    profile: str | None,
     index: int | None,
     bpp: float | None,
     quality: float | None,
@@ -101,15 +112,26 @@ def parameters_for(
 ) -> Callable[[Picture], EncodingParameters]:
     """What pixels or a JPEG file are encoded with: the options' operating point, moved for the picture if `adapt`.
 
-    reading: see `Profile.adapted`. ParameterError as `operating_point`, before any picture is seen.
+    Without --profile and --jpeg-quality the profile is the built-in universal. reading: see `Profile.adapted`.
+    ParameterError where options contradict or miss each other, before any picture is seen.
     """
-    from j4d.profile import Profile
+    from j4d.builtin import DEFAULT
+    from j4d.parameters import EncodingParameters
 
-    fixed = operating_point(profile, index, bpp, quality, jpeg_quality, sampling)
-    loaded = Profile.load(profile) if profile is not None and adapt else None
-    if loaded is None or loaded.adaptation is None:
+    if jpeg_quality is not None:
+        if profile is not None:
+            raise ParameterError("give either --profile or --jpeg-quality, got both")
+        for name, value in {"--index": index, "--bpp": bpp, "--quality": quality}.items():
+            if value is not None:
+                raise ParameterError(f"{name} needs a profile; --jpeg-quality stands alone")
+        default = EncodingParameters.from_quality(jpeg_quality, sampling.value if sampling else "4:2:0")
+        return lambda picture: default
+    loaded = profile_of(profile or DEFAULT, sampling)
+    place = _place_on(loaded, index=index, bpp=bpp, quality=quality)
+    fixed = loaded.at(**place)
+    if not adapt or loaded.adaptation is None:
         return lambda picture: fixed
-    return lambda picture: loaded.adapted(picture, index=index, bpp=bpp, quality=quality, **(reading or {}))
+    return lambda picture: loaded.adapted(picture, **place, **(reading or {}))
 
 
 def numbers(text: str, option: str) -> list[float]:

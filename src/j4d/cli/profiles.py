@@ -1,4 +1,7 @@
-"""`j4d show` and `j4d export`: look at a profile, and take a point of it to other encoders. No PyTorch."""
+"""`j4d profiles`, `show` and `export`: which profiles there are, what is in one, and a point of it for other encoders.
+
+No PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,15 @@ from typing import Annotated
 
 import typer
 
-from j4d.cli.options import BppOption, IndexOption, QualityOption, operating_point
+from j4d.cli.options import BppOption, IndexOption, QualityOption, operating_point, profile_of
 
 ProfileArgument = Annotated[
-    Path, typer.Argument(help="Profile file from `j4d learn`.", metavar="PROFILE", show_default=False)
+    str,
+    typer.Argument(
+        help="Profile file from `j4d learn`, or a built-in name.",
+        metavar="PROFILE",
+        show_default=False,
+    ),
 ]
 
 
@@ -23,6 +31,33 @@ class ExportFormat(str, Enum):
     c = "c"
 
 
+def profiles() -> None:
+    """List the profiles that come with j4d, one line each.
+
+    Wherever a profile is asked for, its name serves as well as a file. A name
+    without a sampling, such as universal, stands for the profile of the
+    sampling asked for, 4:2:0 by default.
+
+    \b
+      j4d profiles
+      j4d show universal
+      j4d encode photo.png --profile universal --quality 40
+    """
+    from j4d import builtin
+
+    for family in builtin.families():
+        typer.echo(f"{family}  stands for {' or '.join(builtin.members_of(family))}, by the sampling")
+    for name in builtin.members():
+        profile = builtin.load(name)
+        source, (first, *_, last) = profile.provenance, profile.points
+        models = len(source.model.split(" + "))
+        typer.echo(
+            f"{name}  {source.sampling}  {len(profile.points)} points  {first.estimated_bpp:.2f} to "
+            f"{last.estimated_bpp:.2f} estimated bpp  learned for {models} model{'s' if models > 1 else ''} on "
+            f"{source.image_count} photographs, {source.protocol}"
+        )
+
+
 def show(
     profile: ProfileArgument, index: IndexOption = None, bpp: BppOption = None, quality: QualityOption = None
 ) -> None:
@@ -32,17 +67,17 @@ def show(
     points.
 
     \b
+      j4d show universal
       j4d show profile.json
       j4d show profile.json --index 3
       j4d show profile.json --bpp 0.5
     """
     from rich.console import Console
 
-    from j4d.profile import Profile
     from j4d.report.terminal import parameters_tables, profile_table, provenance_table, quantizer_text
 
     console = Console(highlight=False)
-    loaded = Profile.load(profile)
+    loaded = profile_of(profile)
     if (index, bpp, quality) == (None, None, None):
         console.print(profile_table(loaded))
         console.print(provenance_table(loaded.provenance))

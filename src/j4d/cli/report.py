@@ -41,8 +41,12 @@ def report(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="HTML file to write.", show_default=False)],
     profile: Annotated[
-        list[Path] | None,
-        typer.Option("--profile", "-p", help="A profile measured in them: adds how it was learned. May be repeated."),
+        list[str] | None,
+        typer.Option(
+            "--profile",
+            "-p",
+            help="A profile measured in them, a file or a built-in name: adds how it was learned. May be repeated.",
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help=MODEL_HELP, rich_help_panel=PHOTOGRAPHS)] = None,
     images: Annotated[str | None, typer.Option("--images", "-i", help=IMAGES_HELP, rich_help_panel=PHOTOGRAPHS)] = None,
@@ -100,13 +104,13 @@ def report(
         },
     )
 
+    from j4d.builtin import find
     from j4d.files import write_atomic
-    from j4d.profile import Profile
     from j4d.report.page import render_page
     from j4d.results import Evaluation
 
     loaded = [Evaluation.load(path) for path in evaluations]
-    profiles = {str(path): Profile.load(path) for path in profile or []}
+    profiles = {place: find(place) for place in profile or []}
     shown: dict[int, Mapping[str, Any]] = {}
     if model is not None and images is not None:
         import torch

@@ -74,7 +74,7 @@ def transcode(
     jpeg_quality: JpegQualityOption = None,
     sampling: Annotated[
         TargetSampling,
-        typer.Option(help="Keep the source's, take the profile's, or with --jpeg-quality name one."),
+        typer.Option(help="Keep the source's, take the profile's, or with --jpeg-quality or universal name one."),
     ] = TargetSampling.keep,
     seed: SeedOption = 0,
     deterministic: DeterministicOption = False,
@@ -95,12 +95,15 @@ def transcode(
 ) -> None:
     """Make JPEG files smaller with learned parameters, without decoding them.
 
+    Say where on the profile with one of --quality, --bpp or --index, as for
+    `j4d encode`.
     Size, orientation and sampling stay, and so do Exif, ICC and XMP. Where the
     profile has learned it, busy and large pictures get coarser steps. A file
     that would not get smaller is kept as it is. A file that cannot be read
     gets a line on stderr and the exit code 2; the others are written.
 
     \b
+      j4d transcode photo.jpg -o small.jpg --quality 40
       j4d transcode photo.jpg -o small.jpg --profile profile.json --bpp 0.5
       j4d transcode photos/*.jpg -o small/ --profile profile.json --quality 40
       cat photo.jpg | j4d transcode - -o - --jpeg-quality 60 > small.jpg
@@ -108,7 +111,7 @@ def transcode(
     from j4d.batch import thread_count
     from j4d.transcode import Transcoder
 
-    named, rule = _sampling(profile, sampling)
+    named, rule = _sampling(jpeg_quality, sampling)
     reading: dict[str, Any] = {"sampling": rule, "tolerate_damage": tolerate_damage, "max_pixels": max_pixels}
     parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, named, adapt, reading)
     writing: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "progressive": progressive}
@@ -139,12 +142,10 @@ def transcode(
     totals.report(len(plan), to_stdout=out == STANDARD_STREAM)
 
 
-def _sampling(profile: Path | None, sampling: TargetSampling) -> tuple[SamplingName | None, Sampling]:
+def _sampling(jpeg_quality: int | None, sampling: TargetSampling) -> tuple[SamplingName | None, Sampling]:
     """The sampling that is named, and which is written. ParameterError where options contradict."""
     named = None if sampling in (TargetSampling.keep, TargetSampling.profile) else SamplingName(sampling.value)
-    if profile is not None and named is not None:
-        raise ParameterError(f"--sampling {sampling.value} goes with --jpeg-quality; a profile has its own: profile")
-    if profile is None and sampling is TargetSampling.profile:
+    if jpeg_quality is not None and sampling is TargetSampling.profile:
         raise ParameterError("--sampling profile goes with --profile; with --jpeg-quality name one, such as 4:2:0")
     return named, "keep" if sampling is TargetSampling.keep else "parameters"
 

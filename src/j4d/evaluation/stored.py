@@ -69,7 +69,7 @@ class StoredResult:
         lean = evaluation.compare(headers=False) if evaluation.codecs[0].header_bytes is not None else ()
         ours = [codec.name for codec in codecs if codec.own and codec.role == "profile"]
         rivals = [codec.name for codec in codecs if codec.role == "rival" and codec.jpeg]
-        spec = _without_folder(str(evaluation.record.get("model", "model")))
+        spec = without_folder(str(evaluation.record.get("model", "model")))
         sampling = evaluation.codecs[0].config.get("sampling", "")
         duels = [duel for rival in rivals for duel in (evaluation.compare(rival, codecs=tuple(ours)) if ours else ())]
         return cls(
@@ -179,7 +179,7 @@ def _codec(evaluation: Evaluation, position: int) -> StoredCodec:
     )
 
 
-def _without_folder(spec: str) -> str:
+def without_folder(spec: str) -> str:
     """A model's spec without the place of its file, which is nobody else's business."""
     target, mark, query = spec.partition("?")
     return (target.replace("\\", "/").rpartition("/")[2] if Path(target).is_absolute() else target) + mark + query
