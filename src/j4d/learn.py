@@ -31,6 +31,7 @@ from j4d.images import ImageSet
 from j4d.interpolation import Ladder
 from j4d.ladder import carry, ladder_goals
 from j4d.models import fingerprint
+from j4d.objective import Objective
 from j4d.optimize import Optimizer, Progress, Recipe
 from j4d.parameters import EncodingParameters
 from j4d.presets import preset_parameters
@@ -112,6 +113,7 @@ def learn(
     models = tuple(model) if isinstance(model, (list, tuple)) else (model,)
     if not models:
         raise ModelError("no model to learn for; give one or more")
+    Objective(len(models), weights, recipe.combine)  # weights that do not fit are told now, not after the preparations
 
     with Frozen(models) as device, LadderProgress(progress and ranks.rank() == 0, recipe.steps) as display:
         numbers = None if train.labels is None else train.labels.tolist()
