@@ -58,7 +58,7 @@ def test_a_sensitivity_predicts_the_divergence_that_small_errors_cause(images: I
     model = Frequencies(SEEN, classes=8)
     lossless = EncodingParameters(np.ones((8, 8), np.int32), np.ones((8, 8), np.int32), "4:4:4")
     task = Classification(model)
-    found = np.mean([sensitivity(model, images, task, lossless, seed=s).numpy() for s in range(4)], axis=0)
+    found = np.mean([sensitivity(images, task, lossless, seed=s).numpy() for s in range(4)], axis=0)
     unseen = np.ones((8, 8), bool)
     for frequency in SEEN:
         unseen[frequency] = False
@@ -80,11 +80,9 @@ def test_a_sensitivity_predicts_the_divergence_that_small_errors_cause(images: I
 
 
 def test_a_sensitivity_is_that_of_the_pictures_as_they_are_encoded(images: ImageSet) -> None:
-    model, task = Frequencies([(0, 0), (5, 5)]), Classification(Frequencies([(0, 0), (5, 5)]))
+    task = Classification(Frequencies([(0, 0), (5, 5)]))
     fine, coarse = (EncodingParameters.from_quality(q, "4:4:4") for q in (95, 3))
-    assert not torch.allclose(
-        sensitivity(model, images, task, fine)[0], sensitivity(model, images, task, coarse)[0], rtol=1e-3
-    )
+    assert not torch.allclose(sensitivity(images, task, fine)[0], sensitivity(images, task, coarse)[0], rtol=1e-3)
 
 
 @pytest.mark.parametrize("sampling", ["4:4:4", "4:2:0", "gray"])
@@ -98,7 +96,7 @@ def test_dead_zones_are_in_the_pictures_that_a_sensitivity_is_of(images: ImageSe
     luma, chroma = np.full((8, 8), 0.4), np.full((8, 8), 0.1)
     default = EncodingParameters.from_quality(30, sampling)
     parameters = EncodingParameters(default.luma, default.chroma, sampling, None, luma, chroma)
-    sensitivity(model, images, Classification(model), parameters)
+    sensitivity(images, Classification(model), parameters)
     assert len(seen) == len(images)
     for image, pixels in zip(images, seen, strict=True):
         encoded, without = (codec.decode(codec.encode(image, p)).astype(np.float32) for p in (parameters, default))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from j4d.adaptation import REACH, Adaptation
 from j4d.codecs import EncodeCache, LearnedJPEG
-from j4d.evaluate import evaluate
+from j4d.heldout import measured
 from j4d.images import ImageSet
 from j4d.interpolation import Ladder
 from j4d.tasks import Model
@@ -70,10 +70,10 @@ def learn_adaptation(ladder: Ladder, models: Sequence[Model], pictures: ImageSet
     codec = LearnedJPEG([ladder.at(place) for place in places])
     losses, files = [], EncodeCache()
     for model in models:
-        result = evaluate(model, pictures, codecs=[codec], bootstrap=1, progress=False, cache=files)
-        losses.append(result.codecs[0].metrics["kl"])
+        bpp, metrics = measured(model, pictures, codec, files)
+        losses.append(metrics["kl"])
     sides = np.array([min(image.shape[:2]) for image in pictures], dtype=np.float64)
-    return fit(ladder, Measured(places, result.bpp(result.codecs[0]), np.mean(losses, 0), sides))
+    return fit(ladder, Measured(places, bpp, np.mean(losses, 0), sides))
 
 
 def fit(ladder: Ladder, measured: Measured) -> tuple[Adaptation, float] | None:

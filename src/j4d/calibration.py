@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from j4d import ranks
 from j4d.codec import encode
 from j4d.parameters import EncodingParameters
 from j4d.quantizer import SHARPNESS_RANGE
@@ -57,8 +58,9 @@ class RateModel:
     ) -> RateModel:
         """Least squares of the relative error over a ladder of parameters; `spectrum` is that of `images`."""
         actual = np.zeros(len(ladder))
-        for image in images:
+        for image in ranks.share(images):
             actual += [8 * len(encode(image, parameters)) for parameters in ladder]
+        actual = ranks.total(torch.from_numpy(actual)).numpy()
         units = [cls(1, 0, 0, 0), cls(0, 1, 0, 0), cls(0, 0, 1, 0), cls(0, 0, 0, 1)]
         tables = [_table_bits(spectrum, parameters) for parameters in ladder]
         bits = np.array([[float(unit.whole(spectrum, t)) for unit in units] for t in tables]) * spectrum.pixels

@@ -10,19 +10,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from j4d import ranks
 from j4d.calibration import RateModel
 from j4d.codec import decode, encode
+from j4d.codecs import Codec, EncodeCache
+from j4d.evaluate import evaluate
 from j4d.images import ImageSet
+from j4d.objective import Objective
 from j4d.parameters import EncodingParameters
 from j4d.simulate import SimulatedJPEG
 from j4d.spectrum import Spectrum
-from j4d.tasks import Classification, Model, logits_of
+from j4d.tasks import Classification, Model
 
 FEWEST_JUDGES = 8  # held-out pictures; of fewer the standard error is too often small by chance
 
 
 class Judge:
-    """The task loss of pictures as real decoders give them; the mean over models where there are several."""
+    """The task loss of pictures as real decoders give them; of several models, what `objective` makes of theirs (by
+    default the mean). Ranks share the pictures out.
+    """
 
     def __init__(
         self,
@@ -32,8 +38,10 @@ class Judge:
         rate_model: RateModel,
         sampling: str,
         device: torch.device,
+        objective: Objective | None = None,
     ) -> None:
         self.images, self.rate_model, self.device = images, rate_model, device
+        self.objective = objective or Objective(len(models))
         if len(images):
             labels = None if images.labels is None else images.labels.tolist()
             self.tasks = [Classification(model, labels, answers) for model in models]
@@ -43,15 +51,19 @@ class Judge:
     def files(self, parameters: EncodingParameters) -> NDArray[np.float64]:
         """(N, 2): task loss in nats and actual bpp of each picture."""
         found = []
-        for number, image in enumerate(self.images):
+        for number in ranks.mine(len(self.images)):
+            image = self.images[number]
             data = encode(image, parameters)
             pixels, decoded = self._pixels(image), self._pixels(decode(data))
-            losses = []
+            losses, rises = [], []
             for task in self.tasks:
                 answer = task.answer(pixels, [(number, False)])
-                losses.append(float(task.loss(logits_of(task.model, decoded), answer, [number])))
-            found.append((sum(losses) / len(losses), 8 * len(data) / (image.shape[0] * image.shape[1])))
-        return np.array(found)
+                loss = task.loss(task.logits(decoded), answer, [number])
+                losses.append(float(loss))
+                rises.append(float(task.rises(loss, answer, [number])) if self.objective.of_rises else 0.0)
+            found.append((losses, rises, 8 * len(data) / (image.shape[0] * image.shape[1])))
+        every, above, bpp = (np.array(column) for column in zip(*ranks.gathered(found), strict=True))
+        return np.stack((self.objective.of_pictures(every, above), bpp), 1)
 
     def losses(self, parameters: EncodingParameters) -> NDArray[np.float64]:
         """Task loss of each picture (N,), nats."""
@@ -64,11 +76,27 @@ class Judge:
 
     def rate_error(self, parameters: EncodingParameters) -> float:
         """Actual rate over estimated rate of the pictures."""
-        bits = sum(8 * len(encode(image, parameters)) for image in self.images)
+        own = sum(8 * len(encode(image, parameters)) for image in ranks.share(self.images))
+        bits = int(ranks.total(torch.tensor(own)))
         return bits / self.spectrum.pixels / self.rate_model.bpp(self.spectrum, parameters)
 
     def _pixels(self, image: NDArray[np.uint8]) -> Tensor:
         return torch.from_numpy(image.copy()).to(self.device).permute(2, 0, 1)[None].float()
+
+
+def measured(
+    model: Model, images: ImageSet, codec: Codec, cache: EncodeCache | None = None
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+    """Actual bpp and metrics of `evaluate`, (settings, pictures) each, the pictures shared out over the ranks."""
+    own = images.subset(ranks.mine(len(images)))
+    columns: list[dict[str, NDArray[np.float64]]] = []
+    if len(own):
+        result = evaluate(model, own, codecs=[codec], bootstrap=1, progress=False, cache=cache)
+        figures = {"bpp": result.bpp(result.codecs[0]), **result.codecs[0].metrics}
+        columns = [{name: values[:, i] for name, values in figures.items()} for i in range(len(own))]
+    every = ranks.gathered(columns)
+    joined = {name: np.stack([column[name] for column in every], 1) for name in every[0]}
+    return joined.pop("bpp"), joined
 
 
 class EarlyStop:

@@ -20,17 +20,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from j4d import ranks
 from j4d.adapt import learn_adaptation
 from j4d.calibration import RateModel
 from j4d.checkpoint import Checkpoint
 from j4d.codecs import LearnedJPEG
 from j4d.errors import DataError, ModelError, ParameterError
-from j4d.evaluate import evaluate
-from j4d.heldout import EarlyStop, Judge
+from j4d.heldout import EarlyStop, Judge, measured
 from j4d.images import ImageSet
 from j4d.interpolation import Ladder
 from j4d.ladder import carry, ladder_goals
 from j4d.models import fingerprint
+from j4d.objective import Objective
 from j4d.optimize import Optimizer, Progress, Recipe
 from j4d.parameters import EncodingParameters
 from j4d.presets import preset_parameters
@@ -65,6 +66,7 @@ def learn(
     rates: Sequence[float] | None = None,
     lambdas: Sequence[float] | None = None,
     answers: float | None = None,
+    weights: Sequence[float] | None = None,
     recipe: Recipe | None = None,
     seed: int = 0,
     protocol: str = "stored-size",
@@ -78,15 +80,20 @@ def learn(
 
     model: callable from float (B, 3, H, W) RGB 0..255 at stored size to logits (B, K), its own resize and
     normalisation inside and differentiable; an nn.Module runs in eval mode with its parameters frozen. A list or tuple
-    of models shares one profile, learned for the mean of their losses; labels are then the same for all. images: uint8
-    (H, W, 3), any sizes. labels: one class per image, by default the ImageSet's; without any, the model's own answers
-    on the uncompressed pictures are what must survive. answers: weight of those answers beside the labels, 0..1.
+    of models shares one profile, learned for the mean of their losses, with `weights` where they are given, or for the
+    one that fares worst (combine="worst"); labels are then the same for all. images: uint8 (H, W, 3), any sizes.
+    labels: one class per image, by default the ImageSet's; without any, the model's own answers on the uncompressed
+    pictures are what must survive. answers: weight of those answers beside the labels, 0..1.
 
     points: operating points, spread evenly in log rate over default JPEG's range. rates: instead, target rates in
     estimated bits per pixel. lambdas: instead, fixed trade-offs in nats per bpp. options: fields of
     `Recipe` (steps, batch_size, learning_rate, forward, sharpness, ...). checkpoint: a file that keeps finished points;
     if it exists and belongs to the same run, learning goes on from it. Ctrl-C ends the run with the points that are
     done, if there is one. The same seed gives the same profile.
+
+    Inside `j4d.ranks.joined()` several processes share the work, each calling this with the same arguments: the profile
+    is the one that a single process learns, but for rounding (and the draws of a "sampled" forward). Each returns it;
+    rank 0 alone shows progress and writes the checkpoint. Ctrl-C then ends all; what is done is in the checkpoint.
 
     Raises DataError, ModelError, ParameterError with what to change.
     """
@@ -108,16 +115,18 @@ def learn(
     models = tuple(model) if isinstance(model, (list, tuple)) else (model,)
     if not models:
         raise ModelError("no model to learn for; give one or more")
+    Objective(len(models), weights, recipe.combine)  # weights that do not fit are told now, not after the preparations
 
-    with Frozen(models) as device, LadderProgress(progress, recipe.steps) as display:
-        tasks = [Classification(m, None if train.labels is None else train.labels.tolist(), answers) for m in models]
+    with Frozen(models) as device, LadderProgress(progress and ranks.rank() == 0, recipe.steps) as display:
+        numbers = None if train.labels is None else train.labels.tolist()
+        tasks = [Classification(m, numbers, answers, recipe.precision) for m in models]
         some = train.subset(range(0, len(train), max(1, len(train) // RATE_IMAGES)))
         spectrum = Spectrum.of(some, sampling)
         few = some.subset(range(0, len(some), max(1, len(some) // FIT_IMAGES)))
         few_spectrum = Spectrum.of(few, sampling)
         default = [EncodingParameters.from_quality(q, sampling) for q in FIT_QUALITIES]
-        rate_model = RateModel.fit(few_spectrum, few, default) if recipe.calibrate else RateModel()
-        goals = ladder_goals(spectrum, rate_model, points, rates, lambdas)
+        rate_model = ranks.agreed(RateModel.fit(few_spectrum, few, default)) if recipe.calibrate else RateModel()
+        goals = ranks.agreed(ladder_goals(spectrum, rate_model, points, rates, lambdas))
         run: dict[str, Any] = {
             "model": model_name or " + ".join(getattr(m, "name", None) or type(m).__name__ for m in models),
             "model_fingerprint": _fingerprint(models),
@@ -129,18 +138,20 @@ def learn(
             "seed": seed,
             "settings": {**asdict(recipe), "answers": tasks[0].answers, "labels": _digest(classes), "goals": goals},
         }
-        kept = Checkpoint.open(checkpoint, run)
-        optimizer = Optimizer(train, tasks, spectrum, rate_model, recipe, seed=seed, device=device)
-        judge = Judge(models, held_out, answers, rate_model, sampling, device)
+        if weights is not None:
+            run["settings"]["weights"] = list(weights)
+        optimizer = Optimizer(train, tasks, spectrum, rate_model, recipe, seed=seed, device=device, weights=weights)
+        kept = _opened(checkpoint, run)
+        judge = Judge(models, held_out, answers, rate_model, sampling, device, optimizer.objective)
         trial = judge_of(optimizer)
         interrupted = False
         try:
             for index in range(len(kept.points), len(goals)):
                 display.start(index, len(goals))
-                kept.add(*_point(optimizer, judge, trial, kept, goals, index, display))
+                kept.add(*ranks.agreed(_point(optimizer, judge, trial, kept, goals, index, display)))
                 display.end()
         except KeyboardInterrupt:
-            if not kept.points:
+            if not kept.points or ranks.size() > 1:
                 raise
             interrupted = True
         display.finish("measuring")
@@ -148,7 +159,19 @@ def learn(
         step = max(1, len(image_set) // ADAPTATION_IMAGES)
         pictures = _in_memory(image_set.subset(range(0, len(image_set), step))) if recipe.adapt else None
         provenance = {**run, "settings": settings}
-        return _profile(name, kept.points, few, few_spectrum, spectrum, models, held_out, pictures, provenance)
+        profile = _profile(name, kept.points, few, few_spectrum, spectrum, models, held_out, pictures, provenance)
+        return ranks.agreed(profile)
+
+
+def _opened(path: str | PathLike[str] | None, run: dict[str, Any]) -> Checkpoint:
+    """Rank 0's checkpoint; the others have its points, and no file. DataError where they were given other work."""
+    theirs = ranks.agreed(run)
+    different = sorted(name for name in run if run[name] != theirs[name])
+    if different:
+        raise DataError(f"rank {ranks.rank()} has other {' and '.join(different)} than rank 0; give all the same")
+    kept = Checkpoint.open(path if ranks.rank() == 0 else None, run)
+    kept.points = ranks.agreed(kept.points)
+    return kept
 
 
 def _digest(labels: NDArray[np.int64] | None) -> str | None:
@@ -223,7 +246,7 @@ def _point(
     steps = optimizer.run(jpeg, index, lagrangian, target, trust)
     for last in steps:
         display.step(last.step, last.loss, last.bpp)
-        if (last.step + 1) % max(1, recipe.steps // CHECKS) == 0 and stop.worse(jpeg, last.lagrangian):
+        if (last.step + 1) % max(1, recipe.steps // CHECKS) == 0 and ranks.agreed(stop.worse(jpeg, last.lagrangian)):
             steps.close()
             return stop.best, last.lagrangian
     _met(optimizer, trial, jpeg, goal)
@@ -290,10 +313,9 @@ def _measured(ladder: list[EncodingParameters], models: Sequence[Model], held_ou
     """Actual rate and metrics of each point on the held-out pictures; the mean over models."""
     found: list[dict[str, list[float]]] = [{} for _ in ladder]
     for model in models:
-        result = evaluate(model, held_out, codecs=[LearnedJPEG(ladder)], bootstrap=1, progress=False)
-        codec = result.codecs[0]
-        for figures, *row in zip(found, result.bpp(codec), *codec.metrics.values(), strict=True):
-            for name, values in zip(("actual_bpp", *codec.metrics), row, strict=True):
+        bpp, metrics = measured(model, held_out, LearnedJPEG(ladder))
+        for figures, *row in zip(found, bpp, *metrics.values(), strict=True):
+            for name, values in zip(("actual_bpp", *metrics), row, strict=True):
                 figures.setdefault(name, []).append(float(values.mean()))
     return [{name: sum(values) / len(values) for name, values in figures.items()} for figures in found]
 

@@ -12,23 +12,21 @@ import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from j4d import ranks
+from j4d.backward import batch_backward
 from j4d.calibration import RateModel
-from j4d.errors import ModelError, ParameterError
+from j4d.errors import ParameterError
 from j4d.images import ImageSet
+from j4d.objective import COMBINES, Combine, Objective, Running
 from j4d.parameters import EncodingParameters
 from j4d.quantizer import FORWARDS, GRADIENTS, Forward, Gradient
 from j4d.simulate import DEAD_ZONE_LIMIT, SimulatedJPEG
 from j4d.spectrum import Spectrum
 from j4d.start import STARTS, Allocation, Start, first_parameters
-from j4d.tasks import Classification, logits_of
-from j4d.transform import pixels_to_coefficients
-
-MICRO_BATCH = 8  # pictures a forward pass; bounds memory, does not change the result beyond rounding
+from j4d.tasks import PRECISIONS, Classification, Precision
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,8 @@ class Recipe:
     the target rate) or "flat" (both for the first point; the others begin with the point before), see `j4d.start`.
     trial_pictures: how many files of learning pictures such choices are made on. holdout: share of the pictures kept
     for early stopping and for the measured figures. adapt: learn how single pictures are moved along the ladder, too
-    (`j4d.adaptation`).
+    (`j4d.adaptation`). combine: of several models' losses the "mean", or "worst", what the one that fares worst loses
+    (`j4d.objective`). precision: of the models while learning, "float32" or "bfloat16"; files are judged in float32.
     """
 
     steps: int = 48
@@ -68,6 +67,8 @@ class Recipe:
     trial_pictures: int = 96
     holdout: float = 0.15
     adapt: bool = True
+    combine: Combine = "mean"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         limits: dict[str, tuple[float, float]] = {
@@ -87,14 +88,18 @@ class Recipe:
             raise ParameterError(f"forward {self.forward!r} is not one of {', '.join(FORWARDS)}")
         if self.gradient not in GRADIENTS:
             raise ParameterError(f"gradient {self.gradient!r} is not one of {', '.join(GRADIENTS)}")
-        if self.start not in STARTS:
-            raise ParameterError(f"start {self.start!r} is not one of {', '.join(STARTS)}")
+        for name, known in (("start", STARTS), ("combine", COMBINES), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise ParameterError(f"{name} {getattr(self, name)!r} is not one of {', '.join(known)}")
         if not self.dead_zones or not all(0 <= d <= DEAD_ZONE_LIMIT for d in self.dead_zones):
             raise ParameterError(f"dead zones {self.dead_zones} are not numbers in 0..{DEAD_ZONE_LIMIT:g}, one or more")
 
 
 class Optimizer:
-    """Learns one operating point at a time, on one set of pictures, for the mean loss of one task or several."""
+    """Learns one operating point at a time, on one set of pictures, for the loss of one task or several.
+
+    Where several ranks learn (`j4d.ranks`), each takes its share of every batch, and the gradients are those of all.
+    """
 
     def __init__(
         self,
@@ -106,8 +111,10 @@ class Optimizer:
         *,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        weights: Sequence[float] | None = None,
     ) -> None:
         self.images, self.tasks, self.spectrum = images, tasks, spectrum
+        self.objective = Objective(len(tasks), weights, recipe.combine)
         self.rate_model, self.recipe = rate_model, recipe
         self.seed, self.device = seed, torch.device(device)
         self.allocation = Allocation(spectrum, rate_model)
@@ -116,7 +123,9 @@ class Optimizer:
     def start(self, default: EncodingParameters, bpp: float, index: int) -> EncodingParameters:
         """Where the point numbered `index` starts, at about `bpp`; `default` is default JPEG there."""
         given = (self.images, self.tasks, self.allocation, self.recipe.start)
-        return first_parameters(*given, default, bpp, seed=self.seed * 1_000_003 + index, device=self.device)
+        seed, weights = self.seed * 1_000_003 + index, self.objective.weights.tolist()
+        found = first_parameters(*given, default, bpp, seed=seed, device=self.device, weights=weights)
+        return ranks.agreed(found)
 
     def batch(self, generator: torch.Generator, order: list[int]) -> list[tuple[int, bool]]:
         """Picture numbers and flips of one step; every picture once before any comes again."""
@@ -127,36 +136,6 @@ class Optimizer:
             chosen.append(order.pop())
         flips = torch.rand(len(chosen), generator=generator) < (0.5 if self.recipe.flip else 0.0)
         return list(zip(chosen, flips.tolist(), strict=True))
-
-    def backward_task(self, jpeg: SimulatedJPEG, batch: Sequence[tuple[int, bool]]) -> float:
-        """Add the gradient of the batch's mean loss to the parameters of `jpeg`; returns that loss in nats."""
-        sizes: dict[tuple[int, ...], list[tuple[tuple[int, bool], NDArray[np.uint8]]]] = {}
-        for number, flip in batch:
-            image = self.images[number]
-            sizes.setdefault(image.shape, []).append(((number, flip), image[:, ::-1] if flip else image))
-        total = 0.0
-        for (height, width, _), members in sizes.items():
-            for start in range(0, len(members), MICRO_BATCH):
-                part = members[start : start + MICRO_BATCH]
-                pixels = torch.from_numpy(np.stack([image for _, image in part])).to(self.device)
-                pixels = pixels.permute(0, 3, 1, 2).float()
-                keys = [key for key, _ in part]
-                decoded = jpeg.decoded(pixels_to_coefficients(pixels, jpeg.sampling), height, width)
-                # models take turns at the same pixels, so that memory holds the activations of one
-                seen = decoded.detach().requires_grad_()
-                for task in self.tasks:
-                    answer = task.answer(pixels, keys)
-                    logits = logits_of(task.model, seen)
-                    if not logits.requires_grad:
-                        raise ModelError(
-                            "the model's logits carry no gradient to its pixels; it must be differentiable"
-                        )
-                    losses = task.loss(logits, answer, [number for number, _ in keys])
-                    loss = losses.sum() / (len(batch) * len(self.tasks))
-                    loss.backward()  # type: ignore[no-untyped-call]
-                    total += loss.item()
-                decoded.backward(seen.grad)  # type: ignore[no-untyped-call]
-        return total
 
     def bpp(self, jpeg: SimulatedJPEG) -> Tensor:
         """Estimated bits per pixel of the learning pictures, differentiable."""
@@ -175,7 +154,7 @@ class Optimizer:
         recipe = self.recipe
         seed = self.seed * 1_000_003 + index
         generator = torch.Generator().manual_seed(seed)
-        jpeg.generator = torch.Generator(self.device).manual_seed(seed)
+        jpeg.generator = torch.Generator(self.device).manual_seed(seed + (ranks.rank() << 40))
         order: list[int] = []
         base = jpeg.log_steps.detach().clone()
         moved = torch.zeros_like(base, requires_grad=True)
@@ -188,13 +167,15 @@ class Optimizer:
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, recipe.steps)
         learnable = [p for p in jpeg.parameters() if p.requires_grad]
         balance = _Balance(lagrangian, trust)
-        mean = _Mean()
+        mean, rises = _Mean(), Running()
+        slopes = self.objective.weights.tolist()
         try:
             for step in range(recipe.steps):
-                jpeg.zero_grad()
                 bpp = self.bpp(jpeg)
                 rate_gradients = torch.autograd.grad(bpp, learnable)
-                loss = self.backward_task(jpeg, self.batch(generator, order))
+                losses, rise = batch_backward(jpeg, self.images, self.batch(generator, order), self.tasks, slopes)
+                rises.add(rise)
+                slopes = self.objective.slopes(rises.mean).tolist()
                 task, rate = jpeg.log_steps.grad, rate_gradients[0]
                 assert task is not None
                 if target_bpp is not None:
@@ -211,8 +192,11 @@ class Optimizer:
                     jpeg.dead_zone.clamp_(0, DEAD_ZONE_LIMIT)
                     if target_bpp is not None:
                         base += self.meet(jpeg, target_bpp)
+                    if ranks.size() > 1:
+                        jpeg.load_state_dict(ranks.agreed(jpeg.state_dict()))
                 if step >= recipe.steps // 2:
                     mean.add(jpeg)
+                loss = float((rise if self.objective.of_rises else losses) @ slopes)
                 yield Progress(step, loss, bpp.item(), lagrangian)
         finally:
             mean.store(jpeg)

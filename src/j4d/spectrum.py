@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from j4d import ranks
 from j4d.codec import forward_dct
 from j4d.errors import DataError
 from j4d.quantizer import nearest
@@ -37,6 +38,10 @@ class _Histogram:
         place = torch.bucketize(magnitudes, self.edges, right=True) * self.frequencies + torch.arange(self.frequencies)
         self.counts += torch.bincount(place.view(-1), minlength=len(self.counts))
         self.sums += torch.bincount(place.view(-1), magnitudes.double().view(-1), len(self.sums))
+
+    def pool(self) -> None:
+        """Add those of the other ranks. Multiples of 1/8, all of them: the sums are exact in whatever order."""
+        self.counts, self.sums = ranks.total(torch.stack((self.counts, self.sums)))
 
     def samples(self) -> tuple[Tensor, Tensor]:
         """(magnitudes, counts), both (bins, frequencies) float32: bins by their mean, without those nowhere used."""
@@ -73,19 +78,22 @@ class Spectrum:
 
     @classmethod
     def of(cls, images: Iterable[NDArray[np.uint8]], sampling: str) -> Spectrum:
-        """From uint8 images (H, W, 3) of any sizes. Raises DataError where there is none."""
+        """From uint8 images (H, W, 3) of any sizes; each rank reads its share. Raises DataError where there is none."""
         tables = 1 if sampling == "gray" else 2
         ac, dc = ([_Histogram(frequencies) for _ in range(tables)] for frequencies in (63, 1))
         seen = pixels = blocks = 0
-        for image in images:
+        for image in ranks.share(images):
             seen, pixels = seen + 1, pixels + image.shape[0] * image.shape[1]
             for component, plane in enumerate(forward_dct(image, sampling)):
                 table, coefficients = min(component, 1), torch.from_numpy(plane).float()[None] / 8
                 blocks += plane.shape[0] * plane.shape[1]
                 ac[table].add(coefficients.reshape(-1, 64)[:, 1:])
                 dc[table].add(dc_differences(coefficients, sampling, component)[:, None])
+        seen, pixels, blocks = ranks.total(torch.tensor((seen, pixels, blocks))).tolist()
         if not seen:
             raise DataError("a spectrum needs at least one image; got none")
+        for histogram in (*ac, *dc):
+            histogram.pool()
         return cls(sampling, seen, pixels, blocks, ac, dc)
 
     def bits(

@@ -17,12 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from j4d import ranks
 from j4d.calibration import RateModel
 from j4d.images import ImageSet
 from j4d.parameters import EncodingParameters
 from j4d.quantizer import SHARPNESS_RANGE, nearest
 from j4d.spectrum import Spectrum
-from j4d.tasks import Classification, Model, logits_of
+from j4d.tasks import Classification
 from j4d.transform import coefficients_to_pixels, pixels_to_coefficients
 
 Start = Literal["sensitivity", "annex-k", "flat"]
@@ -32,7 +33,6 @@ _STEPS = np.unique(np.rint(np.geomspace(1, 255, 128)).astype(np.int32))  # tried
 
 
 def sensitivity(
-    model: Model,
     images: ImageSet,
     task: Classification,
     parameters: EncodingParameters,
@@ -40,17 +40,18 @@ def sensitivity(
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Rise of the KL of the model's answers per squared error of a coefficient, nats: (2, 8, 8), luma and chroma.
+    """Rise of the KL of the task's model's answers per squared error of a coefficient, nats: (2, 8, 8), luma, chroma.
 
     Half the Fisher information, averaged over blocks and pictures, at the pictures as `parameters` encode them in their
     deterministic limit: at low rates it differs from that of the originals, and predicts better. device: the model's.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator()
     steps = [_on(device, t) for t in (parameters.luma, parameters.chroma)]
     zones = [None if t is None else _on(device, t) for t in (parameters.luma_dead_zone, parameters.chroma_dead_zone)]
-    total, blocks = torch.zeros(2, 8, 8, dtype=torch.float64), torch.ones(2, 1, 1)
-    for number in range(0, len(images), max(1, len(images) // PICTURES)):
+    sums: Tensor = torch.zeros(2, 2, 8, 8, dtype=torch.float64)
+    for number in ranks.share(range(0, len(images), max(1, len(images) // PICTURES))):
         image = images[number]
+        generator.manual_seed((seed * 1_000_003 + number) % 2**63)  # whatever rank has it, a picture has its draw
         pixels = torch.from_numpy(image.copy()).to(device).permute(2, 0, 1)[None].float()
         planes = pixels_to_coefficients(pixels, parameters.sampling)
         tables = [min(component, 1) for component in range(len(planes))]
@@ -58,11 +59,13 @@ def sensitivity(
             (nearest(p, steps[t], zones[t]) * steps[t]).requires_grad_() for p, t in zip(planes, tables, strict=True)
         ]
         decoded = coefficients_to_pixels(coded, parameters.sampling, *image.shape[:2], exact=False)
-        loss = task.drawn(logits_of(model, decoded), generator).sum()
+        loss = task.drawn(task.logits(decoded), generator).sum()
         for table, gradient in zip(tables, torch.autograd.grad(loss, coded), strict=True):
-            total[table] += gradient.square().sum((0, 1, 2)).double().cpu()
-            blocks[table] += gradient[..., 0, 0].numel()
-    return (total / blocks / 2).clamp_min(1e-20)
+            sums[0, table] += gradient.square().sum((0, 1, 2)).double().cpu()
+            sums[1, table] += gradient[..., 0, 0].numel()
+    total, blocks = ranks.total(sums)
+    found: Tensor = (total / blocks.clamp_min(1) / 2).clamp_min(1e-20)
+    return found
 
 
 def _on(device: torch.device | str, table: np.ndarray) -> Tensor:
@@ -118,15 +121,18 @@ def first_parameters(
     *,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    weights: Sequence[float] | None = None,
 ) -> EncodingParameters:
     """Tables to begin with at about `bpp`, estimated. annex-k: `default`, default JPEG at that rate. flat: one step for
-    all, as large as the default's on average. sensitivity: see the module's text.
+    all, as large as the default's on average. sensitivity: see the module's text; the mean over tasks,
+    with `weights`, which add up to 1, where they are given.
     """
     if start == "annex-k":
         return default
     if start == "flat":
         level = np.full((8, 8), round(math.exp(float(np.log(default.luma).mean()))), np.int32)
         return EncodingParameters(level, level, default.sampling)
-    found = [sensitivity(task.model, images, task, default, seed=seed, device=device) for task in tasks]
-    weights = torch.stack(found).mean(0)
-    return EncodingParameters(*allocation.steps(weights, bpp), default.sampling)
+    shares = weights or [1 / len(tasks)] * len(tasks)
+    found = [sensitivity(images, task, default, seed=seed, device=device) for task in tasks]
+    mean = torch.stack([table * share for table, share in zip(found, shares, strict=True)]).sum(0)
+    return EncodingParameters(*allocation.steps(mean, bpp), default.sampling)

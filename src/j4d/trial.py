@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from j4d import ranks
 from j4d.heldout import Judge
 from j4d.optimize import Optimizer
 from j4d.parameters import EncodingParameters
@@ -35,7 +36,7 @@ def judge_of(optimizer: Optimizer) -> Judge:
     some = images.subset(range(0, len(images), max(1, len(images) // optimizer.recipe.trial_pictures)))
     sampling = optimizer.spectrum.sampling
     models, answers = [task.model for task in optimizer.tasks], optimizer.tasks[0].answers
-    return Judge(models, some, answers, optimizer.rate_model, sampling, optimizer.device)
+    return Judge(models, some, answers, optimizer.rate_model, sampling, optimizer.device, optimizer.objective)
 
 
 def best_of(
@@ -57,4 +58,4 @@ def best_of(
     found = [judge.measured(met(parameters, bpp)) for parameters in candidates]
     loss, rate = judge.measured(met(candidates[0], bpp / _PROBE))
     worth = max((loss - found[0][0]) / max(found[0][1] - rate, 1e-9), 0.0)  # nats per bpp
-    return candidates[int(np.argmin([loss + worth * rate for loss, rate in found]))]
+    return candidates[ranks.agreed(int(np.argmin([loss + worth * rate for loss, rate in found])))]

@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from j4d import __version__
+from j4d import __version__, ranks
 from j4d.cli import files, measure, profiles
 from j4d.cli.evaluate import evaluate
 from j4d.cli.report import report
@@ -102,6 +102,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _report(error: Exception) -> int:
+    if isinstance(error, ranks.EndedError):
+        return USER_ERROR  # whoever ended it has said why
     if isinstance(error, J4DError):
         _say(f"error: {error}")
         return USER_ERROR
@@ -112,7 +114,8 @@ def _report(error: Exception) -> int:
     if hasattr(error, "format_message"):  # click's usage errors; typer brings its own copy of click
         context = getattr(error, "ctx", None)
         hint = f" (see {context.command_path} --help)" if context is not None else ""
-        _say(f"error: {error.format_message()}{hint}")
+        if ranks.started_as()[0] == 0:  # all ranks were given the same command line
+            _say(f"error: {error.format_message()}{hint}")
         return USER_ERROR
     _say(f"internal error: {type(error).__name__}: {error} (J4D_DEBUG=1 shows where; please report it)")
     return BUG

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from j4d import ranks
 from j4d.cli.inputs import (
     MODEL_HELP,
     CropOption,
@@ -31,13 +33,28 @@ if TYPE_CHECKING:
     from j4d.profile import Profile
 
 
+class CombineName(str, Enum):
+    """How the losses of several models become one."""
+
+    mean = "mean"
+    worst = "worst"
+
+
+class PrecisionName(str, Enum):
+    """Number format of a model's forward and backward pass."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+@ranks.joined()
 def learn(
     model: Annotated[
         list[str],
         typer.Option(
             "--model",
             "-m",
-            help=f"{MODEL_HELP} May be repeated: one profile for the mean of their losses.",
+            help=f"{MODEL_HELP} May be repeated: one profile for all of them.",
             show_default=False,
         ),
     ],
@@ -86,6 +103,19 @@ def learn(
             help="Weight of the model's own answers beside the labels, 0..1.", show_default="0.5; without labels 1"
         ),
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Of several models, what each one's loss counts, such as 2,1,1; by default alike."),
+    ] = None,
+    combine: Annotated[
+        CombineName | None, typer.Option(help="Of several models: the mean of their losses, or the worst, smoothly.")
+    ] = None,
+    precision: Annotated[
+        PrecisionName | None, typer.Option(help="Of the model while it learns; JPEG is float32, files are judged so.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or cuda:1; by default a GPU if there is one, under torchrun one each.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same profile.")] = 0,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Keep finished points here, and go on from them if it exists.")
@@ -109,9 +139,11 @@ def learn(
       j4d learn -m mypackage.models:build -i data:learn --points 6 -o profile.json
       j4d learn -m timm:resnet18 -i photos --checkpoint run.json -o profile.json
       j4d learn -m timm:resnet18 -m timm:vit_tiny_patch16_224 -i photos -o both.json
+      torchrun --nproc-per-node 2 -m j4d learn -m timm:resnet18 -i photos -o profile.json
     """
-    for file in [out] if checkpoint is None else [out, checkpoint]:
-        must_be_writable(file)
+    if ranks.rank() == 0:
+        for file in [out] if checkpoint is None else [out, checkpoint]:
+            must_be_writable(file)
     options: dict[str, Any] = {
         "points": points,
         "rates": None if rates is None else numbers(rates, "--rates"),
@@ -122,6 +154,9 @@ def learn(
         "start": start,
         "forward": forward,
         "answers": answers,
+        "weights": None if weights is None else numbers(weights, "--weights"),
+        "combine": None if combine is None else combine.value,
+        "precision": None if precision is None else precision.value,
         "checkpoint": checkpoint,
         "protocol": None if protocol is None else protocol.value,
     }
@@ -139,7 +174,12 @@ def learn(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    vision_models = [load_model(spec, **of_model) for spec in model]
+    try:
+        place = torch.device(device or ranks.device())
+        torch.zeros(1, device=place)
+    except (RuntimeError, AssertionError):  # no such device, or none of its kind in this PyTorch
+        raise ParameterError(f"--device {device} is not here; use cpu, or cuda where PyTorch finds a GPU") from None
+    vision_models = [load_model(spec, **of_model).to(place) for spec in model]
     profile = run(
         vision_models,
         image_set,
@@ -150,6 +190,8 @@ def learn(
         model_name=" + ".join(model),
         **{key: value for key, value in options.items() if value is not None},
     )
+    if ranks.rank() > 0:
+        return
     profile.save(out)
     _print_profile(profile)
     goals = profile.provenance.settings.get("goals")
