@@ -25,7 +25,8 @@ class Ladder:
     def at(self, log_rate: float) -> EncodingParameters:
         """The parameters at this logarithm of the estimated rate.
 
-        Between two points steps and sharpness are linear in their logarithm, and dead zones linear. Beyond the ends all
+        Between two points steps, sharpness, trellis and masking are linear in their logarithm, and dead zones linear;
+        of a trellis or masking that one of them lacks, the nearer point decides. Beyond the ends all
         steps of the last point grow or shrink by one factor, as much as the steps of the whole ladder do on average.
         """
         high = bisect.bisect_left(self.log_rates, log_rate)
@@ -57,7 +58,7 @@ def scaled(parameters: EncodingParameters, factor: float) -> EncodingParameters:
 
 
 def _between(low: EncodingParameters, high: EncodingParameters, t: float) -> EncodingParameters:
-    """The point a share `t` of the way: steps and sharpness linear in their logarithm, dead zones linear."""
+    """The point a share `t` of the way; see `Ladder.at`."""
     if low == high:
         return low
 
@@ -70,6 +71,7 @@ def _between(low: EncodingParameters, high: EncodingParameters, t: float) -> Enc
     sharpness = None  # None is infinite sharpness: anything between it and a finite one is infinite too
     if low.sharpness is not None and high.sharpness is not None:
         sharpness = low.sharpness ** (1 - t) * high.sharpness**t
+    trellis, masking = _trellis_between(low, high, t)
     return EncodingParameters(
         steps(low.luma, high.luma),
         steps(low.chroma, high.chroma),
@@ -77,4 +79,19 @@ def _between(low: EncodingParameters, high: EncodingParameters, t: float) -> Enc
         sharpness,
         dead_zone(low.luma_dead_zone, high.luma_dead_zone),
         dead_zone(low.chroma_dead_zone, high.chroma_dead_zone),
+        trellis,
+        masking,
     )
+
+
+def _trellis_between(
+    low: EncodingParameters, high: EncodingParameters, t: float
+) -> tuple[float | None, float | None]:
+    """Trellis and masking a share `t` of the way; where one point lacks them those of the nearer, ties to `low`."""
+    nearer = low if t <= 0.5 else high
+    if low.trellis is None or high.trellis is None:
+        return nearer.trellis, nearer.masking
+    trellis = low.trellis ** (1 - t) * high.trellis**t
+    if low.masking is None or high.masking is None:
+        return trellis, nearer.masking
+    return trellis, low.masking ** (1 - t) * high.masking**t

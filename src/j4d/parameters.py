@@ -18,6 +18,8 @@ from j4d.errors import ParameterError, ProfileError
 from j4d.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA, check_table, scale_table
 
 SAMPLINGS = ("4:4:4", "4:2:2", "4:2:0", "gray")
+MOST_TRELLIS = 1000.0  # bits per squared step; no index changes from far below on
+LEAST_MASKING = 1.0
 
 
 def check_sampling(sampling: Any) -> str:
@@ -66,16 +68,21 @@ def finite_number(value: Any, name: str, error: type[ParameterError | ProfileErr
 
 @dataclass(frozen=True, eq=False)
 class EncodingParameters:
-    """One operating point: tables, sharpness, dead zones and sampling.
+    """One operating point: tables, sampling, and how indices are chosen.
 
     luma, chroma: (8, 8) int32 steps 1..255, natural order. sharpness: kappa = alpha q^2 of the
     probabilistic quantizer, scale-free, > 0; None is the deterministic limit (nearest index).
     luma_dead_zone, chroma_dead_zone: (8, 8) float64 in 0..0.5, unit steps; None means no dead zone, and all
     zeros are stored as None.
 
+    trellis: mu, bits that a squared step is worth, above 0 and at most 1000; None chooses no indices jointly. masking:
+    a, at least 1, in the unit of coefficients; None for none.
+
     With u = c / q the quantizer draws index k with P(k|c) proportional to exp(-kappa ((u - k)^2 + 2 d
-    |k|)), d the dead zone; its limit for large kappa is k = sign(u) max(0, floor(|u| + 0.5 - d)). Raises
-    ParameterError.
+    |k|)), d the dead zone; its limit for large kappa is k = sign(u) max(0, floor(|u| + 0.5 - d)). A trellis
+    then takes the AC indices of each block nearer zero, each by one or to zero, so that mu / (1 + (A / a)^2) x (sum of
+    (u - k)^2) + the bits of the block are least, A the norm of the block's AC coefficients. It goes with the limit
+    alone: sharpness is None. Raises ParameterError.
     """
 
     luma: npt.NDArray[np.int32]
@@ -84,6 +91,8 @@ class EncodingParameters:
     sharpness: float | None = None
     luma_dead_zone: npt.NDArray[np.float64] | None = None
     chroma_dead_zone: npt.NDArray[np.float64] | None = None
+    trellis: float | None = None
+    masking: float | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -94,6 +103,21 @@ class EncodingParameters:
             put(self, "sharpness", finite_number(self.sharpness, "sharpness", ParameterError))
         put(self, "luma_dead_zone", _check_dead_zone(self.luma_dead_zone, "luma"))
         put(self, "chroma_dead_zone", _check_dead_zone(self.chroma_dead_zone, "chroma"))
+        if self.trellis is not None:
+            put(self, "trellis", finite_number(self.trellis, "trellis", ParameterError))
+            if self.trellis > MOST_TRELLIS:
+                raise ParameterError(f"trellis {self.trellis:g} is above {MOST_TRELLIS:g} bits per squared step")
+            if self.sharpness is not None:
+                raise ParameterError(
+                    f"sharpness {self.sharpness:g} and trellis {self.trellis:g}: indices are either drawn or chosen; "
+                    "set one of them to None"
+                )
+        if self.masking is not None:
+            put(self, "masking", finite_number(self.masking, "masking", ParameterError))
+            if self.trellis is None:
+                raise ParameterError(f"masking {self.masking:g} without a trellis; give both, or neither")
+            if self.masking < LEAST_MASKING:
+                raise ParameterError(f"masking {self.masking:g} is below {LEAST_MASKING:g}")
 
     @classmethod
     def from_quality(cls, quality: int, sampling: str = "4:2:0") -> EncodingParameters:
