@@ -1,5 +1,6 @@
 #include "encode.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -11,6 +12,18 @@
 namespace j4d {
 namespace {
 
+// Sums of squares of AC coefficients. No block's reaches 2^27: that of its samples does not reach 64 x 64 x 2^14.
+void energies_of(const Group& coefficients, std::uint32_t* energies) {
+    std::uint32_t sums[kLanes] = {};
+    for (int f = 1; f < kBlockSize; ++f) {
+        for (int lane = 0; lane < kLanes; ++lane) {
+            const std::int32_t value = coefficients.values[f][lane];
+            sums[lane] += static_cast<std::uint32_t>(value * value);
+        }
+    }
+    std::copy_n(sums, kLanes, energies);
+}
+
 // The quantized blocks of one component in one row of MCUs.
 struct QuantizedRows {
     Grid grid;
@@ -20,11 +33,13 @@ struct QuantizedRows {
     std::vector<Group> coefficients;  // one, or as many as groups of indices
     std::vector<Group> indices;
     std::vector<std::uint64_t> nonzero;
+    std::vector<std::uint32_t> energies;
 
     QuantizedRows(Grid g, int r, bool k) : grid(g), rows(r), groups(ceil_div(g.columns, kLanes)), keep(k) {
         indices.resize(static_cast<std::size_t>(rows) * groups);
         coefficients.resize(keep ? indices.size() : 1);
         nonzero.resize(indices.size() * kLanes);
+        energies.resize(coefficients.size() * kLanes);
     }
 
     void load(const Strips& strips, const Quantizer& quantizer, int component, int mcu_row) {
@@ -38,28 +53,21 @@ struct QuantizedRows {
                 const int column = group * kLanes;
                 quantizer(values, first + column, std::min(kLanes, grid.columns - column), indices[at],
                           nonzero.data() + at * kLanes);
+                if (keep) energies_of(values, energies.data() + at * kLanes);
             }
         }
     }
 };
 
-// One block: `index(i)` in zigzag order; `coefficient(f)` in natural order, 8 x, where coefficients are kept.
+// One block: `index(i)` in zigzag order; where coefficients are kept `coefficient(f)` in natural order, 8 x.
 struct QuantizedBlock {
     std::uint64_t nonzero;
     const std::int16_t* indices;
     const std::int16_t* coefficients;
+    std::uint32_t energy;  // sum of squares of AC coefficients
 
     int index(int i) const { return indices[i * kLanes]; }
     int coefficient(int f) const { return coefficients[f * kLanes]; }
-
-    // The sum of squares of AC.
-    std::uint64_t energy() const {
-        std::uint64_t sum = 0;
-        for (int f = 1; f < kBlockSize; ++f) {
-            sum += static_cast<std::uint64_t>(static_cast<std::int64_t>(coefficient(f)) * coefficient(f));
-        }
-        return sum;
-    }
 };
 
 // Calls `take(component, row, column, block)` for every block of the picture in the order of the file,
@@ -89,7 +97,8 @@ class QuantizedPicture {
             const std::size_t at = static_cast<std::size_t>(row % rows.rows) * rows.groups + column / kLanes;
             take(component, row, column,
                  QuantizedBlock{rows.nonzero[at * kLanes + lane], &rows.indices[at].values[0][lane],
-                                &rows.coefficients[rows.keep ? at : 0].values[0][lane]});
+                                &rows.coefficients[rows.keep ? at : 0].values[0][lane],
+                                rows.energies[(rows.keep ? at : 0) * kLanes + lane]});
         };
         visit_blocks(image_.height, image_.width, sampling_, restart_interval, load, block, restart);
     }
@@ -130,7 +139,7 @@ class ChosenPicture {
                     trellis_.add(
                         component != 0, block.nonzero, [&](int i) { return block.index(i); },
                         [&](int i) { return scale.magnitude(kZigzag[i], block.coefficient(kZigzag[i])); },
-                        [&] { return trellis_.weight(block.energy(), units); });
+                        [&] { return block.energy; }, units);
                 },
                 [](int) {}, [] {});
         trellis_.settle();

@@ -13,7 +13,7 @@ void JointPlanes::add(bool chroma, const std::int16_t* values, const StepScale& 
         trellis_.add(
             chroma, nonzero_[i], [&](int place) { return indices[kZigzag[place]]; },
             [&](int place) { return scale.magnitude(kZigzag[place], values[kZigzag[place]]); },
-            [&] { return trellis_.weight(scale.energy(values), units); });
+            [&] { return scale.energy(values); }, units);
     }
 }
 

@@ -81,7 +81,8 @@ void add_encoder(nb::module_& module) {
     module.def("encode", &py_encode, "image"_a, "tables"_a, "dead_zones"_a, "sharpness"_a, "sampling"_a, "seed"_a,
                nb::kw_only(), "trellis"_a, "masking"_a, "progressive"_a, "jfif"_a, "restart_interval"_a, "markers"_a);
     module.def("encode_many", &py_encode_many, "images"_a, "tables"_a, "dead_zones"_a, "sharpness"_a, "sampling"_a,
-               "seeds"_a, "threads"_a, nb::kw_only(), "trellis"_a, "masking"_a, "progressive"_a, "jfif"_a, "restart_interval"_a, "markers"_a);
+               "seeds"_a, "threads"_a, nb::kw_only(), "trellis"_a, "masking"_a, "progressive"_a, "jfif"_a,
+               "restart_interval"_a, "markers"_a);
 }
 
 }  // namespace j4d

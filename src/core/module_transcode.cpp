@@ -120,7 +120,8 @@ void add_transcoder(nb::module_& module, const nb::handle& jpeg_error) {
     nb::exception<UnsupportedError>(module, "UnsupportedError", jpeg_error.ptr());
     nb::class_<Transcoder>(module, "Transcoder")
         .def(nb::init<Table, Table, DeadZones, DeadZones, double, std::uint64_t,
-                      std::optional<std::tuple<int, int, int>>, bool, bool, bool, std::int64_t, int, int, double, double>(),
+                      std::optional<std::tuple<int, int, int>>, bool, bool, bool, std::int64_t, int, int, double,
+                      double>(),
              nb::kw_only(), "luma"_a, "chroma"_a, "luma_dead_zones"_a, "chroma_dead_zones"_a, "sharpness"_a, "seed"_a,
              "sampling"_a.none(), "progressive"_a, "strip"_a, "tolerate_damage"_a, "max_pixels"_a, "max_scans"_a,
              "max_markers"_a, "trellis"_a, "masking"_a)

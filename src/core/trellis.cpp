@@ -6,14 +6,14 @@
 #include "trellis.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "codes.hpp"
 
 namespace j4d {
 namespace {
 
-constexpr int kSteps = 1024;   // a step in the unit of magnitudes
-constexpr int kRounds = 1;     // of codes
+constexpr int kSteps = 1024;  // a step in the unit of magnitudes
 constexpr int kLargestSize = 10;
 constexpr int kWeightBits = Rates::kUnit - 10;
 
@@ -76,29 +76,36 @@ void choose_indices(const Candidate* candidates, int count, std::int64_t weight,
     Node nodes[kBlockSize];
     Ending endings[kBlockSize];
     int alive = 1;
-    nodes[0] = {0, 0, 0};
     endings[0] = {0, 0, 0};
     for (int i = 1; i <= count; ++i) {
         const Candidate& candidate = candidates[i - 1];
-        const int k = absolute(candidate.index);
-        const bool power_of_two = k > 1 && (k & (k - 1)) == 0;
-        Ending best{std::numeric_limits<std::int64_t>::max(), candidate.place, i};
-        for (int value = k; value >= k - power_of_two; --value) {
-            const std::int64_t* rate = rates.after_runs(bit_width(static_cast<std::uint32_t>(value)));
-            std::int64_t least = std::numeric_limits<std::int64_t>::max();
-            int before = 0;
-            for (int j = 0; j < alive; ++j) {
-                const std::int64_t cost = endings[j].cost + rate[candidate.place - endings[j].place - 1];
+        // The cheapest way to have this value here.
+        const auto ending = [&](int value, int size) {
+            const std::int64_t* rate = rates.after_runs(size) + candidate.place - 1;
+            std::int64_t least = endings[0].cost + rate[-endings[0].place];
+            int before = endings[0].node;
+            for (int j = 1; j < alive; ++j) {
+                const std::int64_t cost = endings[j].cost + rate[-endings[j].place];
                 before = cost < least ? endings[j].node : before;
-                least = std::min(least, cost);
+                least = cost < least ? cost : least;
             }
             // (u - k)^2 - u^2: what the index takes from the distortion of zeros.
             const std::int64_t distortion =
                 std::int64_t{value} * (std::int64_t{value} * kSteps - 2 * std::int64_t{candidate.magnitude});
-            const std::int64_t cost = least + weight * distortion;
-            if (cost >= best.cost) continue;
-            best.cost = cost;
             nodes[i] = {candidate.place, candidate.index < 0 ? -value : value, before};
+            return Ending{least + weight * distortion, candidate.place, i};
+        };
+        const int k = absolute(candidate.index);
+        const int size = bit_width(static_cast<std::uint32_t>(k));
+        Ending best = ending(k, size);
+        if (k > 1 && (k & (k - 1)) == 0) {
+            const Node node = nodes[i];
+            const Ending less = ending(k - 1, size - 1);
+            if (less.cost < best.cost) {
+                best = less;
+            } else {
+                nodes[i] = node;
+            }
         }
         const std::int64_t hopeless = best.cost + rates.spread();
         int kept = 0;
@@ -124,28 +131,24 @@ void choose_indices(const Candidate* candidates, int count, std::int64_t weight,
     }
 }
 
-std::int32_t Trellis::weight(std::uint64_t energy, int units) const {
+Trellis::Trellis(TrellisSettings settings)
+    : settings_(settings),
+      masks_(!std::isinf(settings.masking)),
+      plain_weight_(static_cast<std::int32_t>(settings.mu * (1 << kWeightBits))) {}
+
+std::int32_t Trellis::masked_weight(std::uint64_t energy, int units) const {
     const double unit = settings_.masking * settings_.masking * (units * units);
     const double weight = settings_.mu / (1.0 + static_cast<double>(energy) / unit);
     return static_cast<std::int32_t>(weight * (1 << kWeightBits));
 }
 
+// One round of codes. A second one, with codes for the indices that the first one chose, takes 0.03 to 0.2 % from the
+// cost of the Kodak pictures and a third of the speed.
 void Trellis::settle() {
-    for (int round = 0; round < kRounds; ++round) {
-        const bool coloured = counts_[1] != Histogram{};
-        std::vector<Histogram> counts(counts_.begin(), counts_.begin() + (coloured ? 2 : 1));
-        const CodeSet codes = best_codes(counts);
-        rates_.clear();
-        for (std::size_t i = 0; i < counts.size(); ++i) rates_.emplace_back(codes.of(static_cast<int>(i)).length);
-        block_ = coefficient_ = 0;
-        if (round + 1 == kRounds) break;
-        counts_ = {};
-        Choice choice;
-        for (const Block& block : blocks_) {
-            next(choice);
-            count_symbols(choice.nonzero, [&](int i) { return choice.values[i]; }, counts_[block.chroma]);
-        }
-    }
+    std::vector<Histogram> counts{counts_[0]};
+    if (counts_[1] != Histogram{}) counts.push_back(counts_[1]);
+    const CodeSet codes = best_codes(counts);
+    for (std::size_t i = 0; i < counts.size(); ++i) rates_.emplace_back(codes.of(static_cast<int>(i)).length);
 }
 
 void Trellis::next(Choice& choice) {
@@ -153,7 +156,7 @@ void Trellis::next(Choice& choice) {
     choice.dc = block.dc;
     Candidate candidates[kBlockSize];
     int count = 0;
-    for (std::uint64_t left = nonzero_[block_]; left != 0; left &= left - 1) {
+    for (std::uint64_t left = block.nonzero; left != 0; left &= left - 1) {
         const std::uint32_t word = coefficients_[coefficient_++];
         const int index = static_cast<std::int16_t>(word >> 16);
         const int magnitude = absolute(index) * kSteps + static_cast<std::int16_t>(word & 0xFFFF);

@@ -26,7 +26,7 @@
 namespace j4d {
 
 struct TrellisSettings {
-    double mu = 0.0;  // bits per squared step, at most 1000; 0 for no trellis
+    double mu = 0.0;                                           // bits per squared step, at most 1000; 0 for no trellis
     double masking = std::numeric_limits<double>::infinity();  // a, in the unit of coefficients
 
     bool on() const { return mu > 0.0; }
@@ -95,28 +95,27 @@ struct Choice {
 // The choice of least cost; `weight` is in 2^-16 bits per squared step. Does not set `dc`.
 void choose_indices(const Candidate* candidates, int count, std::int64_t weight, const Rates& rates, Choice& choice);
 
-// A picture's blocks: added in any order, then the choices are read in the same order. Takes 4 bytes per index that is
-// not zero and 8 per block.
+// A picture's blocks: added in any order, then the choices are read in the same order. Takes 4 to 8 bytes per index
+// that is not zero and 16 per block, or twice that.
 class Trellis {
   public:
-    explicit Trellis(TrellisSettings settings) : settings_(settings) {}
-
-    // What a squared step of a block is worth; A^2 = `energy` / units^2.
-    std::int32_t weight(std::uint64_t energy, int units) const;
+    explicit Trellis(TrellisSettings settings);
 
     // The indices as quantized. `nonzero`: bit i is set where the i-th index in zigzag order is not 0; `index_at(i)`
-    // gives that index, `magnitude_at(i)` its coefficient as StepScale has it, `weight()` the block's weight.
-    template <typename IndexAt, typename MagnitudeAt, typename Weight>
-    void add(bool chroma, std::uint64_t nonzero, IndexAt index_at, MagnitudeAt magnitude_at, Weight weight) {
+    // gives that index, `magnitude_at(i)` its coefficient as StepScale has it, `energy()` A^2 in units^-2.
+    template <typename IndexAt, typename MagnitudeAt, typename Energy>
+    void add(bool chroma, std::uint64_t nonzero, IndexAt index_at, MagnitudeAt magnitude_at, Energy energy, int units) {
         nonzero &= ~std::uint64_t{1};
-        blocks_.push_back({nonzero == 0 ? 0 : weight(), static_cast<std::int16_t>(index_at(0)), chroma});
-        nonzero_.push_back(nonzero);
-        Histogram& counts = counts_[chroma];
-        count_symbols(nonzero, index_at, counts);
-        for (; nonzero != 0; nonzero &= nonzero - 1) {
-            const int place = countr_zero(nonzero);
-            coefficients_.push_back(pack(index_at(place), magnitude_at(place)));
+        const std::int32_t weight = nonzero == 0 || !masks_ ? plain_weight_ : masked_weight(energy(), units);
+        blocks_.push_back({nonzero, weight, static_cast<std::int16_t>(index_at(0)), chroma});
+        if (coefficients_.size() - used_ < kBlockSize) coefficients_.resize(2 * coefficients_.size() + 16 * kBlockSize);
+        std::uint32_t* out = coefficients_.data() + used_;
+        for (std::uint64_t left = nonzero; left != 0; left &= left - 1) {
+            const int place = countr_zero(left);
+            *out++ = pack(index_at(place), magnitude_at(place));
         }
+        used_ = static_cast<std::size_t>(out - coefficients_.data());
+        count_symbols(nonzero, index_at, counts_[chroma]);
     }
 
     // Once, after the last block: makes the codes that the choices go by.
@@ -127,7 +126,8 @@ class Trellis {
 
   private:
     struct Block {
-        std::int32_t weight;
+        std::uint64_t nonzero;
+        std::int32_t weight;  // 2^-16 bits per squared step
         std::int16_t dc;
         bool chroma;
     };
@@ -152,10 +152,14 @@ class Trellis {
         return static_cast<std::uint32_t>(index) << 16 | static_cast<std::uint16_t>(beyond);
     }
 
+    std::int32_t masked_weight(std::uint64_t energy, int units) const;
+
     TrellisSettings settings_;
+    bool masks_;
+    std::int32_t plain_weight_;
     std::vector<Block> blocks_;
-    std::vector<std::uint64_t> nonzero_;
-    std::vector<std::uint32_t> coefficients_;
+    std::vector<std::uint32_t> coefficients_;  // the first `used_` of them
+    std::size_t used_ = 0;
     std::array<Histogram, 2> counts_{};
     std::vector<Rates> rates_;
     std::size_t block_ = 0;

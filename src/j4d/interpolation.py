@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from j4d.parameters import EncodingParameters
+from j4d.parameters import MOST_TRELLIS, EncodingParameters
 from j4d.tables import MAX_STEP
 
 _SLOPE = -1.4  # d log(step) / d log(rate), where a ladder of one point cannot tell
@@ -25,8 +25,8 @@ class Ladder:
     def at(self, log_rate: float) -> EncodingParameters:
         """The parameters at this logarithm of the estimated rate.
 
-        Between two points steps, sharpness, trellis and masking are linear in their logarithm, and dead zones linear;
-        of a trellis or masking that one of them lacks, the nearer point decides. Beyond the ends all
+        Between two points steps and sharpness are linear in their logarithm, and dead zones linear, as is what a
+        trellis takes a bit to be worth, nothing where there is none. Beyond the ends all
         steps of the last point grow or shrink by one factor, as much as the steps of the whole ladder do on average.
         """
         high = bisect.bisect_left(self.log_rates, log_rate)
@@ -87,11 +87,18 @@ def _between(low: EncodingParameters, high: EncodingParameters, t: float) -> Enc
 def _trellis_between(
     low: EncodingParameters, high: EncodingParameters, t: float
 ) -> tuple[float | None, float | None]:
-    """Trellis and masking a share `t` of the way; where one point lacks them those of the nearer, ties to `low`."""
-    nearer = low if t <= 0.5 else high
-    if low.trellis is None or high.trellis is None:
-        return nearer.trellis, nearer.masking
-    trellis = low.trellis ** (1 - t) * high.trellis**t
-    if low.masking is None or high.masking is None:
-        return trellis, nearer.masking
-    return trellis, low.masking ** (1 - t) * high.masking**t
+    """Trellis and masking a share `t` of the way. What a bit is worth in squared steps, 1 / mu, is linear, and so is
+    1 / a^2; both are 0 where there is none. Masking is that of the point that has a trellis, where one has."""
+
+    def price(parameters: EncodingParameters) -> float:
+        return 0.0 if parameters.trellis is None else 1 / parameters.trellis
+
+    def hidden(parameters: EncodingParameters) -> float:
+        return 0.0 if parameters.masking is None else parameters.masking**-2
+
+    both = (1 - t) * price(low) + t * price(high)
+    if both * MOST_TRELLIS < 1:
+        return None, None
+    share = 0.0 if high.trellis is None else 1.0 if low.trellis is None else t
+    masking = (1 - share) * hidden(low) + share * hidden(high)
+    return 1 / both, masking**-0.5 if masking else None

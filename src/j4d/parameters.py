@@ -66,6 +66,29 @@ def finite_number(value: Any, name: str, error: type[ParameterError | ProfileErr
         raise error(f"{name} is an integer too large for a float") from None
 
 
+def check_trellis(trellis: Any, masking: Any) -> tuple[float | None, float | None]:
+    """Return both as they are kept, or raise ParameterError."""
+    if trellis is not None:
+        trellis = finite_number(trellis, "trellis", ParameterError)
+        if trellis > MOST_TRELLIS:
+            raise ParameterError(f"trellis {trellis:g} is above {MOST_TRELLIS:g} bits per squared step")
+    if masking is not None:
+        masking = finite_number(masking, "masking", ParameterError)
+        if trellis is None:
+            raise ParameterError(f"masking {masking:g} without a trellis; give both, or neither")
+        if masking < LEAST_MASKING:
+            raise ParameterError(f"masking {masking:g} is below {LEAST_MASKING:g}")
+    return trellis, masking
+
+
+def check_trellises(trellises: Any) -> None:
+    """Raise ParameterError unless these are pairs of a trellis and a masking."""
+    for pair in trellises:
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2 or pair[0] is None:
+            raise ParameterError(f"trellises: {pair!r} is no pair of a trellis and a masking, such as (19.0, None)")
+        check_trellis(*pair)
+
+
 @dataclass(frozen=True, eq=False)
 class EncodingParameters:
     """One operating point: tables, sampling, and how indices are chosen.
@@ -103,21 +126,14 @@ class EncodingParameters:
             put(self, "sharpness", finite_number(self.sharpness, "sharpness", ParameterError))
         put(self, "luma_dead_zone", _check_dead_zone(self.luma_dead_zone, "luma"))
         put(self, "chroma_dead_zone", _check_dead_zone(self.chroma_dead_zone, "chroma"))
-        if self.trellis is not None:
-            put(self, "trellis", finite_number(self.trellis, "trellis", ParameterError))
-            if self.trellis > MOST_TRELLIS:
-                raise ParameterError(f"trellis {self.trellis:g} is above {MOST_TRELLIS:g} bits per squared step")
-            if self.sharpness is not None:
-                raise ParameterError(
-                    f"sharpness {self.sharpness:g} and trellis {self.trellis:g}: indices are either drawn or chosen; "
-                    "set one of them to None"
-                )
-        if self.masking is not None:
-            put(self, "masking", finite_number(self.masking, "masking", ParameterError))
-            if self.trellis is None:
-                raise ParameterError(f"masking {self.masking:g} without a trellis; give both, or neither")
-            if self.masking < LEAST_MASKING:
-                raise ParameterError(f"masking {self.masking:g} is below {LEAST_MASKING:g}")
+        trellis, masking = check_trellis(self.trellis, self.masking)
+        put(self, "trellis", trellis)
+        put(self, "masking", masking)
+        if trellis is not None and self.sharpness is not None:
+            raise ParameterError(
+                f"sharpness {self.sharpness:g} and trellis {trellis:g}: indices are either drawn or chosen; "
+                "set one of them to None"
+            )
 
     @classmethod
     def from_quality(cls, quality: int, sampling: str = "4:2:0") -> EncodingParameters:
