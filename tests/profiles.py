@@ -22,7 +22,7 @@ settings = st.dictionaries(st.text(), scalars | st.lists(scalars | st.lists(scal
 def parameters(sampling: str | None = None) -> st.SearchStrategy[EncodingParameters]:
     samplings = st.sampled_from(SAMPLINGS) if sampling is None else st.just(sampling)
     drawn = st.tuples(st.none() | positive, st.none(), st.none())
-    chosen = st.tuples(st.none(), st.floats(0, 1000, exclude_min=True), st.none() | st.floats(1, 1e300))
+    chosen = st.tuples(st.none(), st.floats(0.001, 1000), st.none() | st.floats(1, 1e300))
     return st.builds(
         lambda luma, chroma, sampling, luma_zone, chroma_zone, choice: EncodingParameters(
             luma, chroma, sampling, choice[0], luma_zone, chroma_zone, *choice[1:]

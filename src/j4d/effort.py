@@ -18,7 +18,7 @@ from j4d.errors import ParameterError
 from j4d.parameters import EncodingParameters
 
 EFFORTS = (0, 1, 2)
-DEFAULT_TRELLIS = 19.0  # bits per squared step, where the parameters have none
+DEFAULT_TRELLIS = 30.0  # bits per squared step, where the parameters have none
 
 
 def check_effort(effort: Any) -> int | None:

@@ -18,7 +18,7 @@ from j4d.errors import ParameterError, ProfileError
 from j4d.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA, check_table, scale_table
 
 SAMPLINGS = ("4:4:4", "4:2:2", "4:2:0", "gray")
-MOST_TRELLIS = 1000.0  # bits per squared step; no index changes from far below on
+LEAST_TRELLIS, MOST_TRELLIS = 0.001, 1000.0  # bits per squared step: all indices are 0, none changes
 LEAST_MASKING = 1.0
 
 
@@ -70,8 +70,8 @@ def check_trellis(trellis: Any, masking: Any) -> tuple[float | None, float | Non
     """Return both as they are kept, or raise ParameterError."""
     if trellis is not None:
         trellis = finite_number(trellis, "trellis", ParameterError)
-        if trellis > MOST_TRELLIS:
-            raise ParameterError(f"trellis {trellis:g} is above {MOST_TRELLIS:g} bits per squared step")
+        if not LEAST_TRELLIS <= trellis <= MOST_TRELLIS:
+            raise ParameterError(f"trellis {trellis:g} is outside {LEAST_TRELLIS:g}..{MOST_TRELLIS:g} bits a squared step")
     if masking is not None:
         masking = finite_number(masking, "masking", ParameterError)
         if trellis is None:
@@ -98,7 +98,7 @@ class EncodingParameters:
     luma_dead_zone, chroma_dead_zone: (8, 8) float64 in 0..0.5, unit steps; None means no dead zone, and all
     zeros are stored as None.
 
-    trellis: mu, bits that a squared step is worth, above 0 and at most 1000; None chooses no indices jointly. masking:
+    trellis: mu, bits that a squared step is worth, 0.001..1000; None chooses no indices jointly. masking:
     a, at least 1, in the unit of coefficients; None for none.
 
     With u = c / q the quantizer draws index k with P(k|c) proportional to exp(-kappa ((u - k)^2 + 2 d

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from j4d.adaptation import REACH, Adaptation
 from j4d.errors import J4DError, ProfileError
 from j4d.files import read_limited, write_atomic
-from j4d.parameters import LEAST_MASKING, MOST_TRELLIS, EncodingParameters
+from j4d.parameters import LEAST_MASKING, LEAST_TRELLIS, MOST_TRELLIS, EncodingParameters
 from j4d.profile import OperatingPoint, Profile
 from j4d.provenance import Provenance
 
@@ -56,7 +56,7 @@ class ParametersModel(_Strict):
     sharpness: _Positive | None = Field(None, description="kappa = alpha q^2; null: nearest index")
     luma_dead_zone: _DeadZone | None = None
     chroma_dead_zone: _DeadZone | None = None
-    trellis: Annotated[float, Field(gt=0, le=MOST_TRELLIS)] | None = Field(
+    trellis: Annotated[float, Field(ge=LEAST_TRELLIS, le=MOST_TRELLIS)] | None = Field(
         None, description="bits that a squared step is worth where indices are chosen jointly; null: they are not"
     )
     masking: Annotated[float, Field(ge=LEAST_MASKING)] | None = Field(

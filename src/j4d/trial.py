@@ -26,6 +26,9 @@ _SLOPE = 1.3  # - d log(step) / d log(rate), to find a rate
 _TRIES, _NEAR = 5, 0.002  # and how often, and how near in log rate
 
 
+Trellises = Sequence[tuple[float, float | None]]  # (mu, masking), see `EncodingParameters`
+
+
 def with_dead_zone(parameters: EncodingParameters, dead_zone: float) -> EncodingParameters:
     """The same with this dead zone, in steps, for all AC frequencies of luma and chroma; 0 is none."""
     zones = np.full((8, 8), dead_zone)
@@ -70,9 +73,7 @@ def with_trellis(parameters: EncodingParameters, trellis: float, masking: float 
     )
 
 
-def best_trellis(
-    judge: Judge, parameters: EncodingParameters, trellises: Sequence[tuple[float, float | None]]
-) -> EncodingParameters:
+def best_trellis(judge: Judge, parameters: EncodingParameters, trellises: Trellises) -> EncodingParameters:
     """`parameters`, or them with one of the trellises (mu, masking): the least task loss at equal actual rate.
 
     A trellis takes bits away; its steps are scaled so that the judge's pictures have the rate that they have now.
