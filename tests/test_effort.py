@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from profiles import parameters, provenance
+from profiles import parameters as any_parameters
+from profiles import provenance
 
 from j4d import codec
 from j4d.batch import encode_many
@@ -90,13 +91,13 @@ def test_the_command_line_refuses_another_effort(
 # Along a ladder
 
 
-@given(parameters("4:2:0"), parameters("4:2:0"), st.floats(0, 1))
+@given(any_parameters("4:2:0"), any_parameters("4:2:0"), st.floats(0, 1))
 def test_between_two_points_a_trellis_is_between_theirs(a: EncodingParameters, b: EncodingParameters, t: float) -> None:
     got = Ladder([0.0, 1.0], [a, b]).at(t)
     prices = sorted(0.0 if p.trellis is None else 1 / p.trellis for p in (a, b))
     price = 0.0 if got.trellis is None else 1 / got.trellis
     assert price <= prices[1] * (1 + 1e-9)
-    assert price >= prices[0] * (1 - 1e-9) or price == 0 and prices[0] <= 1e-3
+    assert price >= prices[0] * (1 - 1e-9) or (price == 0 and prices[0] <= 1e-3)
     if got.trellis is not None and got.masking is not None:
         assert got.masking >= 0.999 * min(p.masking for p in (a, b) if p.masking is not None)
 

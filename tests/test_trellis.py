@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
 from pictures import crops
+from PIL import Image
 
 from j4d import _core, codec
 from j4d.batch import encode_many

@@ -84,9 +84,7 @@ def _between(low: EncodingParameters, high: EncodingParameters, t: float) -> Enc
     )
 
 
-def _trellis_between(
-    low: EncodingParameters, high: EncodingParameters, t: float
-) -> tuple[float | None, float | None]:
+def _trellis_between(low: EncodingParameters, high: EncodingParameters, t: float) -> tuple[float | None, float | None]:
     """Trellis and masking a share `t` of the way. What a bit is worth in squared steps, 1 / mu, is linear, and so is
     1 / a^2; both are 0 where there is none. Masking is that of the point that has a trellis, where one has."""
 

@@ -2,8 +2,9 @@
 
 A ladder climbs from small to large rate. Each point starts from the tables that the model's sensitivities suggest for
 its rate or from the point before, whichever real files do better with, and with the dead zone that they do best with;
-it is learned from there by gradient, and takes a trellis in place of the dead zone where files do better so. A part of the pictures is held out: it stops a point whose held-out objective gets
-worse, and gives the figures recorded beside each point, measured on real files.
+it is learned from there by gradient, and takes a trellis in place of the dead zone where files do better so. A part of
+the pictures is held out: it stops a point whose held-out objective gets worse, and gives the figures recorded beside
+each point, measured on real files.
 """
 
 from __future__ import annotations

@@ -41,14 +41,14 @@ class Recipe:
     it move. dead_zones: for all AC frequencies, in steps; each point takes the one that real files of learning pictures
     do best with at its rate (`j4d.trial`). learn_dead_zone: instead, move one per frequency at dead_zone_pace times the
     learning rate. trellises: (mu, masking) that a learned point's indices may be chosen with in place of the dead zone,
-    where real files of learning pictures do better so at the same rate (`j4d.trial`). smoothness: log steps are a Gaussian average over neighbouring frequencies of the numbers that Adam
-    moves, with this standard deviation in frequencies; 0 moves each alone. calibrate: weigh entropies as real files do
-    (`j4d.calibration`). flip: mirror pictures at random. start: tables to begin with, "sensitivity" (from the model's
-    Fisher information, or the point before, or ready-made ones: the best on real files), "annex-k" (default JPEG's at
-    the target rate) or "flat" (both for the first point; the others begin with the point before), see `j4d.start`.
-    trial_pictures: how many files of learning pictures such choices are made on. holdout: share of the pictures kept
-    for early stopping and for the measured figures. adapt: learn how single pictures are moved along the ladder, too
-    (`j4d.adaptation`).
+    where real files of learning pictures do better so at the same rate (`j4d.trial`). smoothness: log steps are a
+    Gaussian average over neighbouring frequencies of the numbers that Adam moves, with this standard deviation in
+    frequencies; 0 moves each alone. calibrate: weigh entropies as real files do (`j4d.calibration`). flip: mirror
+    pictures at random. start: tables to begin with, "sensitivity" (from the model's Fisher information, or the point
+    before, or ready-made ones: the best on real files), "annex-k" (default JPEG's at the target rate) or "flat" (both
+    for the first point; the others begin with the point before), see `j4d.start`. trial_pictures: how many files of
+    learning pictures such choices are made on. holdout: share of the pictures kept for early stopping and for the
+    measured figures. adapt: learn how single pictures are moved along the ladder, too (`j4d.adaptation`).
     """
 
     steps: int = 48
@@ -60,7 +60,7 @@ class Recipe:
     sharpness: float = 8.0
     learn_sharpness: bool = False
     dead_zones: tuple[float, ...] = (0.0, 0.04, 0.08, 0.12)
-    trellises: tuple[tuple[float, float | None], ...] = ((10.0, None), (19.0, None), (19.0, 302.0), (30.0, 302.0))
+    trellises: tuple[tuple[float, float | None], ...] = ((30.0, None), (30.0, 302.0), (60.0, None))
     learn_dead_zone: bool = False
     dead_zone_pace: float = 0.1
     smoothness: float = 0.7

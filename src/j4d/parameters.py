@@ -71,7 +71,9 @@ def check_trellis(trellis: Any, masking: Any) -> tuple[float | None, float | Non
     if trellis is not None:
         trellis = finite_number(trellis, "trellis", ParameterError)
         if not LEAST_TRELLIS <= trellis <= MOST_TRELLIS:
-            raise ParameterError(f"trellis {trellis:g} is outside {LEAST_TRELLIS:g}..{MOST_TRELLIS:g} bits a squared step")
+            raise ParameterError(
+                f"trellis {trellis:g} is outside {LEAST_TRELLIS:g}..{MOST_TRELLIS:g} bits a squared step"
+            )
     if masking is not None:
         masking = finite_number(masking, "masking", ParameterError)
         if trellis is None:

@@ -1,7 +1,7 @@
 """Trellises tried on the points of a profile that is there already, without learning it again.
 
-    >>> better = retried(Profile.load("profile.json"), model, images)
-    >>> better.save("profile.json")
+>>> better = retried(Profile.load("profile.json"), model, images)
+>>> better.save("profile.json")
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from j4d.adapt import learn_adaptation
 from j4d.calibration import RateModel
+from j4d.frozen import Json
 from j4d.heldout import Judge
 from j4d.images import ImageSet
 from j4d.optimize import Recipe
@@ -46,7 +47,7 @@ def retried(
     with Frozen(models) as device:
         judge = Judge(models, some, answers, RateModel(), profile.provenance.sampling, device)
         points = tuple(_retried(judge, point, trellises) for point in profile.points)
-        settings = {**profile.provenance.settings, "retried": [list(t) for t in trellises]}
+        settings: dict[str, Json] = {**profile.provenance.settings, "retried": [list(t) for t in trellises]}
         changed = replace(profile, points=points, provenance=replace(profile.provenance, settings=settings))
         if profile.adaptation is None or changed.points == profile.points:
             return changed

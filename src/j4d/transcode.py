@@ -64,8 +64,8 @@ def transcode(
     orientation, ICC and XMP; all else that is no picture (JFIF header, comments, thumbnails, anything behind the
     picture) goes.
 
-    seed, deterministic, effort: the indices, as in `encode`, but that an AC coefficient half way between two indices, which is
-    common among those of a file, goes to the one nearer zero: as close, and fewer bits. progressive: write a
+    seed, deterministic, effort: the indices, as in `encode`, but that an AC coefficient half way between two indices,
+    which is common among those of a file, goes to the one nearer zero: as close, and fewer bits. progressive: write a
     progressive file. sampling: "keep" the source's, or take the one of `parameters`: luma still never leaves the
     coefficients, chroma is decoded, resampled and encoded. strip: Exif, ICC and XMP go too. never_grow: where the
     result is not smaller, return the source (with `strip` without its metadata). tolerate_damage: go on where libjpeg

@@ -3,8 +3,9 @@
 Three choices are made so. Where to start: sensitivities predict well at high rates and at stored size; the point before
 or ready-made tables, default JPEG's or some of mozjpeg's, may be better at low ones. And how readily indices round to
 zero, the dead zone of all AC frequencies: a gradient opens it too far, as it sees half of what zeroing an index costs,
-and the entropies of single frequencies do not know that isolated ones cost a run code each (docs/recipe.md). And, once a point is learned, whether a trellis
-that chooses the indices of a block jointly does better than its dead zone, and how much it may move.
+and the entropies of single frequencies do not know that isolated ones cost a run code each (docs/recipe.md). And, once
+a point is learned, whether a trellis that chooses the indices of a block jointly does better than its dead zone, and
+how much it may move.
 """
 
 from __future__ import annotations
