@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | 0 | the nearest, whatever the parameters say | least |
 | 1 | the parameters' quantizer: dead zones and sharpness | little more |
-| 2 | chosen jointly by a trellis: the parameters', or the default one in the limit of their quantizer | about twice |
+| 2 | chosen jointly by a trellis: the parameters', or the default one in the limit of their quantizer | three times |
 
 Without an effort the parameters decide.
 """

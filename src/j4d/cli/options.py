@@ -51,7 +51,7 @@ EffortOption = Annotated[
         min=0,
         max=2,
         help="Choice of indices. 0: nearest. 1: the profile's dead zones. 2: jointly by a trellis, the smallest files; "
-        "about half as fast. By default what the profile says.",
+        "a third as fast. By default what the profile says.",
         show_default=False,
     ),
 ]
