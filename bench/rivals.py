@@ -62,7 +62,7 @@ def simplejpeg(task: Task) -> Run:
     return lambda i: simplejpeg.encode_jpeg(task.images[i], task.quality, colorsubsampling=sampling, fastdct=False)
 
 
-def mozjpeg(task: Task) -> Run:
+def mozjpeg(task: Task, *, trellis: bool = True) -> Run:
     """MozJPEG's default, progressive with trellis quantization, at the task's tables; the copy in jpeglib's wheel."""
     import jpeglib
 
@@ -71,10 +71,12 @@ def mozjpeg(task: Task) -> Run:
     for picture in pictures:
         picture.samp_factor = task.parameters.sampling
 
+    flags = [] if trellis else ["-TRELLIS_QUANT", "-TRELLIS_QUANT_DC"]
+
     def encode(i: int) -> Path:
         jpeglib.version.set("mozjpeg403")
-        path = task.folder / f"mozjpeg{i}.jpg"
-        pictures[i].write_spatial(str(path), qt=tables)
+        path = task.folder / f"mozjpeg{trellis}{i}.jpg"
+        pictures[i].write_spatial(str(path), qt=tables, flags=flags)
         return path
 
     return encode

@@ -20,7 +20,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     constexpr double kSharpness[] = {HUGE_VAL, 8.0, 0.1, 1e9};
     j4d::TranscodeOptions options{
         table(choice % 200, 0.0), table(choice % 100, 0.25), kSharpness[choice % 4], choice, std::nullopt,
-        choice % 3 == 0,          choice % 5 == 0,           choice % 2 == 0,        kLimits};
+        choice % 3 == 0,          choice % 5 == 0,           choice % 2 == 0,        kLimits,
+        {}};
+    constexpr double kMu[] = {0.0, 0.5, 19.0, 1000.0};
+    constexpr double kMasking[] = {HUGE_VAL, 1.0, 302.0};
+    if (choice % 4 == 0) options.trellis = {kMu[choice / 4 % 4], kMasking[choice / 16 % 3]};
     constexpr j4d::Sampling kSamplings[] = {{3, 1, 1}, {3, 2, 1}, {3, 2, 2}, {1, 1, 1}};
     if (choice % 7 < 3) options.sampling = kSamplings[choice / 7 % 4];
     j4d::Transcoded result;

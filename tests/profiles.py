@@ -21,7 +21,14 @@ settings = st.dictionaries(st.text(), scalars | st.lists(scalars | st.lists(scal
 
 def parameters(sampling: str | None = None) -> st.SearchStrategy[EncodingParameters]:
     samplings = st.sampled_from(SAMPLINGS) if sampling is None else st.just(sampling)
-    return st.builds(EncodingParameters, tables, tables, samplings, st.none() | positive, dead_zones, dead_zones)
+    drawn = st.tuples(st.none() | positive, st.none(), st.none())
+    chosen = st.tuples(st.none(), st.floats(0.001, 1000), st.none() | st.floats(1, 1e300))
+    return st.builds(
+        lambda luma, chroma, sampling, luma_zone, chroma_zone, choice: EncodingParameters(
+            luma, chroma, sampling, choice[0], luma_zone, chroma_zone, *choice[1:]
+        ),
+        *(tables, tables, samplings, dead_zones, dead_zones, drawn | chosen),
+    )
 
 
 def provenance(**changes: Any) -> Provenance:

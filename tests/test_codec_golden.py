@@ -6,6 +6,7 @@ After a change of format that is meant, `python tests/test_codec_golden.py` writ
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from j4d import codec
 from j4d.batch import encode_many
 from j4d.codec import Coefficients, plane_shapes
 from j4d.parameters import SAMPLINGS, EncodingParameters
+from j4d.transcode import transcode
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SEED = 2**40 + 17
@@ -34,6 +36,10 @@ def sampled(sampling: str) -> EncodingParameters:
     base = nearest(sampling)
     zones = np.linspace(0, 0.3, 64).reshape(8, 8)
     return EncodingParameters(base.luma, base.chroma, sampling, 6.0, zones, zones / 2)
+
+
+def jointly(sampling: str) -> EncodingParameters:
+    return replace(nearest(sampling), trellis=6.0, masking=250.0)
 
 
 def indices(sampling: str) -> Coefficients:
@@ -55,11 +61,13 @@ CASES = {
     for kind, make in {
         "nearest": partial(codec.encode, picture(), nearest(s)),
         "sampled": partial(codec.encode, picture(), sampled(s), seed=SEED),
+        "jointly": partial(codec.encode, picture(), jointly(s)),
         "indices": partial(codec.write_coefficients, indices(s)),
     }.items()
 } | {
     "4_2_0-progressive": partial(codec.encode, picture(), sampled("4:2:0"), seed=SEED, progressive=True),
     "4_2_2-restart": partial(codec.write_coefficients, indices("4:2:2"), restart_interval=3, jfif=True),
+    "4_2_0-transcoded": lambda: transcode((FIXTURES / "arithmetic.jpg").read_bytes(), jointly("4:2:0")),
     "gray-restart": partial(codec.encode, picture(), sampled("gray"), seed=SEED, restart_interval=4),
 }
 NAMES = list(CASES)
@@ -77,7 +85,8 @@ def test_the_same_bytes_as_ever(name: str) -> None:
 @pytest.mark.parametrize("threads", [1, 8])
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 def test_the_same_bytes_as_ever_on_any_number_of_threads(sampling: str, threads: int) -> None:
-    for kind, parameters in (("nearest", nearest(sampling)), ("sampled", sampled(sampling))):
+    for kind, make in (("nearest", nearest), ("sampled", sampled), ("jointly", jointly)):
+        parameters = make(sampling)
         files = encode_many([picture()] * 20, parameters, seed=SEED, threads=threads)
         assert set(files) == {(FIXTURES / f"{sampling.replace(':', '_')}-{kind}.jpg").read_bytes()}
 

@@ -41,7 +41,8 @@ def test_equality_is_equality_of_every_field(a: EncodingParameters, b: EncodingP
 def test_one_changed_field_makes_it_unequal() -> None:
     base = EncodingParameters.from_quality(50)
     zone = np.full((8, 8), 0.1)
-    changes = [{"luma": ONES}, {"chroma": ONES}, {"sampling": "gray"}, {"sharpness": 8.0}]
+    changes = [{"luma": ONES}, {"chroma": ONES}, {"sampling": "gray"}, {"sharpness": 8.0}, {"trellis": 19.0}]
+    changes.append({"trellis": 19.0, "masking": 300.0})
     for change in [*changes, {"luma_dead_zone": zone}, {"chroma_dead_zone": zone}]:
         assert dataclasses.replace(base, **change) != base
     assert base != "something else"
@@ -91,6 +92,12 @@ def test_every_sampling_is_accepted(sampling: str) -> None:
         ({"sharpness": float("inf")}, "sharpness inf"),
         ({"sharpness": 10**400}, "sharpness is an integer too large"),
         ({"sharpness": "8"}, "sharpness '8' is not a number"),
+        ({"trellis": 0}, "trellis 0 is not a finite number > 0"),
+        ({"trellis": 1001}, "trellis 1001 is outside 0.001..1000 bits a squared step"),
+        ({"trellis": 19, "sharpness": 8}, "sharpness 8 and trellis 19: indices are either drawn or chosen"),
+        ({"trellis": 19, "masking": 0.5}, "masking 0.5 is below 1"),
+        ({"trellis": 19, "masking": float("inf")}, "masking inf is not a finite number"),
+        ({"masking": 302}, "masking 302 without a trellis; give both, or neither"),
         (
             {"luma_dead_zone": np.full((8, 8), 0.51)},
             "luma dead zone: 0.51 at row 0, column 0 is outside 0..0.5",

@@ -16,6 +16,7 @@
 #include "huffman.hpp"
 #include "jpeg_io.hpp"
 #include "transform.hpp"
+#include "trellis.hpp"
 
 namespace j4d {
 

@@ -8,6 +8,7 @@
 
 #include "jpeg_io.hpp"
 #include "transform.hpp"
+#include "trellis.hpp"
 
 namespace j4d {
 
@@ -16,6 +17,7 @@ struct EncodeParameters {
     std::vector<std::vector<std::int32_t>> tables;  // 64 steps per component, natural order
     std::vector<std::vector<double>> dead_zones;    // 64 per component
     double sharpness;                               // infinity is the deterministic limit
+    TrellisSettings trellis;                        // only in the limit
 };
 
 // The same file as write_jpeg makes of the quantized coefficients. JpegError where there is none.

@@ -8,10 +8,12 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <cmath>
 #include <tuple>
 
 #include "arrays.hpp"
 #include "huffman.hpp"
+#include "joint_planes.hpp"
 #include "jpeg_io.hpp"
 #include "module.hpp"
 #include "quantize.hpp"
@@ -97,6 +99,64 @@ NewPlane py_quantize(Plane coefficients, Table steps, DeadZones dead_zones, doub
     return to_array(std::move(indices), grid);
 }
 
+// 8 x coefficients of all components to indices that the trellis chooses.
+std::vector<NewPlane> py_quantize_jointly(std::vector<Plane> coefficients, std::vector<Table> steps,
+                                          std::vector<DeadZones> dead_zones, double trellis, double masking) {
+    constexpr int units = 8;
+    require(!coefficients.empty() && coefficients.size() <= 3, "1 to 3 planes");
+    require(steps.size() == coefficients.size() && dead_zones.size() == steps.size(), "one table per plane");
+    std::int32_t ones[kBlockSize];
+    std::fill_n(ones, kBlockSize, 1);
+    JointPlanes joint(to_trellis(trellis, masking, HUGE_VAL));
+    std::vector<std::unique_ptr<std::int16_t[]>> indices;
+    std::vector<Grid> grids;
+    for (std::size_t i = 0; i < coefficients.size(); ++i) {
+        const Plane& plane = coefficients[i];
+        require(plane.shape(0) <= kLargestSide && plane.shape(1) <= kLargestSide, "plane too large");
+        check_quantizer(steps[i], dead_zones[i], HUGE_VAL);
+        grids.push_back({static_cast<int>(plane.shape(0)), static_cast<int>(plane.shape(1))});
+        indices.emplace_back(new std::int16_t[size_of(grids[i])]);
+    }
+    {
+        nb::gil_scoped_release unlocked;
+        for (std::size_t i = 0; i < coefficients.size(); ++i) {
+            const auto blocks = static_cast<std::uint32_t>(size_of(grids[i]) / kBlockSize);
+            const Quantizer quantizer(steps[i].data(), dead_zones[i].data(), HUGE_VAL, 0, 0);
+            quantize_blocks(quantizer, coefficients[i].data(), blocks, indices[i].get());
+            joint.add(i != 0, coefficients[i].data(), StepScale(ones, units, steps[i].data()), units, indices[i].get(),
+                      blocks);
+        }
+        joint.choose();
+    }
+    std::vector<NewPlane> arrays;
+    for (std::size_t i = 0; i < indices.size(); ++i) arrays.push_back(to_array(std::move(indices[i]), grids[i]));
+    return arrays;
+}
+
+// One block through the trellis: 64 indices and magnitudes in zigzag order.
+std::vector<int> py_choose_indices(std::vector<int> indices, std::vector<std::uint32_t> magnitudes, std::int64_t weight,
+                                   nb::bytes lengths) {
+    require(indices.size() == kBlockSize && magnitudes.size() == kBlockSize, "64 indices and magnitudes");
+    require(lengths.size() == kSymbols, "256 code lengths");
+    require(0 <= weight && weight <= 1000 << 16, "weight outside 0..1000");
+    std::array<std::uint8_t, kSymbols> codes;
+    std::copy_n(reinterpret_cast<const std::uint8_t*>(lengths.c_str()), kSymbols, codes.begin());
+    std::vector<Candidate> candidates;
+    for (int place = 1; place < kBlockSize; ++place) {
+        require(-1023 <= indices[place] && indices[place] <= 1023, "index outside -1023..1023");
+        require(magnitudes[place] <= 1024 << 10, "magnitude outside 0..1024 steps");
+        if (indices[place] != 0) candidates.push_back({place, indices[place], magnitudes[place]});
+    }
+    Choice choice;
+    choose_indices(candidates.data(), static_cast<int>(candidates.size()), weight, Rates(codes), choice);
+    std::vector<int> chosen(kBlockSize, 0);
+    chosen[0] = indices[0];
+    for (int place = 1; place < kBlockSize; ++place) {
+        if ((choice.nonzero >> place & 1) != 0) chosen[place] = choice.values[place];
+    }
+    return chosen;
+}
+
 nb::bytes py_write(std::vector<Plane> planes, std::vector<Table> tables, Factors factors, int height, int width,
                    bool progressive, bool jfif, int restart_interval, Markers markers) {
     Frame frame{height, width, to_sampling(factors), {}};
@@ -166,6 +226,9 @@ NB_MODULE(_core, module) {
     module.def("forward_dct", &py_forward_dct, "image"_a, "sampling"_a);
     module.def("quantize", &py_quantize, "coefficients"_a, "steps"_a, "dead_zones"_a, "sharpness"_a, "seed"_a,
                "component"_a);
+    module.def("quantize_jointly", &py_quantize_jointly, "coefficients"_a, "steps"_a, "dead_zones"_a, nb::kw_only(),
+               "trellis"_a, "masking"_a);
+    module.def("choose_indices", &py_choose_indices, "indices"_a, "magnitudes"_a, "weight"_a, "lengths"_a);
     module.def("write", &py_write, "planes"_a, "tables"_a, "sampling"_a, "height"_a, "width"_a, nb::kw_only(),
                "progressive"_a, "jfif"_a, "restart_interval"_a, "markers"_a);
     module.def("read", &py_read, "data"_a, nb::kw_only(), "max_pixels"_a, "max_scans"_a);

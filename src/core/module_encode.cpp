@@ -10,8 +10,9 @@ namespace j4d {
 namespace {
 
 EncodeParameters to_parameters(Factors factors, const std::vector<Table>& tables,
-                               const std::vector<DeadZones>& dead_zones, double sharpness) {
-    EncodeParameters parameters{to_sampling(factors), {}, {}, sharpness};
+                               const std::vector<DeadZones>& dead_zones, double sharpness, double trellis,
+                               double masking) {
+    EncodeParameters parameters{to_sampling(factors), {}, {}, sharpness, to_trellis(trellis, masking, sharpness)};
     const auto components = static_cast<std::size_t>(parameters.sampling.components);
     require(tables.size() == components && dead_zones.size() == components, "one table per component");
     for (std::size_t i = 0; i < components; ++i) {
@@ -25,8 +26,9 @@ EncodeParameters to_parameters(Factors factors, const std::vector<Table>& tables
 using DeadZoneList = std::vector<DeadZones>;
 
 nb::bytes py_encode(Image image, std::vector<Table> tables, DeadZoneList dead_zones, double sharpness, Factors factors,
-                    std::uint64_t seed, bool progressive, bool jfif, int restart_interval, Markers markers) {
-    const EncodeParameters parameters = to_parameters(factors, tables, dead_zones, sharpness);
+                    std::uint64_t seed, double trellis, double masking, bool progressive, bool jfif,
+                    int restart_interval, Markers markers) {
+    const EncodeParameters parameters = to_parameters(factors, tables, dead_zones, sharpness, trellis, masking);
     const WriteOptions options = to_options(progressive, jfif, restart_interval, markers);
     const ImageView view = to_view(image, parameters.sampling);
     std::string file;
@@ -44,9 +46,9 @@ struct Outcome {
 };
 
 nb::list py_encode_many(std::vector<Image> images, std::vector<Table> tables, DeadZoneList dead_zones, double sharpness,
-                        Factors factors, std::vector<std::uint64_t> seeds, int threads, bool progressive, bool jfif,
-                        int restart_interval, Markers markers) {
-    const EncodeParameters parameters = to_parameters(factors, tables, dead_zones, sharpness);
+                        Factors factors, std::vector<std::uint64_t> seeds, int threads, double trellis, double masking,
+                        bool progressive, bool jfif, int restart_interval, Markers markers) {
+    const EncodeParameters parameters = to_parameters(factors, tables, dead_zones, sharpness, trellis, masking);
     const WriteOptions options = to_options(progressive, jfif, restart_interval, markers);
     require(threads > 0, "threads start at 1");
     require(seeds.size() == images.size(), "one seed per image");
@@ -77,9 +79,10 @@ nb::list py_encode_many(std::vector<Image> images, std::vector<Table> tables, De
 void add_encoder(nb::module_& module) {
     using namespace nb::literals;
     module.def("encode", &py_encode, "image"_a, "tables"_a, "dead_zones"_a, "sharpness"_a, "sampling"_a, "seed"_a,
-               nb::kw_only(), "progressive"_a, "jfif"_a, "restart_interval"_a, "markers"_a);
+               nb::kw_only(), "trellis"_a, "masking"_a, "progressive"_a, "jfif"_a, "restart_interval"_a, "markers"_a);
     module.def("encode_many", &py_encode_many, "images"_a, "tables"_a, "dead_zones"_a, "sharpness"_a, "sampling"_a,
-               "seeds"_a, "threads"_a, nb::kw_only(), "progressive"_a, "jfif"_a, "restart_interval"_a, "markers"_a);
+               "seeds"_a, "threads"_a, nb::kw_only(), "trellis"_a, "masking"_a, "progressive"_a, "jfif"_a,
+               "restart_interval"_a, "markers"_a);
 }
 
 }  // namespace j4d

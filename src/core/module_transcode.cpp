@@ -51,7 +51,8 @@ class Transcoder {
   public:
     Transcoder(Table luma, Table chroma, DeadZones luma_dead_zones, DeadZones chroma_dead_zones, double sharpness,
                std::uint64_t seed, std::optional<std::tuple<int, int, int>> factors, bool progressive, bool strip,
-               bool tolerate_damage, std::int64_t max_pixels, int max_scans, int max_markers)
+               bool tolerate_damage, std::int64_t max_pixels, int max_scans, int max_markers, double trellis,
+               double masking)
         : options_{to_table(luma, luma_dead_zones),
                    to_table(chroma, chroma_dead_zones),
                    sharpness,
@@ -60,7 +61,8 @@ class Transcoder {
                    progressive,
                    strip,
                    tolerate_damage,
-                   {max_pixels, max_scans, max_markers}} {
+                   {max_pixels, max_scans, max_markers},
+                   to_trellis(trellis, masking, sharpness)} {
         require(sharpness > 0.0, "sharpness is above 0");
         if (factors) {
             const auto [components, horizontal, vertical] = *factors;
@@ -118,10 +120,11 @@ void add_transcoder(nb::module_& module, const nb::handle& jpeg_error) {
     nb::exception<UnsupportedError>(module, "UnsupportedError", jpeg_error.ptr());
     nb::class_<Transcoder>(module, "Transcoder")
         .def(nb::init<Table, Table, DeadZones, DeadZones, double, std::uint64_t,
-                      std::optional<std::tuple<int, int, int>>, bool, bool, bool, std::int64_t, int, int>(),
+                      std::optional<std::tuple<int, int, int>>, bool, bool, bool, std::int64_t, int, int, double,
+                      double>(),
              nb::kw_only(), "luma"_a, "chroma"_a, "luma_dead_zones"_a, "chroma_dead_zones"_a, "sharpness"_a, "seed"_a,
              "sampling"_a.none(), "progressive"_a, "strip"_a, "tolerate_damage"_a, "max_pixels"_a, "max_scans"_a,
-             "max_markers"_a)
+             "max_markers"_a, "trellis"_a, "masking"_a)
         .def("one", &Transcoder::one, "data"_a)
         .def("many", &Transcoder::many, "datas"_a, "threads"_a);
 }

@@ -2,6 +2,7 @@
 // where they lie.
 #include "transcode.hpp"
 
+#include "joint_planes.hpp"
 #include "requantize.hpp"
 #include "resample.hpp"
 #include "write_layout.hpp"
@@ -13,40 +14,68 @@ const QuantizerSettings& table_for(const TranscodeOptions& options, Colour colou
     return component == 0 || colour == Colour::rgb ? options.luma : options.chroma;
 }
 
-// In place; rows move together as their padding falls away.
-void requantize_plane(BlockRows& plane, Grid grid, Requantizer& requantizer, std::uint64_t seed, int component) {
-    std::int16_t* out = plane.values.get();
-    std::uint32_t block = 0;
-    for (int y = 0; y < grid.rows; ++y) {
-        requantizer(plane.block(y, 0), static_cast<std::size_t>(grid.columns), seed,
-                    static_cast<std::uint32_t>(component), block, out);
-        out += static_cast<std::size_t>(grid.columns) * kBlockSize;
-        block += static_cast<std::uint32_t>(grid.columns);
-    }
-    plane.stride = static_cast<std::size_t>(grid.columns);
-}
+// Requantizes planes in place. With a trellis, indices are final after `choose`.
+class PlaneRequantizer {
+  public:
+    explicit PlaneRequantizer(const TranscodeOptions& options) : options_(options), joint_(options.trellis) {}
 
-// All planes that the source still has.
-void requantize(Source& source, const TranscodeOptions& options) {
-    const Colour colour = source.layout.colour;
-    std::optional<Requantizer> requantizer;
-    for (int i = 0; i < static_cast<int>(source.planes.size()); ++i) {
-        const QuantizerSettings& table = table_for(options, colour, i);
-        if (i == 0 || source.tables[i] != source.tables[i - 1] || &table != &table_for(options, colour, i - 1)) {
-            requantizer.emplace(source.tables[i].data(), table.steps.data(), table.dead_zones.data(),
-                                options.sharpness);
+    // All planes that the source still has. Rows move together as their padding falls away.
+    void planes(Source& source) {
+        const Colour colour = source.layout.colour;
+        for (int i = 0; i < static_cast<int>(source.planes.size()); ++i) {
+            const QuantizerSettings& table = table_for(options_, colour, i);
+            if (i == 0 || source.tables[i] != source.tables[i - 1] || &table != &table_for(options_, colour, i - 1)) {
+                set(source.tables[i].data(), 1, table);
+            }
+            BlockRows& plane = source.planes[i];
+            const Grid grid = source.layout.grid(i);
+            const auto columns = static_cast<std::size_t>(grid.columns);
+            std::int16_t* out = plane.values.get();
+            for (int y = 0; y < grid.rows; ++y, out += columns * kBlockSize) {
+                row(plane.block(y, 0), columns, i, static_cast<std::uint32_t>(y * columns), &table == &options_.chroma,
+                    out);
+            }
+            plane.stride = columns;
         }
-        requantize_plane(source.planes[i], source.layout.grid(i), *requantizer, options.seed, i);
     }
-}
 
-// What `forward_dct` gave for a chroma component, quantized in place.
-void quantize(std::int16_t* values, Grid grid, const TranscodeOptions& options, std::uint32_t component) {
-    std::int32_t ones[kBlockSize];
-    std::fill_n(ones, kBlockSize, 1);
-    Requantizer quantizer(ones, options.chroma.steps.data(), options.chroma.dead_zones.data(), options.sharpness, 8.0);
-    quantizer(values, static_cast<std::size_t>(grid.rows) * grid.columns, options.seed, component, 0, values);
-}
+    // What `forward_dct` gave for a chroma component.
+    void chroma(std::int16_t* values, Grid grid, int component) {
+        std::int32_t ones[kBlockSize];
+        std::fill_n(ones, kBlockSize, 1);
+        set(ones, 8, options_.chroma);
+        row(values, static_cast<std::size_t>(grid.rows) * grid.columns, component, 0, true, values);
+    }
+
+    void choose() {
+        if (options_.trellis.on()) joint_.choose();
+    }
+
+  private:
+    void set(const std::int32_t* sources, int units, const QuantizerSettings& table) {
+        requantizer_.emplace(sources, table.steps.data(), table.dead_zones.data(), options_.sharpness, units);
+        scale_.emplace(sources, units, table.steps.data());
+        units_ = units;
+    }
+
+    // `count` blocks, the first of which is number `block`.
+    void row(const std::int16_t* in, std::size_t count, int component, std::uint32_t block, bool chroma,
+             std::int16_t* out) {
+        if (options_.trellis.on()) {
+            source_.assign(in, in + count * kBlockSize);
+            in = source_.data();
+        }
+        (*requantizer_)(in, count, options_.seed, static_cast<std::uint32_t>(component), block, out);
+        if (options_.trellis.on()) joint_.add(chroma, in, *scale_, units_, out, count);
+    }
+
+    const TranscodeOptions& options_;
+    JointPlanes joint_;
+    std::optional<Requantizer> requantizer_;
+    std::optional<StepScale> scale_;
+    int units_ = 1;
+    std::vector<std::int16_t> source_;  // a row before it is quantized
+};
 
 // What is written: the source's layout, or a YCbCr one whose chroma changes. Gray has no chroma, and RGB none apart.
 Layout target_layout(const Layout& layout, const std::optional<Sampling>& wanted) {
@@ -68,14 +97,16 @@ Transcoded transcode(const std::uint8_t* data, std::size_t size, const Transcode
     Source source = read_source(data, size, {options.limits, options.tolerate_damage, !options.strip});
     const Layout layout = target_layout(source.layout, options.sampling);
     std::array<std::unique_ptr<std::int16_t[]>, 2> chroma;
+    PlaneRequantizer requantizer(options);
     if (layout.factors != source.layout.factors) {
         source.planes.resize(1);
         if (layout.components() == 3) {
             chroma = resampled_chroma(data, size, *options.sampling, {options.limits, options.tolerate_damage});
-            for (int i = 0; i < 2; ++i) quantize(chroma[i].get(), layout.grid(1 + i), options, 1 + i);
+            for (int i = 0; i < 2; ++i) requantizer.chroma(chroma[i].get(), layout.grid(1 + i), 1 + i);
         }
     }
-    requantize(source, options);
+    requantizer.planes(source);
+    requantizer.choose();
 
     std::vector<const std::int16_t*> planes;
     std::vector<std::vector<std::int32_t>> tables;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "jpeg_read.hpp"
+#include "trellis.hpp"
 
 namespace j4d {
 
@@ -23,6 +24,7 @@ struct TranscodeOptions {
     bool strip;  // leave Exif, XMP and ICC out
     bool tolerate_damage;
     Limits limits;
+    TrellisSettings trellis;  // only in the limit
 };
 
 struct Transcoded {

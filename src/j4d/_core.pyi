@@ -27,6 +27,8 @@ class Transcoder:
         max_pixels: int,
         max_scans: int,
         max_markers: int,
+        trellis: float,
+        masking: float,
     ) -> None: ...
     def one(self, data: bytes) -> tuple[bytes, int, int]:
         """A JPEG file to (file, height, width). Raises JpegError, UnsupportedError."""
@@ -50,6 +52,20 @@ def quantize(
 ) -> npt.NDArray[np.int16]:
     """8 x coefficient (By, Bx, 8, 8) to indices; infinite sharpness is the deterministic limit."""
 
+def quantize_jointly(
+    coefficients: list[npt.NDArray[np.int16]],
+    steps: list[npt.NDArray[np.int32]],
+    dead_zones: list[npt.NDArray[np.float64]],
+    *,
+    trellis: float,
+    masking: float,
+) -> list[npt.NDArray[np.int16]]:
+    """8 x coefficient (By, Bx, 8, 8) of all components to the indices that the trellis chooses."""
+
+def choose_indices(indices: list[int], magnitudes: list[int], weight: int, lengths: bytes) -> list[int]:
+    """One block through the trellis, in zigzag order. indices: 64. magnitudes: coefficients in 2^-10 steps, absolute.
+    weight: 2^-16 bits per squared step. lengths: of 256 codes, 0 for none."""
+
 def encode(
     image: npt.NDArray[np.uint8],
     tables: list[npt.NDArray[np.int32]],
@@ -58,12 +74,15 @@ def encode(
     sampling: tuple[int, int, int],
     seed: int,
     *,
+    trellis: float,
+    masking: float,
     progressive: bool,
     jfif: bool,
     restart_interval: int,
     markers: list[tuple[int, bytes]],
 ) -> bytes:
-    """Pixels as in `forward_dct` to a JPEG file; a table and dead zones per component. Raises JpegError."""
+    """Pixels as in `forward_dct` to a JPEG file; a table and dead zones per component. trellis, masking: 0 and infinity
+    for none. Raises JpegError."""
 
 def encode_many(
     images: list[npt.NDArray[np.uint8]],
@@ -74,6 +93,8 @@ def encode_many(
     seeds: list[int],
     threads: int,
     *,
+    trellis: float,
+    masking: float,
     progressive: bool,
     jfif: bool,
     restart_interval: int,

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from j4d import _core, codec
+from j4d.effort import with_effort
 from j4d.errors import CodecError, ImageError, ParameterError
 from j4d.parameters import EncodingParameters
 
@@ -29,6 +30,7 @@ def encode_many(
     seed: int | Sequence[int] = 0,
     threads: int | None = None,
     deterministic: bool = False,
+    effort: int | None = None,
     progressive: bool = False,
     jfif: bool = False,
     icc: bytes | None = None,
@@ -44,8 +46,10 @@ def encode_many(
     batch = list(images)
     seeds = _seeds(seed, len(batch))
     count = thread_count(threads)
+    parameters = with_effort(parameters, effort)
     quantizers = codec.quantizers(parameters, deterministic)
-    options = codec.file_options(progressive, jfif, icc, None, None, restart_interval)
+    around = codec.file_options(progressive, jfif, icc, None, None, restart_interval)
+    options = {**codec.trellis_of(parameters), **around}
     results: list[bytes | ImageError | CodecError] = []
     pixels = []
     for image in batch:

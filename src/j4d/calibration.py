@@ -11,7 +11,7 @@ and is fitted to files written with the very parameters of a ladder, on learning
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -46,7 +46,7 @@ class RateModel:
         return (self.ac * ac + self.dc * dc + fixed) / spectrum.pixels
 
     def bpp(self, spectrum: Spectrum, parameters: EncodingParameters) -> float:
-        """Estimated bits per pixel of the spectrum's images under `parameters`, headers included."""
+        """Estimated bits per pixel of the spectrum's images under `parameters` without a trellis, headers included."""
         return float(self.whole(spectrum, _table_bits(spectrum, parameters)))
 
     @classmethod
@@ -56,7 +56,11 @@ class RateModel:
         images: Iterable[NDArray[np.uint8]],
         ladder: Sequence[EncodingParameters],
     ) -> RateModel:
-        """Least squares of the relative error over a ladder of parameters; `spectrum` is that of `images`."""
+        """Least squares of the relative error over a ladder of parameters; `spectrum` is that of `images`.
+
+        Of files without a trellis, whatever the parameters say; `trellis_factor` has what it saves.
+        """
+        ladder = [replace(parameters, trellis=None, masking=None) for parameters in ladder]
         actual = np.zeros(len(ladder))
         for image in ranks.share(images):
             actual += [8 * len(encode(image, parameters)) for parameters in ladder]
@@ -69,6 +73,18 @@ class RateModel:
         right = np.concatenate((1 - rows @ _PRIOR, np.zeros(4)))
         solution = np.linalg.lstsq(left, right, rcond=None)[0]
         return cls(*(float(x) for x in _PRIOR + _SCALE * solution))
+
+
+def trellis_factor(images: Iterable[NDArray[np.uint8]], parameters: EncodingParameters) -> float:
+    """Bytes of the images' files over those without a trellis; 1 where the parameters have none.
+
+    No entropy of single frequencies tells that: a trellis acts on runs and code lengths.
+    """
+    if parameters.trellis is None:
+        return 1.0
+    plain = replace(parameters, trellis=None, masking=None)
+    sizes = np.array([[len(encode(image, p)) for p in (parameters, plain)] for image in images]).sum(0)
+    return float(sizes[0] / sizes[1])
 
 
 def _table_bits(spectrum: Spectrum, parameters: EncodingParameters) -> list[TableBits]:

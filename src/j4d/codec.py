@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from j4d import _core
+from j4d.effort import with_effort
 from j4d.errors import CodecError, ImageError, ParameterError
 from j4d.markers import segments
 from j4d.parameters import EncodingParameters, check_sampling
@@ -86,22 +87,34 @@ def forward_dct(image: npt.NDArray[np.uint8], sampling: str) -> tuple[Indices, .
 
 
 def quantize(
-    image: npt.NDArray[np.uint8], parameters: EncodingParameters, *, seed: int = 0, deterministic: bool = False
+    image: npt.NDArray[np.uint8],
+    parameters: EncodingParameters,
+    *,
+    seed: int = 0,
+    deterministic: bool = False,
+    effort: int | None = None,
 ) -> Coefficients:
     """The quantized coefficients that `encode` writes.
 
     With u = c / q, index k is drawn with probability proportional to exp(-sharpness ((u - k)^2 + 2 d |k|)), d the
     dead zone, over the five indices around the likeliest; the draw is a pure function of (seed, component, block,
     frequency). Where `deterministic` is set or the parameters' sharpness is None, the index is the limit of great
-    sharpness, k = sign(u) max(0, floor(|u| + 1/2 - d)), which for d = 0 is libjpeg's rounding. seed: 0..2^64 - 1.
+    sharpness, k = sign(u) max(0, floor(|u| + 1/2 - d)), which for d = 0 is libjpeg's rounding. With a trellis the
+    indices of each block are then chosen together (see `EncodingParameters`), by the code lengths that the whole
+    picture has before; `deterministic` says nothing of it. seed: 0..2^64 - 1. effort: 0, 1 or 2, see `j4d.effort`.
     Raises ImageError, ParameterError.
     """
+    parameters = with_effort(parameters, effort)
     steps, dead_zones, sharpness = quantizers(parameters, deterministic)
     seed = check_seed(seed)
-    planes = tuple(
-        _core.quantize(coefficients, steps[component], dead_zones[component], sharpness, seed, component)
-        for component, coefficients in enumerate(forward_dct(image, parameters.sampling))
-    )
+    coefficients = list(forward_dct(image, parameters.sampling))
+    if parameters.trellis is not None:
+        planes = tuple(_core.quantize_jointly(coefficients, steps, dead_zones, **trellis_of(parameters)))
+    else:
+        planes = tuple(
+            _core.quantize(plane, steps[component], dead_zones[component], sharpness, seed, component)
+            for component, plane in enumerate(coefficients)
+        )
     height, width = image.shape[:2]
     return Coefficients(planes, tuple(steps), parameters.sampling, height, width)
 
@@ -113,6 +126,7 @@ def encode(
     quality: float | None = None,
     seed: int = 0,
     deterministic: bool = False,
+    effort: int | None = None,
     progressive: bool = False,
     jfif: bool = False,
     icc: bytes | None = None,
@@ -123,7 +137,7 @@ def encode(
     """Encode uint8 pixels, (H, W, 3) RGB, to a JPEG file; (H, W) too where the sampling is "gray".
 
     parameters, or quality: 0..100 along the built-in profile "universal" at 4:2:0, the picture moved along its ladder
-    as `Profile.adapted` does. Same arguments, same bytes. `seed` and `deterministic` choose the indices (see
+    as `Profile.adapted` does. Same arguments, same bytes. `seed`, `deterministic` and `effort` choose the indices (see
     `quantize`), the rest the file around them (see `write_coefficients`). Raises ImageError, ParameterError,
     ProfileError, CodecError.
     """
@@ -131,9 +145,10 @@ def encode(
         from j4d.builtin import parameters_for  # which stands above this module, and is not needed with parameters
 
         parameters = parameters_for(image, parameters, quality)
+    parameters = with_effort(parameters, effort)
     steps, dead_zones, sharpness = quantizers(parameters, deterministic)
     pixels = check_image(image, parameters.sampling)
-    options = file_options(progressive, jfif, icc, exif, xmp, restart_interval)
+    options = {**trellis_of(parameters), **file_options(progressive, jfif, icc, exif, xmp, restart_interval)}
     return _core.encode(pixels, steps, dead_zones, sharpness, FACTORS[parameters.sampling], check_seed(seed), **options)
 
 
@@ -230,6 +245,12 @@ def quantizers(
     steps = [parameters.luma, parameters.chroma, parameters.chroma][:count]
     sharpness = math.inf if deterministic or parameters.sharpness is None else parameters.sharpness
     return steps, [luma_zone, chroma_zone, chroma_zone][:count], sharpness
+
+
+def trellis_of(parameters: EncodingParameters) -> dict[str, float]:
+    """The trellis as `_core` wants it: mu, 0 for none, and masking, infinite for none."""
+    masking = math.inf if parameters.masking is None else parameters.masking
+    return {"trellis": parameters.trellis or 0.0, "masking": masking}
 
 
 def check_seed(seed: Any) -> int:

@@ -20,7 +20,7 @@ _CJPEG_SAMPLING = {
     "4:2:0": "-sample 2x2",
     "gray": "-grayscale",
 }
-_ROUNDS = "this encoder rounds to the nearest index; j4d's sharpness and dead zones are not used"
+_ROUNDS = "this encoder rounds to the nearest index; j4d's sharpness, dead zones and trellis are not used"
 
 
 def _tables(parameters: EncodingParameters) -> dict[str, npt.NDArray[np.int32]]:
@@ -33,7 +33,7 @@ def _rows(table: npt.NDArray[np.int32], indent: str, comma: str) -> str:
 
 
 def _notes(parameters: EncodingParameters, mark: str) -> str:
-    quantizer = (parameters.sharpness, parameters.luma_dead_zone, parameters.chroma_dead_zone)
+    quantizer = (parameters.sharpness, parameters.luma_dead_zone, parameters.chroma_dead_zone, parameters.trellis)
     return "" if all(value is None for value in quantizer) else f"{mark} Note: {_ROUNDS}.\n"
 
 

@@ -74,6 +74,10 @@ class Judge:
         loss, bpp = self.files(parameters).mean(0)
         return float(loss), float(bpp)
 
+    def rate(self, parameters: EncodingParameters) -> float:
+        """Mean actual rate (bpp)."""
+        return float(np.mean([8 * len(encode(i, parameters)) / (i.shape[0] * i.shape[1]) for i in self.images]))
+
     def rate_error(self, parameters: EncodingParameters) -> float:
         """Actual rate over estimated rate of the pictures."""
         own = sum(8 * len(encode(image, parameters)) for image in ranks.share(self.images))

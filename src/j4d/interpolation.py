@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from j4d.parameters import EncodingParameters
+from j4d.parameters import MOST_TRELLIS, EncodingParameters
 from j4d.tables import MAX_STEP
 
 _SLOPE = -1.4  # d log(step) / d log(rate), where a ladder of one point cannot tell
@@ -25,7 +25,8 @@ class Ladder:
     def at(self, log_rate: float) -> EncodingParameters:
         """The parameters at this logarithm of the estimated rate.
 
-        Between two points steps and sharpness are linear in their logarithm, and dead zones linear. Beyond the ends all
+        Between two points steps and sharpness are linear in their logarithm, and dead zones linear, as is what a
+        trellis takes a bit to be worth, nothing where there is none. Beyond the ends all
         steps of the last point grow or shrink by one factor, as much as the steps of the whole ladder do on average.
         """
         high = bisect.bisect_left(self.log_rates, log_rate)
@@ -57,7 +58,7 @@ def scaled(parameters: EncodingParameters, factor: float) -> EncodingParameters:
 
 
 def _between(low: EncodingParameters, high: EncodingParameters, t: float) -> EncodingParameters:
-    """The point a share `t` of the way: steps and sharpness linear in their logarithm, dead zones linear."""
+    """The point a share `t` of the way; see `Ladder.at`."""
     if low == high:
         return low
 
@@ -70,6 +71,7 @@ def _between(low: EncodingParameters, high: EncodingParameters, t: float) -> Enc
     sharpness = None  # None is infinite sharpness: anything between it and a finite one is infinite too
     if low.sharpness is not None and high.sharpness is not None:
         sharpness = low.sharpness ** (1 - t) * high.sharpness**t
+    trellis, masking = _trellis_between(low, high, t)
     return EncodingParameters(
         steps(low.luma, high.luma),
         steps(low.chroma, high.chroma),
@@ -77,4 +79,24 @@ def _between(low: EncodingParameters, high: EncodingParameters, t: float) -> Enc
         sharpness,
         dead_zone(low.luma_dead_zone, high.luma_dead_zone),
         dead_zone(low.chroma_dead_zone, high.chroma_dead_zone),
+        trellis,
+        masking,
     )
+
+
+def _trellis_between(low: EncodingParameters, high: EncodingParameters, t: float) -> tuple[float | None, float | None]:
+    """Trellis and masking a share `t` of the way. What a bit is worth in squared steps, 1 / mu, is linear, and so is
+    1 / a^2; both are 0 where there is none. Masking is that of the point that has a trellis, where one has."""
+
+    def price(parameters: EncodingParameters) -> float:
+        return 0.0 if parameters.trellis is None else 1 / parameters.trellis
+
+    def hidden(parameters: EncodingParameters) -> float:
+        return 0.0 if parameters.masking is None else parameters.masking**-2
+
+    both = (1 - t) * price(low) + t * price(high)
+    if both * MOST_TRELLIS < 1:
+        return None, None
+    share = 0.0 if high.trellis is None else 1.0 if low.trellis is None else t
+    masking = (1 - share) * hidden(low) + share * hidden(high)
+    return 1 / both, masking**-0.5 if masking else None

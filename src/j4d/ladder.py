@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,16 +50,14 @@ def _nearest(qualities: NDArray[np.int64], curve: NDArray[np.float64], bpp: floa
 
 
 def carry(learned: EncodingParameters, before: EncodingParameters, now: EncodingParameters) -> EncodingParameters:
-    """The learned point, moved as default JPEG's tables move from `before` to `now`; dead zones stay."""
+    """The learned point, moved as default JPEG's tables move from `before` to `now`; the rest stays."""
 
     def move(a: NDArray[np.int32], b: NDArray[np.int32], c: NDArray[np.int32]) -> NDArray[np.int32]:
         return np.rint(a * (c / b)).clip(1, 255).astype(np.int32)
 
-    return EncodingParameters(
-        move(learned.luma, before.luma, now.luma),
-        move(learned.chroma, before.chroma, now.chroma),
-        now.sampling,
-        learned.sharpness,
-        learned.luma_dead_zone,
-        learned.chroma_dead_zone,
+    return replace(
+        learned,
+        luma=move(learned.luma, before.luma, now.luma),
+        chroma=move(learned.chroma, before.chroma, now.chroma),
+        sampling=now.sampling,
     )

@@ -2,8 +2,9 @@
 
 A ladder climbs from small to large rate. Each point starts from the tables that the model's sensitivities suggest for
 its rate or from the point before, whichever real files do better with, and with the dead zone that they do best with;
-it is learned from there by gradient. A part of the pictures is held out: it stops a point whose held-out objective gets
-worse, and gives the figures recorded beside each point, measured on real files.
+it is learned from there by gradient, and takes a trellis in place of the dead zone where files do better so. A part of
+the pictures is held out: it stops a point whose held-out objective gets worse, and gives the figures recorded beside
+each point, measured on real files.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from numpy.typing import NDArray
 
 from j4d import ranks
 from j4d.adapt import learn_adaptation
-from j4d.calibration import RateModel
+from j4d.calibration import RateModel, trellis_factor
 from j4d.checkpoint import Checkpoint
 from j4d.codecs import LearnedJPEG
+from j4d.effort import with_effort
 from j4d.errors import DataError, ModelError, ParameterError
 from j4d.heldout import EarlyStop, Judge, measured
 from j4d.images import ImageSet
@@ -41,7 +43,7 @@ from j4d.provenance import PROTOCOLS
 from j4d.simulate import SimulatedJPEG
 from j4d.spectrum import Spectrum
 from j4d.tasks import Classification, Frozen, Model
-from j4d.trial import best_of, judge_of, with_dead_zone
+from j4d.trial import best_of, best_trellis, judge_of, with_dead_zone
 from j4d.versions import software_versions
 
 RATE_IMAGES = 512  # pictures behind the spectrum; the rate of more differs by well under a percent
@@ -220,7 +222,7 @@ def _point(
         starts.append(optimizer.start(default, bpp, index))
     if kept.points:
         before = EncodingParameters.from_quality(int(goals[index - 1]["quality"]), default.sampling)
-        starts.append(carry(kept.points[-1][0], before, default))
+        starts.append(carry(with_effort(kept.points[-1][0], 1), before, default))
     if recipe.start == "sensitivity":
         starts.append(default)
         starts.extend(preset_parameters(preset, quality, default.sampling) for preset in START_PRESETS)
@@ -243,14 +245,15 @@ def _point(
         trust = 3.0
     last = Progress(0, math.nan, math.nan, lagrangian)
     stop = EarlyStop(judge)
+    trellises = () if recipe.forward == "sampled" else recipe.trellises
     steps = optimizer.run(jpeg, index, lagrangian, target, trust)
     for last in steps:
         display.step(last.step, last.loss, last.bpp)
         if (last.step + 1) % max(1, recipe.steps // CHECKS) == 0 and ranks.agreed(stop.worse(jpeg, last.lagrangian)):
             steps.close()
-            return stop.best, last.lagrangian
+            return best_trellis(trial, stop.best, trellises), last.lagrangian
     _met(optimizer, trial, jpeg, goal)
-    return jpeg.encoding_parameters(), last.lagrangian
+    return best_trellis(trial, jpeg.encoding_parameters(), trellises), last.lagrangian
 
 
 def _met(optimizer: Optimizer, trial: Judge, jpeg: SimulatedJPEG, goal: dict[str, float]) -> float | None:
@@ -286,7 +289,9 @@ def _profile(
     rate_model = RateModel.fit(few_spectrum, few, ladder)
     measured = _measured(ladder, models, held_out) if len(held_out) else [{} for _ in points]
     rungs = [
-        OperatingPoint(parameters, rate_model.bpp(spectrum, parameters), lagrangian, figures)
+        OperatingPoint(
+            parameters, rate_model.bpp(spectrum, parameters) * trellis_factor(few, parameters), lagrangian, figures
+        )
         for (parameters, lagrangian), figures in zip(points, measured, strict=True)
     ]
     climbing: list[OperatingPoint] = []

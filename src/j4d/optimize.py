@@ -21,7 +21,7 @@ from j4d.calibration import RateModel
 from j4d.errors import ParameterError
 from j4d.images import ImageSet
 from j4d.objective import COMBINES, Combine, Objective, Running
-from j4d.parameters import EncodingParameters
+from j4d.parameters import EncodingParameters, check_trellises
 from j4d.quantizer import FORWARDS, GRADIENTS, Forward, Gradient
 from j4d.simulate import DEAD_ZONE_LIMIT, SimulatedJPEG
 from j4d.spectrum import Spectrum
@@ -38,15 +38,17 @@ class Recipe:
     nearest index. sharpness: kappa of the gradient (and of files, where the forward is "sampled"); learn_sharpness lets
     it move. dead_zones: for all AC frequencies, in steps; each point takes the one that real files of learning pictures
     do best with at its rate (`j4d.trial`). learn_dead_zone: instead, move one per frequency at dead_zone_pace times the
-    learning rate. smoothness: log steps are a Gaussian average over neighbouring frequencies of the numbers that Adam
-    moves, with this standard deviation in frequencies; 0 moves each alone. calibrate: weigh entropies as real files do
-    (`j4d.calibration`). flip: mirror pictures at random. start: tables to begin with, "sensitivity" (from the model's
-    Fisher information, or the point before, or ready-made ones: the best on real files), "annex-k" (default JPEG's at
-    the target rate) or "flat" (both for the first point; the others begin with the point before), see `j4d.start`.
-    trial_pictures: how many files of learning pictures such choices are made on. holdout: share of the pictures kept
-    for early stopping and for the measured figures. adapt: learn how single pictures are moved along the ladder, too
-    (`j4d.adaptation`). combine: of several models' losses the "mean", or "worst", what the one that fares worst loses
-    (`j4d.objective`). precision: of the models while learning, "float32" or "bfloat16"; files are judged in float32.
+    learning rate. trellises: (mu, masking) that a learned point's indices may be chosen with in place of the dead zone,
+    where real files of learning pictures do better so at the same rate (`j4d.trial`). smoothness: log steps are a
+    Gaussian average over neighbouring frequencies of the numbers that Adam moves, with this standard deviation in
+    frequencies; 0 moves each alone. calibrate: weigh entropies as real files do (`j4d.calibration`). flip: mirror
+    pictures at random. start: tables to begin with, "sensitivity" (from the model's Fisher information, or the point
+    before, or ready-made ones: the best on real files), "annex-k" (default JPEG's at the target rate) or "flat" (both
+    for the first point; the others begin with the point before), see `j4d.start`. trial_pictures: how many files of
+    learning pictures such choices are made on. holdout: share of the pictures kept for early stopping and for the
+    measured figures. adapt: learn how single pictures are moved along the ladder, too (`j4d.adaptation`). combine: of
+    several models' losses the "mean", or "worst", what the one that fares worst loses (`j4d.objective`). precision: of
+    the models while learning, "float32" or "bfloat16"; files are judged in float32.
     """
 
     steps: int = 48
@@ -58,6 +60,7 @@ class Recipe:
     sharpness: float = 8.0
     learn_sharpness: bool = False
     dead_zones: tuple[float, ...] = (0.0, 0.04, 0.08, 0.12)
+    trellises: tuple[tuple[float, float | None], ...] = ((30.0, None), (30.0, 302.0), (60.0, None))
     learn_dead_zone: bool = False
     dead_zone_pace: float = 0.1
     smoothness: float = 0.7
@@ -93,6 +96,7 @@ class Recipe:
                 raise ParameterError(f"{name} {getattr(self, name)!r} is not one of {', '.join(known)}")
         if not self.dead_zones or not all(0 <= d <= DEAD_ZONE_LIMIT for d in self.dead_zones):
             raise ParameterError(f"dead zones {self.dead_zones} are not numbers in 0..{DEAD_ZONE_LIMIT:g}, one or more")
+        check_trellises(self.trellises)
 
 
 class Optimizer:

@@ -18,6 +18,8 @@ from j4d.errors import ParameterError, ProfileError
 from j4d.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA, check_table, scale_table
 
 SAMPLINGS = ("4:4:4", "4:2:2", "4:2:0", "gray")
+LEAST_TRELLIS, MOST_TRELLIS = 0.001, 1000.0  # bits per squared step: all indices are 0, none changes
+LEAST_MASKING = 1.0
 
 
 def check_sampling(sampling: Any) -> str:
@@ -64,18 +66,48 @@ def finite_number(value: Any, name: str, error: type[ParameterError | ProfileErr
         raise error(f"{name} is an integer too large for a float") from None
 
 
+def check_trellis(trellis: Any, masking: Any) -> tuple[float | None, float | None]:
+    """Return both as they are kept, or raise ParameterError."""
+    if trellis is not None:
+        trellis = finite_number(trellis, "trellis", ParameterError)
+        if not LEAST_TRELLIS <= trellis <= MOST_TRELLIS:
+            raise ParameterError(
+                f"trellis {trellis:g} is outside {LEAST_TRELLIS:g}..{MOST_TRELLIS:g} bits a squared step"
+            )
+    if masking is not None:
+        masking = finite_number(masking, "masking", ParameterError)
+        if trellis is None:
+            raise ParameterError(f"masking {masking:g} without a trellis; give both, or neither")
+        if masking < LEAST_MASKING:
+            raise ParameterError(f"masking {masking:g} is below {LEAST_MASKING:g}")
+    return trellis, masking
+
+
+def check_trellises(trellises: Any) -> None:
+    """Raise ParameterError unless these are pairs of a trellis and a masking."""
+    for pair in trellises:
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2 or pair[0] is None:
+            raise ParameterError(f"trellises: {pair!r} is no pair of a trellis and a masking, such as (19.0, None)")
+        check_trellis(*pair)
+
+
 @dataclass(frozen=True, eq=False)
 class EncodingParameters:
-    """One operating point: tables, sharpness, dead zones and sampling.
+    """One operating point: tables, sampling, and how indices are chosen.
 
     luma, chroma: (8, 8) int32 steps 1..255, natural order. sharpness: kappa = alpha q^2 of the
     probabilistic quantizer, scale-free, > 0; None is the deterministic limit (nearest index).
     luma_dead_zone, chroma_dead_zone: (8, 8) float64 in 0..0.5, unit steps; None means no dead zone, and all
     zeros are stored as None.
 
+    trellis: mu, bits that a squared step is worth, 0.001..1000; None chooses no indices jointly. masking:
+    a, at least 1, in the unit of coefficients; None for none.
+
     With u = c / q the quantizer draws index k with P(k|c) proportional to exp(-kappa ((u - k)^2 + 2 d
-    |k|)), d the dead zone; its limit for large kappa is k = sign(u) max(0, floor(|u| + 0.5 - d)). Raises
-    ParameterError.
+    |k|)), d the dead zone; its limit for large kappa is k = sign(u) max(0, floor(|u| + 0.5 - d)). A trellis
+    then takes the AC indices of each block nearer zero, each by one or to zero, so that mu / (1 + (A / a)^2) x (sum of
+    (u - k)^2) + the bits of the block are least, A the norm of the block's AC coefficients. It goes with the limit
+    alone: sharpness is None. Raises ParameterError.
     """
 
     luma: npt.NDArray[np.int32]
@@ -84,6 +116,8 @@ class EncodingParameters:
     sharpness: float | None = None
     luma_dead_zone: npt.NDArray[np.float64] | None = None
     chroma_dead_zone: npt.NDArray[np.float64] | None = None
+    trellis: float | None = None
+    masking: float | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -94,6 +128,14 @@ class EncodingParameters:
             put(self, "sharpness", finite_number(self.sharpness, "sharpness", ParameterError))
         put(self, "luma_dead_zone", _check_dead_zone(self.luma_dead_zone, "luma"))
         put(self, "chroma_dead_zone", _check_dead_zone(self.chroma_dead_zone, "chroma"))
+        trellis, masking = check_trellis(self.trellis, self.masking)
+        put(self, "trellis", trellis)
+        put(self, "masking", masking)
+        if trellis is not None and self.sharpness is not None:
+            raise ParameterError(
+                f"sharpness {self.sharpness:g} and trellis {trellis:g}: indices are either drawn or chosen; "
+                "set one of them to None"
+            )
 
     @classmethod
     def from_quality(cls, quality: int, sampling: str = "4:2:0") -> EncodingParameters:

@@ -21,7 +21,7 @@ from j4d.adaptation import REACH, Adaptation
 from j4d.errors import J4DError, ProfileError
 from j4d.faults import first_fault, short
 from j4d.files import read_limited, write_atomic
-from j4d.parameters import EncodingParameters
+from j4d.parameters import LEAST_MASKING, LEAST_TRELLIS, MOST_TRELLIS, EncodingParameters
 from j4d.profile import OperatingPoint, Profile
 from j4d.provenance import Provenance
 
@@ -57,6 +57,12 @@ class ParametersModel(_Strict):
     sharpness: _Positive | None = Field(None, description="kappa = alpha q^2; null: nearest index")
     luma_dead_zone: _DeadZone | None = None
     chroma_dead_zone: _DeadZone | None = None
+    trellis: Annotated[float, Field(ge=LEAST_TRELLIS, le=MOST_TRELLIS)] | None = Field(
+        None, description="bits that a squared step is worth where indices are chosen jointly; null: they are not"
+    )
+    masking: Annotated[float, Field(ge=LEAST_MASKING)] | None = Field(
+        None, description="norm of a block's AC coefficients that halves that; null: nothing does"
+    )
 
 
 class PointModel(_Strict):

@@ -139,12 +139,12 @@ class SimulatedJPEG(nn.Module):
         Sharpness is None (the deterministic limit) unless the forward is "sampled".
         """
         luma, chroma = self.steps.round().int().cpu().numpy().astype(np.int32)
-        zones: list[np.ndarray | None] = [None, None]
+        luma_zone = chroma_zone = None
         if self.uses_dead_zone:
             both = self.dead_zone.clamp(0, DEAD_ZONE_LIMIT).double().cpu().numpy()
-            zones = list((both * DEAD_ZONE_GRID).round() / DEAD_ZONE_GRID)
+            luma_zone, chroma_zone = (both * DEAD_ZONE_GRID).round() / DEAD_ZONE_GRID
         sharpness = round(float(self.sharpness), 4) if self.mode == "sampled" else None
-        return EncodingParameters(luma, chroma, self.sampling, sharpness, *zones)
+        return EncodingParameters(luma, chroma, self.sampling, sharpness, luma_zone, chroma_zone)
 
 
 def _dead_zones(parameters: EncodingParameters) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from j4d import _core
 from j4d.batch import thread_count
-from j4d.codec import FACTORS, MAX_PIXELS, MAX_SCANS, check_bytes, check_seed
+from j4d.codec import FACTORS, MAX_PIXELS, MAX_SCANS, check_bytes, check_seed, trellis_of
+from j4d.effort import with_effort
 from j4d.errors import CodecError, ParameterError, UnsupportedError
 from j4d.markers import without_metadata
 from j4d.parameters import EncodingParameters
@@ -49,6 +50,7 @@ def transcode(
     quality: float | None = None,
     seed: int = 0,
     deterministic: bool = False,
+    effort: int | None = None,
     progressive: bool = False,
     sampling: Sampling = "keep",
     strip: bool = False,
@@ -65,8 +67,8 @@ def transcode(
     orientation, ICC and XMP; all else that is no picture (JFIF header, comments, thumbnails, anything behind the
     picture) goes.
 
-    seed, deterministic: the indices, as in `encode`, but that an AC coefficient half way between two indices, which is
-    common among those of a file, goes to the one nearer zero: as close, and fewer bits. progressive: write a
+    seed, deterministic, effort: the indices, as in `encode`, but that an AC coefficient half way between two indices,
+    which is common among those of a file, goes to the one nearer zero: as close, and fewer bits. progressive: write a
     progressive file. sampling: "keep" the source's, or take the one of `parameters`: luma still never leaves the
     coefficients, chroma is decoded, resampled and encoded. strip: Exif, ICC and XMP go too. never_grow: where the
     result is not smaller, return the source (with `strip` without its metadata). tolerate_damage: go on where libjpeg
@@ -84,6 +86,7 @@ def transcode(
         parameters,
         seed=seed,
         deterministic=deterministic,
+        effort=effort,
         progressive=progressive,
         sampling=sampling,
         strip=strip,
@@ -117,6 +120,7 @@ class Transcoder:
         *,
         seed: int = 0,
         deterministic: bool = False,
+        effort: int | None = None,
         progressive: bool = False,
         sampling: Sampling = "keep",
         strip: bool = False,
@@ -128,6 +132,7 @@ class Transcoder:
             raise ParameterError(f"a {type(parameters).__name__} is no EncodingParameters; of a profile, take .at(...)")
         if sampling not in get_args(Sampling):
             raise ParameterError(f"sampling {sampling!r} is not one of {', '.join(get_args(Sampling))}")
+        parameters = with_effort(parameters, effort)
         zones = (parameters.luma_dead_zone, parameters.chroma_dead_zone)
         sharpness = math.inf if deterministic or parameters.sharpness is None else parameters.sharpness
         luma_dead_zones, chroma_dead_zones = (_widened(zone, ties=math.isinf(sharpness)) for zone in zones)
@@ -146,6 +151,7 @@ class Transcoder:
             max_pixels=_integer(max_pixels, "max_pixels", 1, 2**32),
             max_scans=MAX_SCANS,
             max_markers=MAX_MARKERS,
+            **trellis_of(parameters),
         )
 
     def one(self, data: bytes) -> Transcoded:

@@ -1,13 +1,16 @@
 """Parameters tried on real files: which of several a point of the ladder should begin with.
 
-Two choices are made so. Where to start: sensitivities predict well at high rates and at stored size; the point before
+Three choices are made so. Where to start: sensitivities predict well at high rates and at stored size; the point before
 or ready-made tables, default JPEG's or some of mozjpeg's, may be better at low ones. And how readily indices round to
 zero, the dead zone of all AC frequencies: a gradient opens it too far, as it sees half of what zeroing an index costs,
-and the entropies of single frequencies do not know that isolated ones cost a run code each (docs/recipe.md).
+and the entropies of single frequencies do not know that isolated ones cost a run code each (docs/recipe.md). And, once
+a point is learned, whether a trellis that chooses the indices of a block jointly does better than its dead zone, and
+how much it may move.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,11 +18,17 @@ import numpy as np
 
 from j4d import ranks
 from j4d.heldout import Judge
+from j4d.interpolation import scaled
 from j4d.optimize import Optimizer
 from j4d.parameters import EncodingParameters
 from j4d.simulate import SimulatedJPEG
 
 _PROBE = 1.1  # steps scaled to a rate smaller by this factor tell what a bit is worth
+_SLOPE = 1.3  # - d log(step) / d log(rate), to find a rate
+_TRIES, _NEAR = 5, 0.002  # and how often, and how near in log rate
+
+
+Trellises = Sequence[tuple[float, float | None]]  # (mu, masking), see `EncodingParameters`
 
 
 def with_dead_zone(parameters: EncodingParameters, dead_zone: float) -> EncodingParameters:
@@ -56,6 +65,44 @@ def best_of(
         return jpeg.encoding_parameters()
 
     found = [judge.measured(met(parameters, bpp)) for parameters in candidates]
-    loss, rate = judge.measured(met(candidates[0], bpp / _PROBE))
-    worth = max((loss - found[0][0]) / max(found[0][1] - rate, 1e-9), 0.0)  # nats per bpp
-    return candidates[ranks.agreed(int(np.argmin([loss + worth * rate for loss, rate in found])))]
+    return candidates[_best(found, judge.measured(met(candidates[0], bpp / _PROBE)))]
+
+
+def with_trellis(parameters: EncodingParameters, trellis: float, masking: float | None) -> EncodingParameters:
+    """The same with a trellis in place of dead zones and random draws."""
+    return replace(
+        parameters, sharpness=None, luma_dead_zone=None, chroma_dead_zone=None, trellis=trellis, masking=masking
+    )
+
+
+def best_trellis(judge: Judge, parameters: EncodingParameters, trellises: Trellises) -> EncodingParameters:
+    """`parameters`, or them with one of the trellises (mu, masking): the least task loss at equal actual rate.
+
+    A trellis takes bits away; its steps are scaled so that the judge's pictures have the rate that they have now.
+    """
+    if not trellises:
+        return parameters
+    bpp = judge.rate(parameters)
+    candidates = [parameters, *(at_rate(judge, with_trellis(parameters, *t), bpp) for t in trellises)]
+    found = [judge.measured(candidate) for candidate in candidates]
+    return candidates[_best(found, judge.measured(at_rate(judge, parameters, bpp / _PROBE)))]
+
+
+def at_rate(judge: Judge, parameters: EncodingParameters, bpp: float) -> EncodingParameters:
+    """The parameters with their steps scaled to this actual rate, as near as whole steps within 1..255 come to it."""
+    factor, best, error = 1.0, parameters, math.inf
+    for _ in range(_TRIES):
+        candidate = scaled(parameters, factor)
+        off = math.log(judge.rate(candidate) / bpp)
+        if abs(off) < error:
+            best, error = candidate, abs(off)
+        if abs(off) < _NEAR:
+            break
+        factor *= math.exp(_SLOPE * off)
+    return best
+
+
+def _best(found: Sequence[tuple[float, float]], probe: tuple[float, float]) -> int:
+    """The number of the best (loss, rate); `probe` is the first at a smaller rate, and tells what a bit is worth."""
+    worth = max((probe[0] - found[0][0]) / max(found[0][1] - probe[1], 1e-9), 0.0)  # nats per bpp
+    return ranks.agreed(int(np.argmin([loss + worth * rate for loss, rate in found])))

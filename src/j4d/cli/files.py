@@ -15,6 +15,7 @@ from j4d.cli.options import (
     AdaptOption,
     BppOption,
     DeterministicOption,
+    EffortOption,
     IndexOption,
     JpegQualityOption,
     ProfileOption,
@@ -47,6 +48,7 @@ def encode(
     ] = None,
     seed: SeedOption = 0,
     deterministic: DeterministicOption = False,
+    effort: EffortOption = None,
     progressive: ProgressiveOption = False,
     adapt: AdaptOption = True,
 ) -> None:
@@ -78,8 +80,8 @@ def encode(
     for source, target in plan:
         image = read_image(source)
         try:
-            options: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "progressive": progressive}
-            data = codec.encode(image, parameters(image), **options)
+            options: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "effort": effort}
+            data = codec.encode(image, parameters(image), progressive=progressive, **options)
         except ImageError as error:
             raise ImageError(f"{source}: {error}") from None
         write_atomic(target, data)

@@ -54,6 +54,16 @@ JpegQualityOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed of the probabilistic quantizer.")]
 DeterministicOption = Annotated[bool, typer.Option("--deterministic", help="Nearest index instead of a random draw.")]
+EffortOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=2,
+        help="Choice of indices. 0: nearest. 1: the profile's dead zones. 2: jointly by a trellis, the smallest files; "
+        "a third as fast. By default what the profile says.",
+        show_default=False,
+    ),
+]
 AdaptOption = Annotated[
     bool,
     typer.Option(

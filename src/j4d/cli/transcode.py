@@ -20,6 +20,7 @@ from j4d.cli.options import (
     AdaptOption,
     BppOption,
     DeterministicOption,
+    EffortOption,
     IndexOption,
     JpegQualityOption,
     ProfileOption,
@@ -78,6 +79,7 @@ def transcode(
     ] = TargetSampling.keep,
     seed: SeedOption = 0,
     deterministic: DeterministicOption = False,
+    effort: EffortOption = None,
     progressive: ProgressiveOption = False,
     strip: Annotated[bool, typer.Option("--strip", help="Leave Exif (orientation too), ICC and XMP out.")] = False,
     never_grow: Annotated[
@@ -114,8 +116,8 @@ def transcode(
     named, rule = _sampling(jpeg_quality, sampling)
     reading: dict[str, Any] = {"sampling": rule, "tolerate_damage": tolerate_damage, "max_pixels": max_pixels}
     parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, named, adapt, reading)
-    writing: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "progressive": progressive}
-    keeping: dict[str, Any] = {"strip": strip, "never_grow": never_grow}
+    writing: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "effort": effort}
+    keeping: dict[str, Any] = {"progressive": progressive, "strip": strip, "never_grow": never_grow}
 
     def one(job: _Job) -> Transcoded | CodecError:
         try:

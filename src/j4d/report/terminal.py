@@ -121,7 +121,11 @@ def quantizer_text(parameters: EncodingParameters) -> str:
     sharpness = parameters.sharpness
     how = "nearest index" if sharpness is None else f"random index of sharpness {sharpness:.3g}"
     zones = (parameters.luma_dead_zone, parameters.chroma_dead_zone)
-    return how if all(zone is None for zone in zones) else f"{how} with dead zones"
+    how = how if all(zone is None for zone in zones) else f"{how} with dead zones"
+    if parameters.trellis is None:
+        return how
+    masking = "" if parameters.masking is None else f", masking {parameters.masking:.3g}"
+    return f"{how}, then a trellis of {parameters.trellis:.3g} bits per squared step{masking}"
 
 
 def steps_table(title: str, steps: NDArray[np.int32]) -> Table:

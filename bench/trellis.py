@@ -1,0 +1,153 @@
+"""What choosing the indices of a block jointly gives: speed and bytes, and what models make of it.
+
+    python bench/trellis.py speed                                      # Kodak; beside mozjpeg's trellis
+    python bench/trellis.py model mobilenet_v1_1.0_224 profile.json    # photographs of val/, as the profile stores them
+    python bench/trellis.py retry mobilenet_v1_1.0_224 profile.json    # what `j4d.retrial` chooses on those of learn/
+
+`speed` encodes baseline files of 4:2:0 in turns, one thread, processor time. `model` gives the BD-rates, at equal KL
+and equal cross-entropy, of a profile's tables with other choices of indices, its steps kept, against default JPEG and
+against the profile as it is. `retry` gives them for the choice that trials on learning photographs make, and what that
+is at each point. Needs J4D_DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import rivals
+from turns import Row, Run, available, psnr, take_turns
+
+import j4d
+from j4d import Profile, codec
+from j4d.codecs import Codec, DefaultJPEG, LearnedJPEG
+from j4d.effort import with_effort
+from j4d.images import ImageSet, load_images
+from j4d.parameters import EncodingParameters
+from j4d.retrial import retried
+from j4d.trial import with_trellis
+
+TRELLISES = ((10.0, None), (19.0, None), (30.0, None), (10.0, 302.0), (19.0, 302.0), (30.0, 302.0))
+QUALITIES = (5, 8, 12, 18, 25, 35, 50, 65, 80, 88, 93)
+
+
+def named(trellis: float, masking: float | None) -> str:
+    return f"mu {trellis:g}" + ("" if masking is None else f", a {masking:g}")
+
+
+def encoded(images: Sequence[np.ndarray], parameters: EncodingParameters, i: int) -> bytes:
+    return codec.encode(images[i], parameters)
+
+
+def row(run: Run, slow: bool = False) -> Row:
+    return Row(run, lambda i, file: 0.0, "own", slow)
+
+
+def mozjpeg(task: rivals.Task, trellis: bool) -> Row:
+    return row(rivals.mozjpeg(task, trellis=trellis), slow=True)
+
+
+def speed(root: Path, rounds: int) -> None:
+    """A table for each quality: what encodes, how fast, to how many bytes, how near."""
+    images = list(load_images(root / "kodak"))
+    pixels = sum(image.shape[0] * image.shape[1] for image in images)
+    for quality in (30, 50, 75, 90):
+        nearest = EncodingParameters.from_quality(quality, "4:2:0")
+        contenders = {"j4d, nearest": nearest}
+        contenders |= {f"j4d, {named(*t)}": with_trellis(nearest, *t) for t in ((19.0, None), (19.0, 302.0))}
+
+        with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
+            task = rivals.Task(images, nearest, quality, Path(folder))
+            made = {name: partial(row, partial(encoded, images, p)) for name, p in contenders.items()}
+            for word, trellis in (("trellis", True), ("no trellis", False)):
+                made[f"MozJPEG, progressive, {word}"] = partial(mozjpeg, task, trellis)
+            rows = available(made, set())
+            take_turns(rows, len(images), rounds)
+        base = rows["j4d, nearest"]
+        print(f"\nKodak, quality {quality}, 4:2:0\n")
+        print("| | MB/s of pixels, median [quartiles] | x nearest | bytes / nearest | PSNR |")
+        print("| --- | ---: | ---: | ---: | ---: |")
+        for name, made_row in rows.items():
+            near = np.mean([psnr(codec.decode(f), image) for f, image in zip(made_row.files, images, strict=True)])
+            cells = f"{made_row.speed(3 * pixels)} | {made_row.over(base):.3f} | {made_row.size / base.size:.4f}"
+            print(f"| {name} | {cells} | {near:.2f} |", flush=True)
+
+
+def model(root: Path, name: str, path: Path, count: int) -> None:
+    """BD-rates of every choice of indices."""
+    profile = Profile.load(path)
+    ladder = [point.parameters for point in profile.points]
+    codecs: list[Codec] = [LearnedJPEG([with_effort(p, 0) for p in ladder], name="nearest")]
+    codecs += [LearnedJPEG([with_trellis(p, *t) for p in ladder], name=named(*t)) for t in TRELLISES]
+    both = [replace(p, trellis=30.0, masking=None) for p in ladder]
+    codecs.append(LearnedJPEG(both, name="mu 30 and the dead zone"))
+    compare(root, name, profile, count, codecs)
+
+
+def retry(root: Path, name: str, path: Path, count: int) -> None:
+    """What trials choose, point by point, and their BD-rates."""
+    profile = replace(Profile.load(path), adaptation=None)
+    learning = pictures(root, profile, "learn")
+    chosen = retried(profile, j4d.load_model(f"{root}/zoo.py:load?name={name}"), learning)
+    print(f"\n{name}, {path.name}: at each point the trellis (mu, masking)\n")
+    for point in chosen.points:
+        print(f"{point.estimated_bpp:.3f} bpp: {point.parameters.trellis}, {point.parameters.masking}")
+    ladder = [point.parameters for point in chosen.points]
+    compare(root, name, profile, count, [LearnedJPEG(ladder, name="as tried")])
+
+
+def pictures(root: Path, profile: Profile, split: str) -> ImageSet:
+    if profile.provenance.protocol == "model-size":
+        return load_images(root / split)
+    return load_images(root / "originals", split=split)
+
+
+def compare(root: Path, name: str, profile: Profile, count: int, codecs: list[Codec]) -> None:
+    """BD-rates on `count` validation photographs, against default JPEG and against the profile without adaptation."""
+    photographs = pictures(root, profile, "val")
+    photographs = photographs.subset(range(0, len(photographs), max(1, len(photographs) // count)))
+    default = DefaultJPEG(QUALITIES, sampling=profile.provenance.sampling)
+    learned = LearnedJPEG([point.parameters for point in profile.points], name="as learned")
+    network = j4d.load_model(f"{root}/zoo.py:load?name={name}")
+    result = j4d.evaluate(network, photographs, codecs=[default, learned, *codecs], bootstrap=400, progress=False)
+    print(f"\n{name}, {len(photographs)} photographs; BD-rate at equal KL and cross-entropy\n")
+    print("| indices | KL | cross-entropy | KL, against as learned | cross-entropy, against as learned |")
+    print("| --- | --- | --- | --- | --- |")
+    for codec_result in result.codecs[1:]:
+        cells = []
+        for reference in (default.name, learned.name):
+            if codec_result.name == reference:
+                continue
+            rows = result.compare(reference, metrics=("kl", "cross_entropy"), codecs=(codec_result.name,))
+            cells += [f"{r.bd_rate.value:+.1f} [{r.bd_rate.low:+.1f}, {r.bd_rate.high:+.1f}]" for r in rows]
+        print(f"| {codec_result.name} | {' | '.join(cells)} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("what", choices=("speed", "model", "retry"))
+    parser.add_argument("model", nargs="?")
+    parser.add_argument("profile", nargs="?", type=Path)
+    parser.add_argument("--pictures", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=9)
+    options = parser.parse_args()
+    if "J4D_DATA" not in os.environ:
+        sys.exit("bench/trellis.py needs the photographs and models that J4D_DATA points to")
+    root = Path(os.environ["J4D_DATA"])
+    if options.what == "speed":
+        speed(root, options.rounds)
+    elif options.profile is None:
+        parser.error(f"{options.what} needs the model's name and a profile")
+    else:
+        {"model": model, "retry": retry}[options.what](root, options.model, options.profile, options.pictures)
+
+
+if __name__ == "__main__":
+    main()

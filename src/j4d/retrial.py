@@ -1,0 +1,68 @@
+"""Trellises tried on the points of a profile that is there already, without learning it again.
+
+>>> better = retried(Profile.load("profile.json"), model, images)
+>>> better.save("profile.json")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from j4d.adapt import learn_adaptation
+from j4d.calibration import RateModel
+from j4d.frozen import Json
+from j4d.heldout import Judge
+from j4d.images import ImageSet
+from j4d.optimize import Recipe
+from j4d.parameters import check_trellises
+from j4d.profile import OperatingPoint, Profile
+from j4d.tasks import Frozen, Model
+from j4d.trial import Trellises, best_trellis
+
+
+def retried(
+    profile: Profile,
+    model: Model | Sequence[Model],
+    images: ImageSet | Sequence[NDArray[np.uint8]],
+    *,
+    trellises: Trellises = Recipe.trellises,
+    pictures: int = 96,
+    answers: float | None = None,
+) -> Profile:
+    """The profile with the trellis at each point that real files of `pictures` of the images do best with.
+
+    model, images, answers: as for `learn`; learning pictures, not those that anything is judged on. Steps are scaled so
+    that the actual rate stays; the estimate of a changed point moves as the files did, and what was measured of it is
+    forgotten. Points that draw their indices stay. Adaptation is learned anew where the profile had it, on all images.
+    Raises ProfileError where the ladder would no longer climb, ParameterError for what no trellis is.
+    """
+    check_trellises(trellises)
+    models = tuple(model) if isinstance(model, (list, tuple)) else (model,)
+    everything = images if isinstance(images, ImageSet) else ImageSet.from_arrays(list(images))
+    some = everything.subset(range(0, len(everything), max(1, len(everything) // pictures)))
+    with Frozen(models) as device:
+        judge = Judge(models, some, answers, RateModel(), profile.provenance.sampling, device)
+        points = tuple(_retried(judge, point, trellises) for point in profile.points)
+        settings: dict[str, Json] = {**profile.provenance.settings, "retried": [list(t) for t in trellises]}
+        changed = replace(profile, points=points, provenance=replace(profile.provenance, settings=settings))
+        if profile.adaptation is None or changed.points == profile.points:
+            return changed
+        found = learn_adaptation(changed.ladder, models, everything)
+    if found is None:
+        return replace(changed, adaptation=None)
+    settings = {**settings, "adaptation_gain": found[1]}
+    return replace(changed, adaptation=found[0], provenance=replace(changed.provenance, settings=settings))
+
+
+def _retried(judge: Judge, point: OperatingPoint, trellises: Trellises) -> OperatingPoint:
+    if point.parameters.sharpness is not None:
+        return point
+    best = best_trellis(judge, point.parameters, trellises)
+    if best == point.parameters:
+        return point
+    estimate = point.estimated_bpp * judge.rate(best) / judge.rate(point.parameters)
+    return replace(point, parameters=best, estimated_bpp=estimate, measured={})

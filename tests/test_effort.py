@@ -1,0 +1,116 @@
+"""How much work the choice of indices is worth: effort in the library and on the command line, and along a ladder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from profiles import parameters as any_parameters
+from profiles import provenance
+
+from j4d import codec
+from j4d.batch import encode_many
+from j4d.cli import run
+from j4d.effort import DEFAULT_TRELLIS, with_effort
+from j4d.errors import ParameterError
+from j4d.interpolation import Ladder
+from j4d.parameters import EncodingParameters
+from j4d.profile import OperatingPoint, Profile
+from j4d.transcode import transcode, transcode_many
+
+ZONES = np.full((8, 8), 0.1)
+PLAIN = EncodingParameters.from_quality(60)
+ZONED = replace(PLAIN, luma_dead_zone=ZONES, chroma_dead_zone=ZONES)
+DRAWN = replace(ZONED, sharpness=8.0)
+CHOSEN = replace(ZONED, trellis=7.0, masking=100.0)
+
+EXPECTED = [
+    (PLAIN, (PLAIN, PLAIN, replace(PLAIN, trellis=DEFAULT_TRELLIS))),
+    (ZONED, (PLAIN, ZONED, replace(ZONED, trellis=DEFAULT_TRELLIS))),
+    (DRAWN, (PLAIN, DRAWN, replace(ZONED, trellis=DEFAULT_TRELLIS))),
+    (CHOSEN, (PLAIN, ZONED, CHOSEN)),
+]
+
+
+@pytest.mark.parametrize(("given", "meant"), EXPECTED)
+def test_every_way_to_encode_takes_the_effort(
+    given: EncodingParameters, meant: tuple[EncodingParameters, ...], photographs: dict[str, np.ndarray]
+) -> None:
+    image = photographs["chelsea"][:150, :200]
+    source = codec.encode(image, EncodingParameters.from_quality(95))
+    for effort, parameters in [(None, given), *enumerate(meant)]:
+        assert with_effort(given, effort) == parameters
+        file = codec.encode(image, parameters)
+        assert codec.encode(image, given, effort=effort) == file
+        assert encode_many([image], given, effort=effort) == [file]
+        assert codec.write_coefficients(codec.quantize(image, given, effort=effort)) == file
+        assert transcode(source, given, effort=effort) == transcode(source, parameters)
+        assert transcode_many([source], given, effort=effort) == [transcode(source, parameters)]
+
+
+@pytest.mark.parametrize("effort", [3, -1, 1.5, "2", True])
+def test_another_effort_is_refused(effort: Any, photographs: dict[str, np.ndarray]) -> None:
+    with pytest.raises(ParameterError, match=r"effort .* is not one of 0, 1, 2"):
+        codec.encode(photographs["chelsea"], PLAIN, effort=effort)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photographs: dict[str, np.ndarray]) -> Path:
+    """A folder with a picture, the same as a large JPEG file, and a profile whose points have a trellis."""
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(photographs["rocket"]).save("rocket.png")
+    Path("rocket.jpg").write_bytes(codec.encode(photographs["rocket"], EncodingParameters.from_quality(95)))
+    Profile("chosen", (OperatingPoint(CHOSEN, 1.0),), provenance()).save("chosen.json")
+    return tmp_path
+
+
+@pytest.mark.parametrize("effort", [None, 0, 1, 2])
+def test_the_command_line_takes_the_effort(effort: int | None, place: Path, photographs: dict[str, np.ndarray]) -> None:
+    options = ["--profile", "chosen.json", "--index", "0", *(["--effort", str(effort)] if effort is not None else [])]
+    meant = CHOSEN if effort is None else EXPECTED[3][1][effort]
+    assert run(["encode", "rocket.png", "-o", "out.jpg", *options]) == 0
+    assert Path("out.jpg").read_bytes() == codec.encode(photographs["rocket"], meant)
+    assert run(["transcode", "rocket.jpg", "-o", "out.jpg", *options]) == 0
+    assert Path("out.jpg").read_bytes() == transcode(Path("rocket.jpg").read_bytes(), meant)
+
+
+@pytest.mark.parametrize("command", [["encode", "rocket.png"], ["transcode", "rocket.jpg"]])
+def test_the_command_line_refuses_another_effort(
+    command: list[str], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*command, "-o", "out.jpg", "--jpeg-quality", "50", "--effort", "3"]) == 2
+    assert "--effort" in capsys.readouterr().err and not Path("out.jpg").exists()
+
+
+# Along a ladder
+
+
+@given(any_parameters("4:2:0"), any_parameters("4:2:0"), st.floats(0, 1))
+def test_between_two_points_a_trellis_is_between_theirs(a: EncodingParameters, b: EncodingParameters, t: float) -> None:
+    got = Ladder([0.0, 1.0], [a, b]).at(t)
+    prices = sorted(0.0 if p.trellis is None else 1 / p.trellis for p in (a, b))
+    price = 0.0 if got.trellis is None else 1 / got.trellis
+    assert price <= prices[1] * (1 + 1e-9)
+    assert price >= prices[0] * (1 - 1e-9) or (price == 0 and prices[0] <= 1e-3)
+    if got.trellis is not None and got.masking is not None:
+        assert got.masking >= 0.999 * min(p.masking for p in (a, b) if p.masking is not None)
+
+
+def test_a_trellis_sets_in_gently_along_a_ladder() -> None:
+    ladder = Ladder([0.0, 1.0], [PLAIN, replace(PLAIN, trellis=20.0, masking=300.0)])
+    assert ladder.at(0.0).trellis is None and ladder.at(0.01).trellis is None  # above 1000 it would change nothing
+    assert [ladder.at(t).trellis for t in (0.1, 0.5, 1.0)] == pytest.approx([200, 40, 20])
+    assert all(ladder.at(t).masking == pytest.approx(300) for t in (0.1, 0.5, 1.0))
+    masked = Ladder([0.0, 1.0], [replace(PLAIN, trellis=20.0), replace(PLAIN, trellis=20.0, masking=300.0)])
+    assert masked.at(0.25).masking == pytest.approx(600) and masked.at(0.0).masking is None
+
+
+def test_a_ladder_ends_with_the_trellis_of_its_end() -> None:
+    ladder = Ladder([0.0, 1.0], [PLAIN, CHOSEN])
+    assert (ladder.at(1.5).trellis, ladder.at(1.5).masking, ladder.at(-0.5).trellis) == (7.0, 100.0, None)

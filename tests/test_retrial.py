@@ -1,0 +1,108 @@
+"""Trellises tried on learned points: at the same rate, only where files do better, and with an estimate that holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from pictures import crops
+from profiles import default_profile
+from toys import Frequencies, Toy
+
+from j4d import codec, learn
+from j4d.calibration import RateModel, trellis_factor
+from j4d.errors import ParameterError
+from j4d.heldout import Judge
+from j4d.images import ImageSet
+from j4d.optimize import Recipe
+from j4d.parameters import EncodingParameters
+from j4d.retrial import retried
+from j4d.spectrum import Spectrum
+from j4d.trial import at_rate, best_trellis, with_trellis
+
+LOW = [(row, column) for row in range(4) for column in range(4) if row + column < 4]
+ZONES = np.full((8, 8), 0.01)
+
+
+@pytest.fixture(scope="module")
+def images(photographs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    return crops(list(photographs.values()), 128, 128, 12)
+
+
+def judge(model: torch.nn.Module, images: list[np.ndarray]) -> Judge:
+    return Judge([model], ImageSet.from_arrays(images), None, RateModel(), "4:2:0", torch.device("cpu"))
+
+
+def rate(images: list[np.ndarray], parameters: EncodingParameters) -> float:
+    return float(np.mean([8 * len(codec.encode(i, parameters)) / (i.shape[0] * i.shape[1]) for i in images]))
+
+
+@pytest.mark.parametrize("trellis", [(30.0, None), (12.0, 302.0)])
+def test_a_trellis_is_compared_at_the_same_actual_rate(
+    trellis: tuple[float, float | None], images: list[np.ndarray]
+) -> None:
+    base = replace(EncodingParameters.from_quality(55), luma_dead_zone=ZONES, chroma_dead_zone=ZONES)
+    bpp = rate(images, base)
+    found = at_rate(judge(Toy(), images), with_trellis(base, *trellis), bpp)
+    assert (found.trellis, found.masking, found.luma_dead_zone) == (*trellis, None)
+    assert rate(images, found) == pytest.approx(bpp, rel=0.01)
+    assert found.luma.sum() < base.luma.sum(), "what it saves goes into smaller steps"
+
+
+def test_the_trellis_of_least_loss_is_taken_and_none_where_it_does_not_help(images: list[np.ndarray]) -> None:
+    base = EncodingParameters.from_quality(55)
+    ruinous = (0.01, None)  # hardly any index is left
+    assert best_trellis(judge(Toy(), images), base, [ruinous]) == base
+    assert best_trellis(judge(Toy(), images), base, []) == base
+    helped = best_trellis(judge(Frequencies(LOW), images), base, [ruinous, (25.0, None)])
+    losses = [judge(Frequencies(LOW), images).measured(p)[0] for p in (base, helped)]
+    assert helped.trellis == 25.0 and losses[1] < losses[0]
+
+
+@pytest.mark.parametrize("trellis", [(30.0, None), (15.0, 302.0)])
+def test_the_estimate_knows_what_a_trellis_saves(
+    trellis: tuple[float, float | None], photographs: dict[str, np.ndarray]
+) -> None:
+    fitted, others = (crops(list(photographs.values()), 192, 192, 16, seed=seed) for seed in (1, 2))
+    ladder = [with_trellis(EncodingParameters.from_quality(q), *trellis) for q in (10, 20, 35, 50, 65, 80, 90)]
+    spectrum = Spectrum.of(fitted, "4:2:0")
+    model = RateModel.fit(spectrum, fitted, ladder)
+    assert model == RateModel.fit(spectrum, fitted, [replace(p, trellis=None, masking=None) for p in ladder])
+    for parameters in ladder:
+        factor = trellis_factor(fitted, parameters)
+        assert factor < 0.97 and trellis_factor(fitted, replace(parameters, trellis=None, masking=None)) == 1
+        assert model.bpp(spectrum, parameters) * factor == pytest.approx(rate(fitted, parameters), rel=0.03)
+        saved = rate(others, parameters) / rate(others, replace(parameters, trellis=None, masking=None))
+        assert saved == pytest.approx(factor, rel=0.03), "on other pictures too"
+
+
+def test_learning_chooses_a_trellis_and_its_estimate_holds(images: list[np.ndarray]) -> None:
+    options = {"rates": (0.6, 1.5), "steps": 4, "batch_size": 4, "holdout": 0.0, "adapt": False, "progress": False}
+    recipe = {"start": "annex-k", "dead_zones": (0.0,), "trellises": ((25.0, None), (0.01, None))}
+    profile = learn(Frequencies(LOW), images, **options, **recipe)
+    assert [point.parameters.trellis for point in profile.points] == [25.0, 25.0]
+    assert profile.provenance.settings["trellises"] == ((25.0, None), (0.01, None))
+    for point, wanted in zip(profile.points, options["rates"], strict=True):
+        actual = rate(images, point.parameters)
+        assert point.estimated_bpp == pytest.approx(actual, rel=0.03) and actual == pytest.approx(wanted, rel=0.05)
+
+
+def test_a_profile_that_is_there_is_retried(images: list[np.ndarray]) -> None:
+    before = default_profile((30, 60))
+    drawn = replace(before.points[1], parameters=replace(before.points[1].parameters, sharpness=9.0))
+    before = replace(before, points=(replace(before.points[0], measured={"loss": 1.0}), drawn))
+    after = retried(before, Frequencies(LOW), images, trellises=((25.0, None),))
+    low, high = after.points
+    assert low.parameters.trellis == 25.0 and low.measured == {} and high == drawn
+    change = rate(images, low.parameters) / rate(images, before.points[0].parameters)
+    assert low.estimated_bpp == pytest.approx(before.points[0].estimated_bpp * change) and abs(change - 1) < 0.01
+    assert after.provenance.settings["retried"] == ((25.0, None),)
+    assert retried(before, Toy(), images, trellises=((0.01, None),)).points == before.points
+
+
+@pytest.mark.parametrize("wrong", [(19.0,), ((None, 3.0),), ((2000.0, None),), ((19.0, 0.1),)])
+def test_wrong_trellises_are_refused(wrong: object) -> None:
+    with pytest.raises(ParameterError):
+        Recipe(trellises=wrong)  # type: ignore[arg-type]
