@@ -19,9 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const unsigned choice = size == 0 ? 0 : data[size - 1] * 7u + static_cast<unsigned>(size);
     constexpr double kSharpness[] = {HUGE_VAL, 8.0, 0.1, 1e9};
     j4d::TranscodeOptions options{
-        table(choice % 200, 0.0), table(choice % 100, 0.25), kSharpness[choice % 4], choice, std::nullopt,
-        choice % 3 == 0,          choice % 5 == 0,           choice % 2 == 0,        kLimits,
-        {}};
+        table(choice % 200, 0.0), table(choice % 100, 0.25), kSharpness[choice % 4], choice,  std::nullopt,
+        choice % 3 == 0,          choice % 5 == 0,           choice % 2 == 0,        kLimits, {}};
     constexpr double kMu[] = {0.0, 0.5, 19.0, 1000.0};
     constexpr double kMasking[] = {HUGE_VAL, 1.0, 302.0};
     if (choice % 4 == 0) options.trellis = {kMu[choice / 4 % 4], kMasking[choice / 16 % 3]};

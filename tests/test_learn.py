@@ -83,7 +83,7 @@ def luma(profile: Profile, point: int = 0) -> np.ndarray:
 def test_steps_grow_where_the_model_does_not_look(transposed: bool, large_images: list[np.ndarray]) -> None:
     """A model of luma's two lowest horizontal frequencies keeps those and nothing else; then the vertical ones."""
     seen = [(1, 0), (2, 0)] if transposed else [(0, 1), (0, 2)]
-    options = {"steps": 40, "batch_size": 8, "learning_rate": 0.1, "smoothness": 0.0, "holdout": 0.0}
+    options = {"steps": 40, "batch_size": 8, "learning_rate": 0.1, "smoothness": 0.0, "holdout": 0.0, "trellises": ()}
     profile = learn(Frequencies(seen), large_images, lambdas=[0.5], progress=False, **options)
     learned = profile.points[0].parameters
     start = EncodingParameters.from_quality(int(profile.provenance.settings["goals"][0]["quality"]))
