@@ -97,6 +97,7 @@ def test_weights_and_the_worst_move_bits_to_the_model_meant(images: list[np.ndar
     models = [Frequencies([(0, 1), (0, 2), (0, 3)]), Louder(Frequencies([(1, 0), (2, 0), (3, 0)]), 2.0)]
     quick: dict[str, Any] = {"steps": 48, "batch_size": 8, "smoothness": 0.0, "start": "annex-k", "dead_zones": (0.0,)}
     options: dict[str, Any] = {**quick, "rates": [0.8], "holdout": 0.0, "adapt": False, "progress": False}
+    options["trellises"] = ()
     lost = {}
     for name, change in {"mean": {}, "first": {"weights": [9, 1]}, "worst": {"combine": "worst"}}.items():
         profile = learn(models, images, **options, **change)

@@ -54,10 +54,11 @@ def test_a_trellis_is_compared_at_the_same_actual_rate(
 def test_the_trellis_of_least_loss_is_taken_and_none_where_it_does_not_help(images: list[np.ndarray]) -> None:
     base = EncodingParameters.from_quality(55)
     ruinous = (0.01, None)  # hardly any index is left
-    assert best_trellis(judge(Toy(), images), base, [ruinous]) == base
-    assert best_trellis(judge(Toy(), images), base, []) == base
-    helped = best_trellis(judge(Frequencies(LOW), images), base, [ruinous, (25.0, None)])
-    losses = [judge(Frequencies(LOW), images).measured(p)[0] for p in (base, helped)]
+    looks_low = judge(Frequencies(LOW), images)
+    assert best_trellis(looks_low, base, [ruinous]) == base
+    assert best_trellis(looks_low, base, []) == base
+    helped = best_trellis(looks_low, base, [ruinous, (25.0, None)])
+    losses = [looks_low.measured(p)[0] for p in (base, helped)]
     assert helped.trellis == 25.0 and losses[1] < losses[0]
 
 
