@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 import j4d
-from j4d.adapt import learn_adaptation
+from j4d.adapt import fit, measure
 from j4d.bd import Interval
 from j4d.cli.inputs import folder_and_split
 from j4d.codecs import DefaultJPEG, LearnedJPEG
@@ -40,7 +40,7 @@ def main() -> None:
     learning, judged = images_of(options.learn), images_of(options.images)
     learning = learning.subset(range(0, len(learning), max(1, len(learning) // MOST)))
     default = default_ladder(learning, profile)
-    found = learn_adaptation(default.ladder, [model], learning)
+    found = fit(default.ladder, measure(default.ladder, [model], learning))
     codecs = [DefaultJPEG(QUALITIES, sampling=profile.provenance.sampling)]
     if found is not None:
         codecs.append(LearnedJPEG(replace(default, adaptation=found[0]), name="default JPEG, adapted"))

@@ -15,12 +15,13 @@ from PIL import Image
 from profiles import default_profile
 
 from j4d import codec, transcode
-from j4d.adapt import FEWEST_PICTURES, Measured, fit, places_of
-from j4d.adaptation import REACH, Adaptation
+from j4d.adapt import FEWEST_PICTURES, Measured, fit
+from j4d.adaptation import Adaptation
+from j4d.choice import places_of
 from j4d.cli import run
 from j4d.codecs import LearnedJPEG
 from j4d.errors import ImageError, J4DError, ProfileError
-from j4d.interpolation import Ladder
+from j4d.interpolation import REACH, Ladder
 from j4d.parameters import EncodingParameters
 from j4d.profile import OperatingPoint, Profile
 

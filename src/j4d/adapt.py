@@ -1,9 +1,10 @@
-"""Learn an `Adaptation`: how far busy and large pictures may go down the ladder, from files of learning pictures.
+"""Learn how single pictures move along a ladder, from files of learning pictures: an `Adaptation` and a `Choice`.
 
-Every learning picture is encoded at every point of the ladder, and beyond its ends, and shown to the models: its bytes
-and its loss along the ladder are then known, and any two shares `by_bpp` and `by_side` can be tried without encoding
-again. Chosen are the two that cost the fewest bits at equal mean loss, over all points, if shares chosen on four fifths
-of the pictures do so on the other fifth as well.
+Every learning picture is encoded all along the ladder, and beyond its ends, and shown to the models: its bytes and its
+loss are then known, and any two shares `by_bpp` and `by_side` can be tried without encoding again. Chosen are the two
+that cost the fewest bits at equal mean loss, over all points, if shares chosen on four fifths of the pictures do so on
+the other fifth as well. The same figures tell which lambda gives pictures whose place is chosen by these models
+themselves a point's rate.
 """
 
 from __future__ import annotations
@@ -11,17 +12,23 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from j4d.adaptation import REACH, Adaptation
+from j4d.adaptation import Adaptation
+from j4d.choice import Choice, lambda_for, places_of
 from j4d.codecs import EncodeCache, LearnedJPEG
+from j4d.errors import DataError, ModelError
 from j4d.heldout import measured
 from j4d.images import ImageSet
-from j4d.interpolation import Ladder
-from j4d.tasks import Model
+from j4d.interpolation import REACH, Ladder
+from j4d.judge import names_of
+from j4d.models import joint_fingerprint, weighty
+from j4d.profile import Profile
+from j4d.tasks import Frozen, Model
 
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 FOLDS = 5
@@ -29,12 +36,6 @@ FEWEST_PICTURES = 20
 LEAST_LOSS = 1e-8  # nats; less is rounding
 
 Array = NDArray[np.float64]
-
-
-def places_of(ladder: Ladder) -> list[float]:
-    """The log rates at which files are measured: the points and both ends of what adaptation reaches."""
-    first, last = ladder.log_rates[0], ladder.log_rates[-1]
-    return [first - REACH, first - REACH / 2, *ladder.log_rates, last + REACH / 2, last + REACH]
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,44 @@ class Measured:
         return float(bpp), float(loss)
 
 
-def learn_adaptation(ladder: Ladder, models: Sequence[Model], pictures: ImageSet) -> tuple[Adaptation, float] | None:
-    """The adaptation of a ladder to pictures, and its gain (see `fit`), from files of these as the models see them.
+def moves(
+    ladder: Ladder, models: Sequence[Model], pictures: ImageSet
+) -> tuple[Adaptation | None, tuple[Choice, ...], float]:
+    """The adaptation of a ladder to pictures and its gain (see `fit`), and the choice with these models as judges."""
+    measured = measure(ladder, models, pictures)
+    adaptation, gain = fit(ladder, measured) or (None, 0.0)
+    choice = choice_of(ladder, measured, models)
+    return adaptation, () if choice is None else (choice,), gain
+
+
+def taught(
+    profile: Profile,
+    model: Model | Sequence[Model],
+    images: ImageSet | Sequence[NDArray[np.uint8]],
+    *,
+    name: str | None = None,
+    progress: bool = False,
+) -> Profile:
+    """The profile, knowing also the model, or the mean of several, as a judge that may choose pictures' places.
+
+    images: 20 or more like those to come, uint8 (H, W, 3); labels are not looked at. name: what the profile calls the
+    judge. One that it knows already is learned anew. Raises DataError for fewer images, ModelError for a model without
+    weights.
+    """
+    models = [*model] if isinstance(model, (list, tuple)) else [cast("Model", model)]
+    pictures = images if isinstance(images, ImageSet) else ImageSet.from_arrays(list(images))
+    if len(pictures) < FEWEST_PICTURES:
+        raise DataError(f"{pictures.name}: {len(pictures)} images; give {FEWEST_PICTURES} or more to learn from")
+    with Frozen(models):
+        found = choice_of(profile.ladder, measure(profile.ladder, models, pictures, progress), models, name)
+    if found is None:
+        raise ModelError(f"{name or names_of(models)}: no torch.nn.Module with weights, by which it would be known")
+    others = (choice for choice in profile.choices if choice.fingerprint != found.fingerprint)
+    return replace(profile, choices=(*others, found))
+
+
+def measure(ladder: Ladder, models: Sequence[Model], pictures: ImageSet, progress: bool = False) -> Measured:
+    """Files of the pictures all along the ladder, as the models see them.
 
     The loss is the KL of the models' answers against those on the uncompressed picture; labels would not tell for each
     picture what compression does.
@@ -70,10 +107,22 @@ def learn_adaptation(ladder: Ladder, models: Sequence[Model], pictures: ImageSet
     codec = LearnedJPEG([ladder.at(place) for place in places])
     losses, files = [], EncodeCache()
     for model in models:
-        bpp, metrics = measured(model, pictures, codec, files)
+        bpp, metrics = measured(model, pictures, codec, files, progress)
         losses.append(metrics["kl"])
     sides = np.array([min(image.shape[:2]) for image in pictures], dtype=np.float64)
-    return fit(ladder, Measured(places, bpp, np.mean(losses, 0), sides))
+    return Measured(places, bpp, np.mean(losses, 0), sides)
+
+
+def choice_of(ladder: Ladder, measured: Measured, models: Sequence[Model], name: str | None = None) -> Choice | None:
+    """What these models need as judges: at each point the lambda that gives the pictures its rate together.
+
+    None for models without weights, by which a profile would know them again, or fewer than FEWEST_PICTURES.
+    """
+    if measured.bpp.shape[1] < FEWEST_PICTURES or not weighty(models):
+        return None
+    wanted = (measured.bpp[measured.places.index(place)].mean() for place in ladder.log_rates)
+    lambdas = tuple(lambda_for(measured.bpp, measured.loss, float(bpp)) for bpp in wanted)
+    return Choice(name or names_of(models), joint_fingerprint(models), lambdas)
 
 
 def fit(ladder: Ladder, measured: Measured) -> tuple[Adaptation, float] | None:

@@ -19,11 +19,9 @@ from numpy.typing import NDArray
 
 from j4d.codec import encode
 from j4d.errors import ProfileError
-from j4d.interpolation import Ladder
+from j4d.interpolation import REACH, Ladder
 from j4d.parameters import finite_number
 from j4d.transcode import Transcoder
-
-REACH = 0.7  # in log rate, beyond either end of the ladder
 
 
 @dataclass(frozen=True)

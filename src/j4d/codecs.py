@@ -11,18 +11,24 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import cache
 from itertools import pairwise
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from j4d import codec as jpeg
 from j4d.adaptation import Adaptation
+from j4d.choice import Look, chosen, looks
 from j4d.errors import ParameterError
 from j4d.interpolation import Ladder
 from j4d.parameters import EncodingParameters
 from j4d.profile import Profile
+
+if TYPE_CHECKING:
+    from j4d.judge import EncoderJudge
 
 Image = NDArray[np.uint8]
 Setting = int | float | str
@@ -198,12 +204,69 @@ class LearnedJPEG:
         return made
 
 
+class ChosenJPEG:
+    """A profile whose pictures are placed by a judge, as `Profile.chosen` does; settings are positions on its ladder.
+
+    judge: one that the profile knows. The rest as for `LearnedJPEG`. A configuration holds no model, so no codec can
+    be made from it. Raises ProfileError.
+    """
+
+    id = "chosen-jpeg"
+
+    def __init__(self, profile: Profile, judge: EncoderJudge, *, name: str | None = None, at_least: int = 0) -> None:
+        self._ladder, self._judge = profile.ladder, judge
+        self._choice = profile.choice_of(judge)
+        self._rates = _between([point.estimated_bpp for point in profile.points], at_least)
+        self.name = name or f"{profile.name}, chosen by {judge.name}"
+        self._seen: tuple[bytes, list[Look]] = (b"", [])  # a picture, and its files
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        return tuple(range(len(self._rates)))
+
+    def encode(self, image: Image, setting: Setting) -> bytes:
+        identity = _pixels(image)
+        if self._seen[0] != identity:
+            seen = [replace(look, loss=cache(look.loss)) for look in looks(self._ladder, image, self._judge)]
+            self._seen = identity, seen
+        lagrangian = self._choice.lagrangian(self._ladder, math.log(self._rates[int(setting)]))
+        return chosen(self._seen[1], lagrangian).data
+
+    def decode(self, data: bytes) -> Image:
+        return jpeg.decode(data)
+
+    def estimated_bpp(self, setting: Setting) -> float | None:
+        return self._rates[int(setting)]
+
+    def get_config(self) -> dict[str, Any]:
+        points = [parameters.to_json() for parameters in self._ladder.parameters]
+        return {
+            "id": self.id,
+            "name": self.name,
+            "ladder": {"log_rates": self._ladder.log_rates, "parameters": points},
+            "choice": asdict(self._choice),
+            "estimated_bpp": list(self._rates),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> ChosenJPEG:
+        raise ParameterError(f"codec {config['name']} asks a model; make it from its profile and the model")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_seen": (b"", [])}
+
+
 def _between(rates: list[float], at_least: int) -> list[float]:
     """The rates with others log-linear between neighbours, as few between any two as make `at_least` of them."""
     gaps = len(rates) - 1
     parts = math.ceil((at_least - 1) / gaps) if gaps and at_least > len(rates) else 1
     inner = [low * (high / low) ** (i / parts) for low, high in pairwise(rates) for i in range(parts)]
     return [*inner, rates[-1]]
+
+
+def _pixels(image: Image) -> bytes:
+    """What tells one picture from another."""
+    return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).digest()
 
 
 class EncodeCache:
@@ -220,8 +283,7 @@ class EncodeCache:
 
     def encode(self, codec: Codec, image: Image, setting: Setting) -> bytes:
         config = json.dumps(codec.get_config(), sort_keys=True)
-        pixels = hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).digest()
-        key = (hashlib.sha256(config.encode()).hexdigest(), setting, pixels)
+        key = (hashlib.sha256(config.encode()).hexdigest(), setting, _pixels(image))
         if key not in self._files:
             self._files[key] = codec.encode(image, setting)
         return self._files[key]

@@ -89,13 +89,13 @@ class Judge:
 
 
 def measured(
-    model: Model, images: ImageSet, codec: Codec, cache: EncodeCache | None = None
+    model: Model, images: ImageSet, codec: Codec, cache: EncodeCache | None = None, progress: bool = False
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
     """Actual bpp and metrics of `evaluate`, (settings, pictures) each, the pictures shared out over the ranks."""
     own = images.subset(ranks.mine(len(images)))
     columns: list[dict[str, NDArray[np.float64]]] = []
     if len(own):
-        result = evaluate(model, own, codecs=[codec], bootstrap=1, progress=False, cache=cache)
+        result = evaluate(model, own, codecs=[codec], bootstrap=1, progress=progress, cache=cache)
         figures = {"bpp": result.bpp(result.codecs[0]), **result.codecs[0].metrics}
         columns = [{name: values[:, i] for name, values in figures.items()} for i in range(len(own))]
     every = ranks.gathered(columns)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from j4d.parameters import MOST_TRELLIS, EncodingParameters
 from j4d.tables import MAX_STEP
 
+REACH = 0.7  # in log rate, how far beyond either end of a ladder a picture may go
 _SLOPE = -1.4  # d log(step) / d log(rate), where a ladder of one point cannot tell
 
 

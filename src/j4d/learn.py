@@ -13,38 +13,34 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime, timezone
 from os import PathLike
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from j4d import ranks
-from j4d.adapt import learn_adaptation
-from j4d.calibration import RateModel, trellis_factor
+from j4d.assemble import assembled
+from j4d.calibration import RateModel
 from j4d.checkpoint import Checkpoint
-from j4d.codecs import LearnedJPEG
 from j4d.effort import with_effort
 from j4d.errors import DataError, ModelError, ParameterError
-from j4d.heldout import EarlyStop, Judge, measured
+from j4d.heldout import EarlyStop, Judge
 from j4d.images import ImageSet
-from j4d.interpolation import Ladder
+from j4d.judge import names_of
 from j4d.ladder import carry, ladder_goals
-from j4d.models import fingerprint
+from j4d.models import joint_fingerprint
 from j4d.objective import Objective
 from j4d.optimize import Optimizer, Progress, Recipe
 from j4d.parameters import EncodingParameters
 from j4d.presets import preset_parameters
-from j4d.profile import OperatingPoint, Profile, Provenance
+from j4d.profile import Profile
 from j4d.progress import LadderProgress
 from j4d.provenance import PROTOCOLS
 from j4d.simulate import SimulatedJPEG
 from j4d.spectrum import Spectrum
 from j4d.tasks import Classification, Frozen, Model
 from j4d.trial import best_of, best_trellis, judge_of, with_dead_zone
-from j4d.versions import software_versions
 
 RATE_IMAGES = 512  # pictures behind the spectrum; the rate of more differs by well under a percent
 ADAPTATION_IMAGES = 256  # pictures that tell how far busy and large ones may go down the ladder
@@ -130,8 +126,8 @@ def learn(
         rate_model = ranks.agreed(RateModel.fit(few_spectrum, few, default)) if recipe.calibrate else RateModel()
         goals = ranks.agreed(ladder_goals(spectrum, rate_model, points, rates, lambdas))
         run: dict[str, Any] = {
-            "model": model_name or " + ".join(getattr(m, "name", None) or type(m).__name__ for m in models),
-            "model_fingerprint": _fingerprint(models),
+            "model": model_name or names_of(models),
+            "model_fingerprint": joint_fingerprint(models),
             "data_fingerprint": image_set.fingerprint,
             "image_count": len(image_set),
             "protocol": protocol,
@@ -161,7 +157,7 @@ def learn(
         step = max(1, len(image_set) // ADAPTATION_IMAGES)
         pictures = _in_memory(image_set.subset(range(0, len(image_set), step))) if recipe.adapt else None
         provenance = {**run, "settings": settings}
-        profile = _profile(name, kept.points, few, few_spectrum, spectrum, models, held_out, pictures, provenance)
+        profile = assembled(name, kept.points, few, few_spectrum, spectrum, models, held_out, pictures, provenance)
         return ranks.agreed(profile)
 
 
@@ -267,65 +263,3 @@ def _met(optimizer: Optimizer, trial: Judge, jpeg: SimulatedJPEG, goal: dict[str
     target = goal["bpp"] / trial.rate_error(jpeg.encoding_parameters())
     optimizer.meet(jpeg, target)
     return target
-
-
-def _profile(
-    name: str,
-    points: list[tuple[EncodingParameters, float]],
-    few: ImageSet,
-    few_spectrum: Spectrum,
-    spectrum: Spectrum,
-    models: Sequence[Model],
-    held_out: ImageSet,
-    pictures: ImageSet | None,
-    provenance: dict[str, Any],
-) -> Profile:
-    """Fit the rate model, measure the points on the held-out pictures, and put them in order of rate.
-
-    A point that costs no fewer bits than its neighbour above is dropped: a ladder climbs. pictures: what adaptation is
-    learned from, if it is.
-    """
-    ladder = [parameters for parameters, _ in points]
-    rate_model = RateModel.fit(few_spectrum, few, ladder)
-    measured = _measured(ladder, models, held_out) if len(held_out) else [{} for _ in points]
-    rungs = [
-        OperatingPoint(
-            parameters, rate_model.bpp(spectrum, parameters) * trellis_factor(few, parameters), lagrangian, figures
-        )
-        for (parameters, lagrangian), figures in zip(points, measured, strict=True)
-    ]
-    climbing: list[OperatingPoint] = []
-    for rung in sorted(rungs, key=lambda r: r.estimated_bpp):
-        if not climbing or rung.estimated_bpp > climbing[-1].estimated_bpp:
-            climbing.append(rung)
-    rates = [math.log(rung.estimated_bpp) for rung in climbing]
-    adapted = None
-    if pictures is not None:
-        adapted = learn_adaptation(Ladder(rates, [rung.parameters for rung in climbing]), models, pictures)
-    settings = {**provenance.pop("settings"), "rate_model": asdict(rate_model), "held_out": len(held_out)}
-    if adapted is not None:
-        settings["adaptation_gain"] = adapted[1]
-    date = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return Profile(
-        name,
-        tuple(climbing),
-        Provenance(**provenance, versions=software_versions(), date=date, settings=settings),
-        adapted[0] if adapted is not None else None,
-    )
-
-
-def _measured(ladder: list[EncodingParameters], models: Sequence[Model], held_out: ImageSet) -> list[dict[str, float]]:
-    """Actual rate and metrics of each point on the held-out pictures; the mean over models."""
-    found: list[dict[str, list[float]]] = [{} for _ in ladder]
-    for model in models:
-        bpp, metrics = measured(model, held_out, LearnedJPEG(ladder))
-        for figures, *row in zip(found, bpp, *metrics.values(), strict=True):
-            for name, values in zip(("actual_bpp", *metrics), row, strict=True):
-                figures.setdefault(name, []).append(float(values.mean()))
-    return [{name: sum(values) / len(values) for name, values in figures.items()} for figures in found]
-
-
-def _fingerprint(models: Sequence[Model]) -> str:
-    """That of the model; of several, the sha256 of theirs. Empty where one has none."""
-    prints = [fingerprint(model) if isinstance(model, torch.nn.Module) else "" for model in models]
-    return prints[0] if len(prints) == 1 or not all(prints) else hashlib.sha256("".join(prints).encode()).hexdigest()

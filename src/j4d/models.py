@@ -174,6 +174,17 @@ def fingerprint(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
+def weighty(models: Sequence[object]) -> bool:
+    """Whether all are nn.Modules with weights, so that a fingerprint tells them from others."""
+    return all(isinstance(model, nn.Module) and len(model.state_dict()) > 0 for model in models)
+
+
+def joint_fingerprint(models: Sequence[object]) -> str:
+    """The fingerprint of the model; of several, the sha256 of theirs. Empty where one is no nn.Module."""
+    prints = [fingerprint(model) if isinstance(model, nn.Module) else "" for model in models]
+    return prints[0] if len(prints) == 1 or not all(prints) else hashlib.sha256("".join(prints).encode()).hexdigest()
+
+
 def tensor_bytes(value: Tensor) -> bytes:
     """The values of a tensor, as they lie in memory when it is contiguous."""
     return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()

@@ -10,17 +10,21 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from j4d.adaptation import Adaptation
+from j4d.choice import Choice, chosen, looks
 from j4d.errors import ProfileError
 from j4d.frozen import freeze, freeze_mapping
 from j4d.interpolation import Ladder
 from j4d.parameters import EncodingParameters, finite_number
 from j4d.provenance import Provenance
+
+if TYPE_CHECKING:
+    from j4d.judge import EncoderJudge
 
 __all__ = ["OperatingPoint", "Profile", "Provenance"]
 
@@ -58,14 +62,16 @@ class Profile:
     """A ladder of operating points of one sampling, strictly increasing in estimated rate, with provenance.
 
     Between neighbouring points everything is interpolated (see `at`). adaptation: how single pictures are moved along
-    the ladder (see `adapted`), None for not at all. Raises ProfileError where there is no point, the rates do not
-    increase, a sampling differs, or the adaptation is for another number of points.
+    the ladder (see `adapted`), None for not at all. choices: one for each judge that may choose their places (see
+    `chosen`). Raises ProfileError where there is no point, the rates do not increase, a sampling differs, adaptation or
+    a choice is for another number of points, or two choices are for one judge.
     """
 
     name: str
     points: tuple[OperatingPoint, ...]
     provenance: Provenance
     adaptation: Adaptation | None = None
+    choices: tuple[Choice, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(freeze(self.name, "name"), str):
@@ -91,6 +97,15 @@ class Profile:
                 raise ProfileError(
                     f"adaptation: {len(self.adaptation.offsets)} offsets for {len(self.points)} points; one for each"
                 )
+        object.__setattr__(self, "choices", tuple(self.choices))
+        for choice in self.choices:
+            if not isinstance(choice, Choice):
+                raise ProfileError(f"choices: {type(choice).__name__} is no Choice")
+            if len(choice.lambdas) != len(self.points):
+                count = f"{len(choice.lambdas)} lambdas for {len(self.points)} points"
+                raise ProfileError(f"choice of {choice.judge}: {count}; one for each")
+        if len({choice.fingerprint for choice in self.choices}) < len(self.choices):
+            raise ProfileError("choices: two are for the same judge")
 
     def at(
         self, *, index: int | None = None, bpp: float | None = None, quality: float | None = None
@@ -129,21 +144,53 @@ class Profile:
         The picture is encoded once on the way, at the reference point. reading: sampling, tolerate_damage and
         max_pixels of `transcode`, for a file. Raises ProfileError, ImageError, CodecError.
         """
-        if self.adaptation is None or sum(value is not None for value in (index, bpp, quality)) != 1:
+        if self.adaptation is None:
             return self.at(index=index, bpp=bpp, quality=quality)
-        if index is not None:
-            self.at(index=index)  # is it one?
-            log_rate = math.log(self.points[index].estimated_bpp)
-        else:
-            log_rate = math.log(self._rate(bpp, quality))
-        ladder = self.ladder
+        log_rate, ladder = self._log_rate(index, bpp, quality), self.ladder
         return ladder.at(self.adaptation.place(ladder, log_rate, *self.adaptation.measured(ladder, picture, **reading)))
+
+    def chosen(
+        self,
+        picture: npt.NDArray[np.uint8] | bytes,
+        judge: EncoderJudge,
+        *,
+        index: int | None = None,
+        bpp: float | None = None,
+        quality: float | None = None,
+        **reading: Any,
+    ) -> EncodingParameters:
+        """Encoding parameters for one picture, its place chosen by a model that looks at its files.
+
+        judge: one that the profile knows. picture, place and reading as for `adapted`. Over many pictures the rate is
+        as without; a single one takes what its answer needs. The picture is encoded a dozen times on the way.
+        Raises ProfileError, ImageError, CodecError, ModelError.
+        """
+        lagrangian = self.choice_of(judge).lagrangian(self.ladder, self._log_rate(index, bpp, quality))
+        return chosen(looks(self.ladder, picture, judge, **reading), lagrangian).parameters
+
+    def choice_of(self, judge: EncoderJudge) -> Choice:
+        """What the profile knows of this judge. Raises ProfileError where it knows nothing."""
+        for choice in self.choices:
+            if choice.fingerprint == judge.fingerprint:
+                return choice
+        known = ", ".join(choice.judge for choice in self.choices) or "none"
+        raise ProfileError(
+            f"profile {self.name} does not know the judge {judge.name} (known: {known}); `j4d judge` teaches it"
+        )
 
     @property
     def ladder(self) -> Ladder:
         """The points' parameters along their estimated rates."""
         rates = [math.log(point.estimated_bpp) for point in self.points]
         return Ladder(rates, [point.parameters for point in self.points])
+
+    def _log_rate(self, index: int | None, bpp: float | None, quality: float | None) -> float:
+        """Log of the estimated rate at the one place that is named, as `at` takes it. Raises ProfileError."""
+        if index is None and (bpp is None) != (quality is None):
+            return math.log(self._rate(bpp, quality))
+        self.at(index=index, bpp=bpp, quality=quality)  # tells what is wrong, if anything is
+        assert index is not None
+        return math.log(self.points[index].estimated_bpp)
 
     def _rate(self, bpp: float | None, quality: float | None) -> float:
         """The estimated rate that is asked for. Raises ProfileError where the ladder does not have it."""

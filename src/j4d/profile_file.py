@@ -12,15 +12,18 @@ import json
 import os
 import re
 import sys
-from typing import Annotated, Literal
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
 
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from j4d.adaptation import REACH, Adaptation
+from j4d.adaptation import Adaptation
+from j4d.choice import Choice
 from j4d.errors import J4DError, ProfileError
 from j4d.faults import first_fault, short
 from j4d.files import read_limited, write_atomic
+from j4d.interpolation import REACH
 from j4d.parameters import LEAST_MASKING, LEAST_TRELLIS, MOST_TRELLIS, EncodingParameters
 from j4d.profile import OperatingPoint, Profile
 from j4d.provenance import Provenance
@@ -103,6 +106,14 @@ class AdaptationModel(_Strict):
     )
 
 
+class ChoiceModel(_Strict):
+    """What a judge, asked while encoding, needs to choose each picture's place."""
+
+    judge: str = Field(description="what the models were called")
+    fingerprint: str = Field(description="sha256 of their weights")
+    lambdas: list[_Positive] = Field(min_length=1, description="nats per bpp, one per point")
+
+
 class ProfileModel(_Strict):
     """A ladder of JPEG encoding parameters, learned by j4d for a vision model."""
 
@@ -112,6 +123,7 @@ class ProfileModel(_Strict):
     points: list[PointModel] = Field(min_length=1, description="strictly increasing estimated_bpp")
     provenance: ProvenanceModel
     adaptation: AdaptationModel | None = None
+    choices: list[ChoiceModel] = Field([], description="one for each judge that it knows")
 
 
 def schema() -> str:
@@ -132,9 +144,11 @@ def dump(profile: Profile) -> bytes:
         for point in profile.points
     ]
     provenance = {name: getattr(profile.provenance, name) for name in Provenance.__dataclass_fields__}
-    body = {"format": FORMAT, "version": VERSION, "name": profile.name, "points": points}
-    adaptation = None if profile.adaptation is None else profile.adaptation.to_json()
-    text = json.dumps({**body, "adaptation": adaptation, "provenance": provenance}, indent=1, allow_nan=False)
+    body: dict[str, Any] = {"format": FORMAT, "version": VERSION, "name": profile.name, "points": points}
+    body["adaptation"] = None if profile.adaptation is None else profile.adaptation.to_json()
+    if profile.choices:
+        body["choices"] = [asdict(choice) for choice in profile.choices]
+    text = json.dumps({**body, "provenance": provenance}, indent=1, allow_nan=False)
     number = r"-?[0-9][0-9.eE+-]*"  # no string holds a raw newline, so this meets lists of numbers only
     rows = re.compile(rf"\[\n +{number}(?:,\n +{number})*\n +\]")
     return (rows.sub(lambda row: re.sub(r"\n +", " ", row[0]).replace("[ ", "[")[:-2] + "]", text) + "\n").encode()
@@ -167,7 +181,8 @@ def parse(data: bytes) -> Profile:
         for point in body.points
     )
     adaptation = None if body.adaptation is None else Adaptation(**dict(body.adaptation))
-    return Profile(body.name, tuple(points), Provenance(**dict(body.provenance)), adaptation)
+    choices = tuple(Choice(choice.judge, choice.fingerprint, tuple(choice.lambdas)) for choice in body.choices)
+    return Profile(body.name, tuple(points), Provenance(**dict(body.provenance)), adaptation, choices)
 
 
 def save(profile: Profile, path: str | os.PathLike[str]) -> None:

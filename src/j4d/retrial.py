@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from j4d.adapt import learn_adaptation
+from j4d.adapt import moves
 from j4d.calibration import RateModel
 from j4d.frozen import Json
 from j4d.heldout import Judge
@@ -37,7 +37,8 @@ def retried(
 
     model, images, answers: as for `learn`; learning pictures, not those that anything is judged on. Steps are scaled so
     that the actual rate stays; the estimate of a changed point moves as the files did, and what was measured of it is
-    forgotten. Points that draw their indices stay. Adaptation is learned anew where the profile had it, on all images.
+    forgotten. Points that draw their indices stay. Adaptation and choices are learned anew where the
+    profile had any, on all images and for these models.
     Raises ProfileError where the ladder would no longer climb, ParameterError for what no trellis is.
     """
     check_trellises(trellises)
@@ -49,13 +50,16 @@ def retried(
         points = tuple(_retried(judge, point, trellises) for point in profile.points)
         settings: dict[str, Json] = {**profile.provenance.settings, "retried": [list(t) for t in trellises]}
         changed = replace(profile, points=points, provenance=replace(profile.provenance, settings=settings))
-        if profile.adaptation is None or changed.points == profile.points:
+        if changed.points == profile.points:
             return changed
-        found = learn_adaptation(changed.ladder, models, everything)
-    if found is None:
-        return replace(changed, adaptation=None)
-    settings = {**settings, "adaptation_gain": found[1]}
-    return replace(changed, adaptation=found[0], provenance=replace(changed.provenance, settings=settings))
+        changed = replace(changed, adaptation=None, choices=())
+        if profile.adaptation is None and not profile.choices:
+            return changed
+        adaptation, choices, gain = moves(changed.ladder, models, everything)
+    if adaptation is not None:
+        settings = {**settings, "adaptation_gain": gain}
+    provenance = replace(changed.provenance, settings=settings)
+    return replace(changed, adaptation=adaptation, choices=choices, provenance=provenance)
 
 
 def _retried(judge: Judge, point: OperatingPoint, trellises: Trellises) -> OperatingPoint:

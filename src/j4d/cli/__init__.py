@@ -19,6 +19,7 @@ import typer
 from j4d import __version__, ranks
 from j4d.cli import files, measure, profiles
 from j4d.cli.evaluate import evaluate
+from j4d.cli.judge import judge
 from j4d.cli.report import report
 from j4d.cli.transcode import transcode
 from j4d.errors import J4DError
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 for command in (
     measure.learn,
+    judge,
     files.encode,
     files.decode,
     transcode,

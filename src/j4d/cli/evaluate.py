@@ -90,6 +90,14 @@ def evaluate(
         AdaptChoice,
         typer.Option(help="Coarser steps for busy and large pictures, where profiles have learned it; or both ways."),
     ] = AdaptChoice.yes,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Measure profiles also with each picture's place chosen by this model (see `j4d judge`); repeated: by "
+            "the mean of several. own: by the model that is measured.",
+            show_default=False,
+        ),
+    ] = None,
     bootstrap: Annotated[int, typer.Option(min=1, help="Resamples of the images behind the 95 % intervals.")] = 1000,
     batch_size: Annotated[int, typer.Option(min=1, help="Most files of one image in a forward pass.")] = 32,
     seed: Annotated[int, typer.Option(help="Of the quantizer, the bootstrap and rivals that learn.")] = 0,
@@ -143,7 +151,7 @@ def evaluate(
 
     import torch
 
-    from j4d.evaluation.contenders import Contenders, add_rivals, rival_names
+    from j4d.evaluation.contenders import Contenders, add_rivals, judges_of, rival_names
     from j4d.evaluation.grid import GridModel, evaluate_grid
     from j4d.evaluation.measurements import default_folder
     from j4d.evaluation.workers import available_cores
@@ -156,8 +164,10 @@ def evaluate(
     folder = None if no_cache else (cache or default_folder())
     contenders = Contenders()
     contenders.add_default(reference)
+    judges = judges_of(judge or [], grid_models, options)
     for one, name in zip(profiles, _distinct_names(profiles, profile or []), strict=True):
         contenders.add_profile(one, name, seed=seed, deterministic=deterministic, adapt=adapt.value)
+        reasons += contenders.add_chosen(one, name, judges)
     for reason in reasons:
         typer.echo(f"left out: {reason}", err=True)
     add_rivals(

@@ -18,6 +18,7 @@ from j4d.cli.options import (
     EffortOption,
     IndexOption,
     JpegQualityOption,
+    JudgeOption,
     ProfileOption,
     ProgressiveOption,
     QualityOption,
@@ -51,6 +52,7 @@ def encode(
     effort: EffortOption = None,
     progressive: ProgressiveOption = False,
     adapt: AdaptOption = True,
+    judge: JudgeOption = None,
 ) -> None:
     """Encode images as ordinary JPEG files with learned parameters, or with default JPEG's.
 
@@ -59,8 +61,9 @@ def encode(
     the same factor; it is not the IJG quality of other encoders
     (docs/profiles.md compares the two). Where the profile has learned it, busy
     and large pictures get coarser steps than calm and small ones; --no-adapt
-    gives all the same. The rate printed is actual: all bytes of the file over
-    the pixels of the picture. Without -o, photo.png becomes photo.jpg beside
+    gives all the same. With --judge a model is asked for each picture, and
+    the bits go where its answers need them. The rate printed is actual: all
+    bytes of the file over the pixels of the picture. Without -o, photo.png becomes photo.jpg beside
     it, and no file is overwritten. Metadata of the source (EXIF, ICC) are not
     copied; the orientation is applied.
 
@@ -74,7 +77,7 @@ def encode(
     from j4d.files import write_atomic
     from j4d.images import read_image
 
-    parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, sampling, adapt)
+    parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, sampling, adapt, judge=judge)
     total_bytes = total_pixels = 0
     plan = _beside(images) if out is None else _plan(_expand(images), out, JPEG_SUFFIXES)
     for source, target in plan:

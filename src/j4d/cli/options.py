@@ -70,6 +70,14 @@ AdaptOption = Annotated[
         "--adapt/--no-adapt", help="Coarser steps for busy and large pictures, if the profile has learned it."
     ),
 ]
+JudgeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Ask this model about each picture's files, and give bits where its answer needs them; one that the "
+        "profile knows (see `j4d judge`). Loads PyTorch, and takes its time.",
+        show_default=False,
+    ),
+]
 ProgressiveOption = Annotated[bool, typer.Option("--progressive", help="Write progressive files.")]
 
 
@@ -119,11 +127,13 @@ def parameters_for(
     sampling: SamplingName | None,
     adapt: bool,
     reading: Mapping[str, Any] | None = None,
+    judge: list[str] | None = None,
 ) -> Callable[[Picture], EncodingParameters]:
     """What pixels or a JPEG file are encoded with: the options' operating point, moved for the picture if `adapt`.
 
-    Without --profile and --jpeg-quality the profile is the built-in universal. reading: see `Profile.adapted`.
-    ParameterError where options contradict or miss each other, before any picture is seen.
+    Without --profile and --jpeg-quality the profile is the built-in universal. reading: see `Profile.adapted`. judge:
+    specs of models that choose each picture's place instead. ParameterError where options contradict or miss each
+    other, ProfileError where the profile does not know the judge, before any picture is seen.
     """
     from j4d.builtin import DEFAULT
     from j4d.parameters import EncodingParameters
@@ -134,14 +144,33 @@ def parameters_for(
         for name, value in {"--index": index, "--bpp": bpp, "--quality": quality}.items():
             if value is not None:
                 raise ParameterError(f"{name} needs a profile; --jpeg-quality stands alone")
+        if judge:
+            raise ParameterError("--judge needs a profile that knows it; --jpeg-quality stands alone")
         default = EncodingParameters.from_quality(jpeg_quality, sampling.value if sampling else "4:2:0")
         return lambda picture: default
     loaded = profile_of(profile or DEFAULT, sampling)
     place = _place_on(loaded, index=index, bpp=bpp, quality=quality)
     fixed = loaded.at(**place)
+    if judge:
+        if not adapt:
+            raise ParameterError("--judge gives each picture its own place, --no-adapt all the same; choose one")
+        return _asking(loaded, judge, {**place, **(reading or {})})
     if not adapt or loaded.adaptation is None:
         return lambda picture: fixed
     return lambda picture: loaded.adapted(picture, **place, **(reading or {}))
+
+
+def _asking(profile: Profile, specs: list[str], options: dict[str, Any]) -> Callable[[Picture], EncodingParameters]:
+    import torch
+
+    from j4d.judge import EncoderJudge
+
+    torch.set_num_threads(
+        1
+    )  # pictures share the cores, not one picture's layers; and any number of them writes the same bytes
+    asked = EncoderJudge.from_specs(specs)
+    profile.choice_of(asked)
+    return lambda picture: profile.chosen(picture, asked, **options)
 
 
 def numbers(text: str, option: str) -> list[float]:

@@ -23,6 +23,7 @@ from j4d.cli.options import (
     EffortOption,
     IndexOption,
     JpegQualityOption,
+    JudgeOption,
     ProfileOption,
     ProgressiveOption,
     QualityOption,
@@ -94,15 +95,17 @@ def transcode(
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 1 << 28,
     threads: Annotated[int | None, typer.Option(min=1, help="By default one per processor.")] = None,
     adapt: AdaptOption = True,
+    judge: JudgeOption = None,
 ) -> None:
     """Make JPEG files smaller with learned parameters, without decoding them.
 
     Say where on the profile with one of --quality, --bpp or --index, as for
     `j4d encode`.
     Size, orientation and sampling stay, and so do Exif, ICC and XMP. Where the
-    profile has learned it, busy and large pictures get coarser steps. A file
-    that would not get smaller is kept as it is. A file that cannot be read
-    gets a line on stderr and the exit code 2; the others are written.
+    profile has learned it, busy and large pictures get coarser steps; with
+    --judge a model is asked for each where bits are needed. A file that would
+    not get smaller is kept as it is. A file that cannot be read gets a line on
+    stderr and the exit code 2; the others are written.
 
     \b
       j4d transcode photo.jpg -o small.jpg --quality 40
@@ -115,7 +118,7 @@ def transcode(
 
     named, rule = _sampling(jpeg_quality, sampling)
     reading: dict[str, Any] = {"sampling": rule, "tolerate_damage": tolerate_damage, "max_pixels": max_pixels}
-    parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, named, adapt, reading)
+    parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, named, adapt, reading, judge)
     writing: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "effort": effort}
     keeping: dict[str, Any] = {"progressive": progressive, "strip": strip, "never_grow": never_grow}
 

@@ -11,13 +11,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from j4d.codecs import Codec, DefaultJPEG, LearnedJPEG
-from j4d.errors import ParameterError
+from j4d.codecs import ChosenJPEG, Codec, DefaultJPEG, LearnedJPEG
+from j4d.errors import ParameterError, ProfileError
 from j4d.evaluation.comparison import FEWEST_POINTS
 from j4d.evaluation.identity import digest, software_identity
 from j4d.evaluation.measurements import Measurements
 from j4d.evaluation.measuring import Entry
-from j4d.evaluation.stored import UNADAPTED
+from j4d.evaluation.stored import CHOSEN, UNADAPTED
 from j4d.profile import Profile
 from j4d.results import short_name
 from j4d.versions import package_versions
@@ -25,8 +25,10 @@ from j4d.versions import package_versions
 if TYPE_CHECKING:
     from j4d.evaluation.grid import GridModel
     from j4d.images import ImageSet
+    from j4d.judge import EncoderJudge
 
 ALL = "all"
+OWN = "own"  # of judges: each model itself
 
 
 @dataclass
@@ -58,6 +60,58 @@ class Contenders:
         if adapt == "both" and profile.adaptation is not None:
             fixed = LearnedJPEG(profile, name=f"{name}, not adapted", adapt=False, **given)
             self.add(fixed, {"role": UNADAPTED, **learned})
+
+    def add_chosen(self, profile: Profile, name: str, judges: Sequence[Judging]) -> list[str]:
+        """A profile whose pictures' places are chosen by each of the judges that it knows; what was left out, and why.
+
+        ProfileError where it knows none of them, and there are some.
+        """
+        source = profile.provenance
+        learned = {"learned_on": short_name({"model": source.model}), "model_fingerprint": source.model_fingerprint}
+        reasons = []
+        for asked in judges:
+            try:
+                codec = ChosenJPEG(profile, asked.judge, name=f"{name}, chosen by {asked.name}", at_least=FEWEST_POINTS)
+            except ProfileError as error:
+                reasons.append(str(error))
+                continue
+            self.add(codec, {"role": CHOSEN, **learned}, asked.models)
+        if judges and len(reasons) == len(judges):
+            raise ProfileError(reasons[0])
+        return reasons
+
+
+@dataclass(frozen=True)
+class Judging:
+    """A judge, what it is called in names of codecs, and which models it is measured on; None: on all."""
+
+    judge: EncoderJudge
+    name: str
+    models: frozenset[int] | None = None
+
+
+def judges_of(specs: Sequence[str], models: Sequence[GridModel], options: Mapping[str, Any]) -> list[Judging]:
+    """The judge that is the mean of the models with these specs; for OWN each model of the grid, measured on itself.
+
+    Raises ModelError, and ParameterError for OWN among others.
+    """
+    if not specs:
+        return []
+    from j4d.judge import EncoderJudge
+
+    if OWN not in specs:
+        judge = EncoderJudge.from_specs(specs, options)
+        return [Judging(judge, judge.name)]
+    if len(specs) > 1:
+        raise ParameterError(f"--judge {OWN} is each model that is measured, alone; give it without others")
+    from j4d.evaluation.grid import SpecLoader
+
+    found = []
+    for number, model in enumerate(models):
+        load = model.subject.load
+        source = load if isinstance(load, SpecLoader) else load()  # a loader goes to other processes as its spec
+        found.append(Judging(EncoderJudge([source], model.subject.name), "the model", frozenset([number])))
+    return found
 
 
 def rival_names(asked: Sequence[str]) -> tuple[list[str], list[str]]:

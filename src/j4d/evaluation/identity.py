@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
 FILE_MODULES = (
     "adaptation.py",
+    "choice.py",
     "codec.py",
     "codecs.py",
     "evaluation/judging.py",
     "interpolation.py",
+    "judge.py",
     "markers.py",
     "parameters.py",
     "presets.py",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from j4d.bd import Interval
-from j4d.codecs import DefaultJPEG, LearnedJPEG
+from j4d.codecs import ChosenJPEG, DefaultJPEG, LearnedJPEG
 from j4d.errors import DataError
 from j4d.evaluation.comparison import Comparison, RateCut
 from j4d.files import read_limited
@@ -25,6 +25,7 @@ from j4d.results_file import FORMAT as EVALUATION
 from j4d.results_file import MAX_FILE_BYTES, evaluation_from_json
 
 UNADAPTED = "unadapted"  # the role of a profile that does not move pictures, beside itself
+CHOSEN = "chosen"  # that of one whose pictures are placed by a judge
 FORMAT, VERSION = "j4d-result", 1
 _DATA = (Point, Comparison, RateCut)
 
@@ -32,7 +33,8 @@ _DATA = (Point, Comparison, RateCut)
 @dataclass(frozen=True)
 class StoredCodec:
     """A codec's curve. role: "reference", "profile", "unadapted" (a profile with the
-    same parameters for all pictures, beside itself) or "rival"; own: whether learned for the model it is measured on.
+    same parameters for all pictures, beside itself), "chosen" (with places chosen by a judge) or "rival"; own: whether
+    learned for the model it is measured on.
 
     Where an evaluation does not say for which model a profile was learned, it is taken to be its own. learned_on: the
     model of a profile, "" for others or where it is not known. jpeg: whether its files are JPEG.
@@ -172,9 +174,10 @@ def _codec(evaluation: Evaluation, position: int) -> StoredCodec:
     return StoredCodec(
         name=result.name,
         role=role,
-        own=role in ("profile", UNADAPTED) and weights in (None, evaluation.record.get("model_fingerprint")),
+        own=role in ("profile", UNADAPTED, CHOSEN) and weights in (None, evaluation.record.get("model_fingerprint")),
         learned_on=str(noted.get("learned_on", "")),
-        jpeg=result.header_bytes is not None or result.config.get("id") in (DefaultJPEG.id, LearnedJPEG.id),
+        jpeg=result.header_bytes is not None
+        or result.config.get("id") in (DefaultJPEG.id, LearnedJPEG.id, ChosenJPEG.id),
         points=evaluation.points(result),
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from j4d.bd import Interval
 from j4d.evaluation.comparison import ACCURACY_LOSSES, Comparison
-from j4d.evaluation.stored import UNADAPTED, StoredCodec, StoredResult
+from j4d.evaluation.stored import CHOSEN, UNADAPTED, StoredCodec, StoredResult
 from j4d.results import METRICS, short_name
 
 OURS = "j4d, learned for the model"
@@ -53,7 +53,10 @@ def rows_of(results: Sequence[StoredResult]) -> list[Row]:
             return [Row(label, tuple(codecs[0] if codecs else None for codecs in found))]
         return list(gather(lambda codec: codec.own and codec.role == role))
 
-    ours = mine("profile", OURS) + mine(UNADAPTED, f"{OURS}, not adapted")
+    ours = (
+        mine("profile", OURS) + mine(UNADAPTED, f"{OURS}, not adapted") + mine(CHOSEN, f"{OURS}, chosen by the model")
+    )
+    ours += gather(lambda codec: codec.role == CHOSEN and not codec.own)
     rivals = list(gather(lambda codec: codec.role == "rival"))
     return ours + [row for row in rivals if row.jpeg] + [row for row in rivals if not row.jpeg]
 
