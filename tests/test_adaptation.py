@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from profiles import default_profile
@@ -244,6 +244,7 @@ def test_nothing_is_learned_where_loss_follows_cost_or_pictures_are_few() -> Non
     assert fit(LADDER, planted(1.5, loss_follows_cost=False, count=FEWEST_PICTURES - 1)) is None
 
 
+@settings(max_examples=10)  # each is a search over all shares
 @given(st.floats(0.2, 3.0))
 def test_the_rate_of_the_learning_pictures_stays_at_every_point(gamma: float) -> None:
     measured = planted(gamma, loss_follows_cost=False, count=24)
