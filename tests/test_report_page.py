@@ -24,7 +24,7 @@ from j4d.errors import DataError
 from j4d.parameters import EncodingParameters
 from j4d.report.page import render_page
 from j4d.report.page_data import view, whisker
-from j4d.report.page_text import dead_zone_text, headline, meaning, model_label
+from j4d.report.page_text import dead_zone_text, headline, indices_text, meaning, model_label
 from j4d.report.plots import nearest_quality
 from j4d.results import Comparison, Evaluation
 from j4d.results_file import evaluation_to_json
@@ -216,6 +216,9 @@ def test_dead_zones_in_words():
     assert "0.12 steps on AC frequencies, none on DC: a coefficient becomes zero below 0.62" in dead_zone_text(
         [0, *[0.12] * 63]
     )
+    assert indices_text(None, None, None) == dead_zone_text(None)
+    assert indices_text(None, 30.0, None).endswith("a squared step is worth 30 bits.")
+    assert "half of that where the block's AC coefficients have a norm of 302" in indices_text(None, 30.0, 302.0)
 
 
 @pytest.mark.parametrize(

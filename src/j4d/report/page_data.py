@@ -207,6 +207,8 @@ def _tables(evaluation: Evaluation, codec: CodecResult) -> dict[str, Any]:
         parameters = learned.parameters(setting)
         quality = nearest_quality(parameters)
         default = EncodingParameters.from_quality(quality)
+        luma, chroma = (_zone(zone) for zone in (parameters.luma_dead_zone, parameters.chroma_dead_zone))
+        joint = (parameters.trellis, parameters.masking)
         points.append(
             {
                 "label": text.setting_label(codec.config, setting),
@@ -218,10 +220,10 @@ def _tables(evaluation: Evaluation, codec: CodecResult) -> dict[str, Any]:
                 "chroma": parameters.chroma.ravel().tolist(),
                 "annex_luma": default.luma.ravel().tolist(),
                 "annex_chroma": default.chroma.ravel().tolist(),
-                "luma_zone": _zone(parameters.luma_dead_zone),
-                "chroma_zone": _zone(parameters.chroma_dead_zone),
-                "luma_zone_text": text.dead_zone_text(_zone(parameters.luma_dead_zone)),
-                "chroma_zone_text": text.dead_zone_text(_zone(parameters.chroma_dead_zone)),
+                "luma_zone": luma,
+                "chroma_zone": chroma,
+                "luma_zone_text": text.indices_text(luma, *joint),
+                "chroma_zone_text": text.indices_text(chroma, *joint),
                 "sharpness": plain(parameters.sharpness),
             }
         )
@@ -251,6 +253,8 @@ def _learning(path: str, profile: Profile) -> dict[str, Any]:
     rows = [[name.replace("_", " "), text.text_of(getattr(made, name))] for name in made.__dataclass_fields__]
     if profile.adaptation is not None:
         rows.append(["adaptation", text.adaptation_text(profile.adaptation)])
+    if profile.choices:
+        rows.append(["judges it knows", "; ".join(choice.judge for choice in profile.choices)])
     return {"name": profile.name, "path": path, "rows": rows}
 
 

@@ -140,6 +140,16 @@ def dead_zone_text(zones: Sequence[float] | None) -> str:
     )
 
 
+def indices_text(zones: Sequence[float] | None, trellis: float | None, masking: float | None) -> str:
+    """How the indices of one component are chosen, in a sentence or two."""
+    if trellis is None:
+        return dead_zone_text(zones)
+    chosen = f"A trellis chooses the indices of a block jointly; a squared step is worth {trellis:.3g} bits"
+    if masking is not None:
+        chosen += f", half of that where the block's AC coefficients have a norm of {masking:.3g}"
+    return chosen + "." if zones is None else f"{chosen}. {dead_zone_text(zones)}"
+
+
 def protocol_text(protocol: str) -> str:
     """What a protocol means, in words."""
     return {

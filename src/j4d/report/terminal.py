@@ -99,8 +99,9 @@ def profile_table(profile: Profile) -> Table:
     quantizers = sorted({quantizer_text(point.parameters) for point in profile.points})
     title = f"{profile.name}: {len(profile.points)} operating points, {' or '.join(quantizers)}"
     table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0), caption_justify="left")
-    if profile.adaptation is not None:
-        table.caption = adaptation_text(profile.adaptation)
+    notes = [] if profile.adaptation is None else [adaptation_text(profile.adaptation)]
+    notes += [f"Knows the judge {choice.judge}." for choice in profile.choices]
+    table.caption = "\n".join(notes) or None
     for column in ("index", "quality", "estimated\nbpp", "lambda", *(MEASURED[name] for name in shown)):
         table.add_column(column, justify="right", no_wrap=True)
     low, high = (math.log(profile.points[i].estimated_bpp) for i in (0, -1))
