@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from j4d.evaluate import Evaluation, evaluate
     from j4d.images import ImageSet, load_images
+    from j4d.judge import EncoderJudge
     from j4d.learn import learn
     from j4d.models import load_model
     from j4d.parameters import EncodingParameters
@@ -39,6 +40,7 @@ __all__ = [
     "CodecError",
     "Coefficients",
     "DataError",
+    "EncoderJudge",
     "EncodingParameters",
     "Evaluation",
     "ImageError",
@@ -66,6 +68,7 @@ _HOME = {
     "CodecError": "errors",
     "Coefficients": "codec",
     "DataError": "errors",
+    "EncoderJudge": "judge",
     "EncodingParameters": "parameters",
     "Evaluation": "evaluate",
     "ImageError": "errors",
