@@ -89,11 +89,17 @@ def check_trellis(trellis: Any, masking: Any) -> tuple[float | None, float | Non
 
 
 def check_trellises(trellises: Any) -> None:
-    """Raise ParameterError unless these are pairs of a trellis and a masking."""
-    for pair in trellises:
-        if not isinstance(pair, (list, tuple)) or len(pair) != 2 or pair[0] is None:
-            raise ParameterError(f"trellises: {pair!r} is no pair of a trellis and a masking, such as (19.0, None)")
-        check_trellis(*pair)
+    """Raise ParameterError unless these are trellises and maskings, with or without a power of sensitivity weights."""
+    for given in trellises:
+        if not isinstance(given, (list, tuple)) or len(given) not in (2, 3) or given[0] is None:
+            raise ParameterError(
+                f"trellises: {given!r} is no trellis and masking, such as (19.0, None), and maybe a power of weights, "
+                "such as (19.0, None, 0.5)"
+            )
+        check_trellis(*given[:2])
+        power = finite_number(given[2] if len(given) == 3 else 0, "power of weights", ParameterError, zero=True)
+        if power > 1:
+            raise ParameterError(f"power of weights {power:g} is outside 0..1")
 
 
 @dataclass(frozen=True, eq=False)
