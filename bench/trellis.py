@@ -41,7 +41,7 @@ from j4d.trial import with_trellis
 from j4d.weighting import StepSensitivity
 
 TRELLISES = ((10.0, None), (19.0, None), (30.0, None), (10.0, 302.0), (19.0, 302.0), (30.0, 302.0))
-WEIGHTED, POWERS = ((19.0, None), (30.0, None), (60.0, None), (30.0, 302.0)), (0.0, 0.5, 1.0)
+WEIGHTED, POWERS = ((30.0, None), (30.0, 302.0)), (0.0, 0.5, 1.0)
 QUALITIES = (5, 8, 12, 18, 25, 35, 50, 65, 80, 88, 93)
 
 
