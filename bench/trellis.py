@@ -2,12 +2,14 @@
 
     python bench/trellis.py speed                                      # Kodak; beside mozjpeg's trellis
     python bench/trellis.py model mobilenet_v1_1.0_224 profile.json    # photographs of val/, as the profile stores them
+    python bench/trellis.py weights mobilenet_v1_1.0_224 profile.json  # by frequency, from the model's sensitivities
     python bench/trellis.py retry mobilenet_v1_1.0_224 profile.json    # what `j4d.retrial` chooses on those of learn/
 
 `speed` encodes baseline files of 4:2:0 in turns, one thread, processor time. `model` gives the BD-rates, at equal KL
 and equal cross-entropy, of a profile's tables with other choices of indices, its steps kept, against default JPEG and
-against the profile as it is. `retry` gives them for the choice that trials on learning photographs make, and what that
-is at each point. Needs J4D_DATA.
+against the profile as it is. `weights` gives them for trellises whose weights are a power of the sensitivities of
+learning photographs, at each point of the profile (`j4d.weighting`), power 0 being none. `retry` gives them for the
+choice that trials on learning photographs make, and what that is at each point. Needs J4D_DATA.
 """
 
 from __future__ import annotations
@@ -27,14 +29,19 @@ from turns import Row, Run, available, psnr, take_turns
 
 import j4d
 from j4d import Profile, codec
+from j4d.calibration import RateModel
 from j4d.codecs import Codec, DefaultJPEG, LearnedJPEG
 from j4d.effort import with_effort
+from j4d.heldout import Judge
 from j4d.images import ImageSet, load_images
 from j4d.parameters import EncodingParameters
 from j4d.retrial import retried
+from j4d.tasks import Frozen
 from j4d.trial import with_trellis
+from j4d.weighting import StepSensitivity
 
 TRELLISES = ((10.0, None), (19.0, None), (30.0, None), (10.0, 302.0), (19.0, 302.0), (30.0, 302.0))
+WEIGHTED, POWERS = ((30.0, None), (30.0, 302.0)), (0.0, 0.5, 1.0)
 QUALITIES = (5, 8, 12, 18, 25, 35, 50, 65, 80, 88, 93)
 
 
@@ -91,6 +98,41 @@ def model(root: Path, name: str, path: Path, count: int) -> None:
     compare(root, name, profile, count, codecs)
 
 
+def weights(root: Path, name: str, path: Path, count: int, learning: int = 96) -> None:
+    """BD-rates of a profile's tables with weights of each power; and how far the weights spread."""
+    profile = replace(Profile.load(path), adaptation=None)
+    ladder = [point.parameters for point in profile.points]
+    images = pictures(root, profile, "learn")
+    images = images.subset(range(0, len(images), max(1, len(images) // learning)))
+    network = j4d.load_model(f"{root}/zoo.py:load?name={name}")
+    with Frozen([network]) as device:
+        judge = Judge([network], images, None, RateModel(), profile.provenance.sampling, device)
+        found = [StepSensitivity(judge, parameters) for parameters in ladder]
+    print(f"\n{name}, {path.name}: weights of power 1 over AC indices that are not 0: percentiles 5, 50, 95\n")
+    for point, sensitivity in zip(profile.points, found, strict=True):
+        values, counts = (np.array(part)[:, 1:] for part in zip(*by_count(sensitivity), strict=True))
+        print(f"{point.estimated_bpp:.3f} bpp: {quantiles(values.ravel(), counts.ravel())}")
+    codecs: list[Codec] = [LearnedJPEG([with_effort(p, 0) for p in ladder], name="nearest")]
+    for trellis in WEIGHTED:
+        for power in POWERS:
+            points = [
+                with_trellis(p, *trellis, s.weights(power) if power else None)
+                for p, s in zip(ladder, found, strict=True)
+            ]
+            codecs.append(LearnedJPEG(points, name=f"{named(*trellis)}, power {power:g}"))
+    compare(root, name, profile, count, codecs)
+
+
+def by_count(sensitivity: StepSensitivity) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [(w.ravel(), n.ravel()) for w, n in zip(sensitivity.weights(), sensitivity.nonzero, strict=True)]
+
+
+def quantiles(values: np.ndarray, counts: np.ndarray) -> str:
+    order = values.argsort()
+    share = counts[order].cumsum() / counts.sum()
+    return ", ".join(f"{values[order][np.searchsorted(share, q)]:.2f}" for q in (0.05, 0.5, 0.95))
+
+
 def retry(root: Path, name: str, path: Path, count: int) -> None:
     """What trials choose, point by point, and their BD-rates."""
     profile = replace(Profile.load(path), adaptation=None)
@@ -132,7 +174,7 @@ def compare(root: Path, name: str, profile: Profile, count: int, codecs: list[Co
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("what", choices=("speed", "model", "retry"))
+    parser.add_argument("what", choices=("speed", "model", "weights", "retry"))
     parser.add_argument("model", nargs="?")
     parser.add_argument("profile", nargs="?", type=Path)
     parser.add_argument("--pictures", type=int, default=50)
@@ -146,7 +188,9 @@ def main() -> None:
     elif options.profile is None:
         parser.error(f"{options.what} needs the model's name and a profile")
     else:
-        {"model": model, "retry": retry}[options.what](root, options.model, options.profile, options.pictures)
+        {"model": model, "weights": weights, "retry": retry}[options.what](
+            root, options.model, options.profile, options.pictures
+        )
 
 
 if __name__ == "__main__":

@@ -23,7 +23,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         choice % 3 == 0,          choice % 5 == 0,           choice % 2 == 0,        kLimits, {}};
     constexpr double kMu[] = {0.0, 0.5, 19.0, 1000.0};
     constexpr double kMasking[] = {HUGE_VAL, 1.0, 302.0};
-    if (choice % 4 == 0) options.trellis = {kMu[choice / 4 % 4], kMasking[choice / 16 % 3]};
+    if (choice % 4 == 0) {
+        options.trellis.mu = kMu[choice / 4 % 4];
+        options.trellis.masking = kMasking[choice / 16 % 3];
+        if (choice / 48 % 2 != 0) options.trellis.luma = weights_from(data, size);
+        if (choice / 96 % 2 != 0) options.trellis.chroma = weights_from(data, size / 2);
+    }
     constexpr j4d::Sampling kSamplings[] = {{3, 1, 1}, {3, 2, 1}, {3, 2, 2}, {1, 1, 1}};
     if (choice % 7 < 3) options.sampling = kSamplings[choice / 7 % 4];
     j4d::Transcoded result;

@@ -9,12 +9,12 @@
 
 namespace {
 
-void choose(std::vector<std::vector<std::int16_t>> planes, double mu, double masking) {
+void choose(std::vector<std::vector<std::int16_t>> planes, const j4d::TrellisSettings& settings) {
     std::int32_t ones[j4d::kBlockSize];
     std::fill_n(ones, j4d::kBlockSize, 1);
     const j4d::StepScale scale(ones, 1, ones);
     const std::vector<std::vector<std::int16_t>> nearest = planes;
-    j4d::JointPlanes joint({mu, masking});
+    j4d::JointPlanes joint(settings);
     for (std::size_t i = 0; i < planes.size(); ++i) {
         joint.add(i != 0, nearest[i].data(), scale, 1, planes[i].data(), planes[i].size() / j4d::kBlockSize);
     }
@@ -64,6 +64,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (std::size_t i = 0; i < planes.size(); ++i) {
         expect(std::equal(planes[i].begin(), planes[i].end(), result.planes[i].get()));
     }
-    if (small) choose(planes, options.restart_interval / 4.0, data[3] & 4 ? HUGE_VAL : 1.0 + data[1]);
+    if (!small) return 0;
+    j4d::TrellisSettings settings{options.restart_interval / 4.0, data[3] & 4 ? HUGE_VAL : 1.0 + data[1]};
+    if ((data[3] & 8) != 0) settings.luma = weights_from(data, size);
+    if ((data[3] & 16) != 0) settings.chroma = weights_from(data, size / 2);
+    choose(planes, settings);
     return 0;
 }

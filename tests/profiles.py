@@ -14,6 +14,7 @@ from j4d.profile import OperatingPoint, Profile, Provenance
 
 tables = hnp.arrays(np.int32, (8, 8), elements=st.integers(1, 255))
 dead_zones = st.none() | hnp.arrays(np.float64, (8, 8), elements=st.floats(0, 0.5))
+weights = st.none() | hnp.arrays(np.float64, (8, 8), elements=st.floats(0.001, 1000))
 positive = st.floats(0, exclude_min=True, allow_infinity=False)
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 settings = st.dictionaries(st.text(), scalars | st.lists(scalars | st.lists(scalars, max_size=3), max_size=3))
@@ -21,8 +22,8 @@ settings = st.dictionaries(st.text(), scalars | st.lists(scalars | st.lists(scal
 
 def parameters(sampling: str | None = None) -> st.SearchStrategy[EncodingParameters]:
     samplings = st.sampled_from(SAMPLINGS) if sampling is None else st.just(sampling)
-    drawn = st.tuples(st.none() | positive, st.none(), st.none())
-    chosen = st.tuples(st.none(), st.floats(0.001, 1000), st.none() | st.floats(1, 1e300))
+    drawn = st.tuples(st.none() | positive)
+    chosen = st.tuples(st.none(), st.floats(0.001, 1000), st.none() | st.floats(1, 1e300), weights, weights)
     return st.builds(
         lambda luma, chroma, sampling, luma_zone, chroma_zone, choice: EncodingParameters(
             luma, chroma, sampling, choice[0], luma_zone, chroma_zone, *choice[1:]

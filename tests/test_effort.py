@@ -111,6 +111,18 @@ def test_a_trellis_sets_in_gently_along_a_ladder() -> None:
     assert masked.at(0.25).masking == pytest.approx(600) and masked.at(0.0).masking is None
 
 
+def test_weights_change_evenly_along_a_ladder_in_their_logarithm() -> None:
+    chosen = replace(PLAIN, trellis=20.0)
+    low, high = (replace(chosen, luma_weights=np.full((8, 8), w)) for w in (0.01, 100.0))
+    ladder = Ladder([0.0, 1.0], [low, replace(high, chroma_weights=np.full((8, 8), 16.0))])
+    np.testing.assert_allclose(ladder.at(0.25).luma_weights, 0.1)
+    np.testing.assert_allclose(ladder.at(0.25).chroma_weights, 2)
+    np.testing.assert_array_equal(ladder.at(1.7).luma_weights, high.luma_weights)
+    sets_in = Ladder([0.0, 1.0], [PLAIN, high])
+    np.testing.assert_allclose(sets_in.at(0.5).luma_weights, 100)
+    assert sets_in.at(0.5).trellis == pytest.approx(40) and sets_in.at(0.01).luma_weights is None
+
+
 def test_a_ladder_ends_with_the_trellis_of_its_end() -> None:
     ladder = Ladder([0.0, 1.0], [PLAIN, CHOSEN])
     assert (ladder.at(1.5).trellis, ladder.at(1.5).masking, ladder.at(-0.5).trellis) == (7.0, 100.0, None)

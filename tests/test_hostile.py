@@ -302,7 +302,9 @@ if __name__ == "__main__":  # write the fuzzers' seeds anew
     for name, data in FILES.items():
         (seeds / "jpeg" / f"{name.replace(' ', '-').replace(':', '_').replace(',', '')}.jpg").write_bytes(data)
     rng = np.random.default_rng(0)
-    for number in range(8):
+    for number in range(12):  # the last four with weights of the trellis, and large mu
         values = rng.integers(-40, 41, 400) * (rng.random(400) < 0.3)
         head = bytes([number % 4, *rng.integers(0, 24, 2), number * 8 + number % 4, number // 2])
+        if number >= 8:
+            head = head[:3] + bytes([8 * (number % 4) + 4 * (number % 2), 63 * (number - 7)])
         (seeds / "write" / f"{number}.bin").write_bytes(head + values.astype("<i2").tobytes())

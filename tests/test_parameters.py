@@ -34,8 +34,8 @@ def test_copies_are_equal_and_read_only(value: EncodingParameters) -> None:
 
 @given(parameters(), parameters())
 def test_equality_is_equality_of_every_field(a: EncodingParameters, b: EncodingParameters) -> None:
-    same = all(np.array_equal(x, y) for x, y in zip(a.to_json().values(), b.to_json().values(), strict=True))
-    assert (a == b) == same
+    pairs = ((getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(EncodingParameters))
+    assert (a == b) == all(np.array_equal(x, y) for x, y in pairs)
 
 
 def test_one_changed_field_makes_it_unequal() -> None:
@@ -43,16 +43,19 @@ def test_one_changed_field_makes_it_unequal() -> None:
     zone = np.full((8, 8), 0.1)
     changes = [{"luma": ONES}, {"chroma": ONES}, {"sampling": "gray"}, {"sharpness": 8.0}, {"trellis": 19.0}]
     changes.append({"trellis": 19.0, "masking": 300.0})
+    for name in ("luma_weights", "chroma_weights"):
+        weighted = dataclasses.replace(base, trellis=19.0, **{name: 1 + zone})
+        assert weighted != dataclasses.replace(base, trellis=19.0) and weighted.without_trellis() == base
     for change in [*changes, {"luma_dead_zone": zone}, {"chroma_dead_zone": zone}]:
         assert dataclasses.replace(base, **change) != base
     assert base != "something else"
 
 
 def test_nothing_can_be_changed() -> None:
-    value = EncodingParameters(ONES, ONES, luma_dead_zone=np.full((8, 8), 0.1))
+    value = EncodingParameters(ONES, ONES, luma_dead_zone=np.full((8, 8), 0.1), trellis=1, chroma_weights=2 * ONES)
     with pytest.raises(dataclasses.FrozenInstanceError):
         value.sampling = "gray"  # type: ignore[misc]
-    for array in (value.luma, value.chroma, value.luma_dead_zone):
+    for array in (value.luma, value.chroma, value.luma_dead_zone, value.chroma_weights):
         with pytest.raises(ValueError, match="read-only"):
             array[0, 0] = 2
 
@@ -73,6 +76,12 @@ def test_quality_50_is_annex_k() -> None:
 def test_a_zero_dead_zone_is_no_dead_zone() -> None:
     zero = EncodingParameters(ONES, ONES, luma_dead_zone=np.zeros((8, 8)), chroma_dead_zone=-np.zeros((8, 8)))
     assert zero == EncodingParameters(ONES, ONES) and zero.luma_dead_zone is None
+
+
+def test_weights_of_1_are_no_weights_and_need_not_be_written() -> None:
+    even = EncodingParameters(ONES, ONES, trellis=9, luma_weights=ONES, chroma_weights=1.0 * ONES)
+    assert even == EncodingParameters(ONES, ONES, trellis=9) and even.luma_weights is None
+    assert set(even.to_json()) - set(even.without_trellis().to_json()) == {"trellis"}
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
@@ -98,6 +107,11 @@ def test_every_sampling_is_accepted(sampling: str) -> None:
         ({"trellis": 19, "masking": 0.5}, "masking 0.5 is below 1"),
         ({"trellis": 19, "masking": float("inf")}, "masking inf is not a finite number"),
         ({"masking": 302}, "masking 302 without a trellis; give both, or neither"),
+        ({"luma_weights": 2 * ONES}, "luma weights without a trellis; give both, or neither"),
+        ({"trellis": 19, "luma_weights": 0 * ONES}, r"luma weights: 0.0 at row 0, column 0 is outside 0.001..1000$"),
+        ({"trellis": 19, "chroma_weights": 1001 * ONES}, "chroma weights: 1001.0 at row 0"),
+        ({"trellis": 19, "chroma_weights": np.full((8, 8), np.nan)}, "chroma weights: nan at row 0"),
+        ({"trellis": 19, "luma_weights": [1.0] * 64}, r"luma weights: shape \(64,\)"),
         (
             {"luma_dead_zone": np.full((8, 8), 0.51)},
             "luma dead zone: 0.51 at row 0, column 0 is outside 0..0.5",

@@ -70,12 +70,12 @@ def test_the_estimate_knows_what_a_trellis_saves(
     ladder = [with_trellis(EncodingParameters.from_quality(q), *trellis) for q in (10, 20, 35, 50, 65, 80, 90)]
     spectrum = Spectrum.of(fitted, "4:2:0")
     model = RateModel.fit(spectrum, fitted, ladder)
-    assert model == RateModel.fit(spectrum, fitted, [replace(p, trellis=None, masking=None) for p in ladder])
+    assert model == RateModel.fit(spectrum, fitted, [p.without_trellis() for p in ladder])
     for parameters in ladder:
         factor = trellis_factor(fitted, parameters)
-        assert factor < 0.97 and trellis_factor(fitted, replace(parameters, trellis=None, masking=None)) == 1
+        assert factor < 0.97 and trellis_factor(fitted, parameters.without_trellis()) == 1
         assert model.bpp(spectrum, parameters) * factor == pytest.approx(rate(fitted, parameters), rel=0.03)
-        saved = rate(others, parameters) / rate(others, replace(parameters, trellis=None, masking=None))
+        saved = rate(others, parameters) / rate(others, parameters.without_trellis())
         assert saved == pytest.approx(factor, rel=0.03), "on other pictures too"
 
 

@@ -39,11 +39,11 @@ def symbols(block: Sequence[int]) -> list[int]:
     return found + [0] * (run > 0)
 
 
-def cost(block: Sequence[int], magnitudes: Sequence[int], weight: int, lengths: bytes) -> int:
+def cost(block: Sequence[int], magnitudes: Sequence[int], weights: Sequence[int], lengths: bytes) -> int:
     """In 2^-36 bits: weight x (u - k)^2 of AC, and the bits of codes and extra bits."""
-    error = sum((m - 1024 * abs(int(k))) ** 2 for m, k in zip(magnitudes[1:], block[1:], strict=True))
+    errors = [(m - 1024 * abs(int(k))) ** 2 for m, k in zip(magnitudes, block, strict=True)]
     bits = sum((lengths[s] or LONGEST) + (s & 15) for s in symbols(block))
-    return weight * error + (bits << 36)
+    return sum(w * error for w, error in zip(weights[1:], errors[1:], strict=True)) + (bits << 36)
 
 
 @st.composite
@@ -59,20 +59,21 @@ def blocks(draw: st.DrawFn) -> tuple[list[int], list[int]]:
 
 
 lengths = st.binary(min_size=256, max_size=256).map(lambda b: bytes(x % 17 for x in b))
-weights = st.one_of(st.integers(0, 1 << 16), st.integers(1 << 16, 12 << 16), st.integers(0, 1000 << 16))
+weight = st.one_of(st.integers(0, 1 << 16), st.integers(1 << 16, 12 << 16), st.integers(0, 1000 << 16))
+weights = weight.map(lambda w: [w] * 64) | st.lists(weight, min_size=64, max_size=64)
 
 
 @given(blocks(), weights, lengths)
 @limits(max_examples=300)
-def test_no_choice_costs_less(block: tuple[list[int], list[int]], weight: int, lengths: bytes) -> None:
+def test_no_choice_costs_less(block: tuple[list[int], list[int]], weights: list[int], lengths: bytes) -> None:
     indices, magnitudes = block
     options = [
         {k, k - (1 if k > 0 else -1), 0} if k and place else {k} for place, k in enumerate(indices)
     ]  # k - 1 is 0 where k is 1
-    chosen = _core.choose_indices(indices, magnitudes, weight, lengths)
+    chosen = _core.choose_indices(indices, magnitudes, weights, lengths)
     assert all(k in allowed for k, allowed in zip(chosen, options, strict=True))
-    least = min(cost(choice, magnitudes, weight, lengths) for choice in itertools.product(*options))
-    assert cost(chosen, magnitudes, weight, lengths) == least
+    least = min(cost(choice, magnitudes, weights, lengths) for choice in itertools.product(*options))
+    assert cost(chosen, magnitudes, weights, lengths) == least
 
 
 def counts_of(plane: np.ndarray) -> np.ndarray:
@@ -102,6 +103,8 @@ def by_formula(
     """What the trellis makes of indices; coefficients are integers in 1 / `units`."""
     result, lengths = [], code_lengths(nearest)
     for component, (plane, values) in enumerate(zip(nearest, coefficients, strict=True)):
+        by_frequency = (parameters.luma_weights, parameters.chroma_weights)[component > 0]
+        factors = [round(w * 2**20) for w in (np.ones(64) if by_frequency is None else by_frequency.ravel()).tolist()]
         divisors = units * (parameters.luma, parameters.chroma)[component > 0].ravel().astype(int)
         out = []
         for block, value in zip(plane.reshape(-1, 64), values.reshape(-1, 64).astype(int), strict=True):
@@ -110,32 +113,48 @@ def by_formula(
             unit = np.inf if parameters.masking is None else parameters.masking**2 * units**2
             weight = int(parameters.trellis / (1 + energy / unit) * 65536)
             rounded = [int(magnitudes[z] + 0.5) for z in ZIGZAG]
-            out.append(_core.choose_indices(block[ZIGZAG].tolist(), rounded, weight, lengths[component]))
+            weights = [min(weight * factors[z] >> 20, 1000 << 16) for z in ZIGZAG]
+            out.append(_core.choose_indices(block[ZIGZAG].tolist(), rounded, weights, lengths[component]))
         natural = np.zeros((len(out), 64), np.int16)
         natural[:, ZIGZAG] = out
         result.append(natural.reshape(plane.shape))
     return result
 
 
+def with_weights(parameters: EncodingParameters) -> EncodingParameters:
+    """Weights from the least to the greatest, luma's and chroma's far from each other."""
+    luma = np.geomspace(0.001, 1000, 64).reshape(8, 8)
+    return replace(parameters, luma_weights=luma, chroma_weights=luma.T**0.5)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("masking", [None, 120.0])
 @pytest.mark.parametrize(("sampling", "size"), [("4:2:0", 60), ("4:2:0", 200), ("gray", 60)])
 def test_pictures_are_chosen_by_the_formula(
-    sampling: str, size: int, masking: float | None, photographs: dict[str, np.ndarray]
+    sampling: str, size: int, masking: float | None, weighted: bool, photographs: dict[str, np.ndarray]
 ) -> None:
     image = photographs["coffee"][60 : 57 + size, 200 : 230 + size]
     parameters = replace(EncodingParameters.from_quality(80, sampling), trellis=7.0, masking=masking)
+    if weighted:
+        parameters = with_weights(parameters)
     nearest = codec.quantize(image, parameters, effort=0)
     expected = by_formula(nearest.planes, codec.forward_dct(image, sampling), 8, parameters)
     chosen = codec.quantize(image, parameters)
     assert any((a != b).any() for a, b in zip(chosen.planes, nearest.planes, strict=True))
     for a, b in zip(chosen.planes, expected, strict=True):
         np.testing.assert_array_equal(a, b)
+    assert codec.encode(image, parameters) == codec.write_coefficients(chosen)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("progressive", [False, True])
-def test_files_are_transcoded_by_the_formula(progressive: bool, photographs: dict[str, np.ndarray]) -> None:
+def test_files_are_transcoded_by_the_formula(
+    progressive: bool, weighted: bool, photographs: dict[str, np.ndarray]
+) -> None:
     source = codec.encode(photographs["coffee"][60:117, 200:283], EncodingParameters.from_quality(93))
     parameters = replace(EncodingParameters.from_quality(70), trellis=7.0, masking=120.0)
+    if weighted:
+        parameters = with_weights(parameters)
     stored = codec.read_coefficients(source)
     values = [plane.astype(int) * table for plane, table in zip(stored.planes, stored.tables, strict=True)]
     options = {"never_grow": False, "progressive": progressive}
@@ -193,9 +212,52 @@ def test_an_endless_masking_is_none(photographs: dict[str, np.ndarray]) -> None:
     assert codec.encode(image, parameters) == codec.encode(image, replace(parameters, masking=1e30))
 
 
+def test_a_frequency_of_great_weight_keeps_its_indices_and_one_of_little_loses_them(
+    photographs: dict[str, np.ndarray],
+) -> None:
+    image = photographs["rocket"]
+    nearest = codec.quantize(image, EncodingParameters.from_quality(70), effort=0).planes[0]
+    great = np.full((8, 8), 0.001)
+    great[0, 1], great[2, 0] = 1000, 300
+    parameters = replace(EncodingParameters.from_quality(70), trellis=1.0, luma_weights=great)
+    chosen = codec.quantize(image, parameters).planes[0]
+    for y, x in ((0, 1), (2, 0)):
+        changed = chosen[..., y, x] != nearest[..., y, x]
+        assert changed.mean() < 0.02  # but for those next to a tie
+        chosen[..., y, x] = 0
+    left, had = (np.count_nonzero(plane.reshape(-1, 64)[:, 1:]) for plane in (chosen, nearest))
+    assert left < 0.01 * had  # but for those that make the codes of others shorter
+
+
+def test_weights_count_times_mu_and_no_further_than_to_its_limit(photographs: dict[str, np.ndarray]) -> None:
+    image, plain = photographs["coffee"], EncodingParameters.from_quality(60)
+    twos, most = np.full((8, 8), 2.0), np.full((8, 8), 1000.0)
+    twice = replace(plain, trellis=6.0, masking=200.0, luma_weights=twos, chroma_weights=twos)
+    assert codec.encode(image, twice) == codec.encode(image, replace(plain, trellis=12.0, masking=200.0))
+    beyond = replace(plain, trellis=1000.0, luma_weights=most, chroma_weights=most)
+    assert codec.encode(image, beyond) == codec.encode(image, replace(plain, trellis=1000.0))
+
+
+def test_gray_and_rgb_files_take_lumas_weights(photographs: dict[str, np.ndarray]) -> None:
+    parameters = with_weights(replace(EncodingParameters.from_quality(60), trellis=12.0))
+    other = replace(parameters, chroma_weights=None)
+    for source in (
+        codec.encode(photographs["coffee"], EncodingParameters.from_quality(95, "gray")),
+        rgb_file(photographs),
+    ):
+        assert transcode(source, parameters) == transcode(source, other)
+        assert transcode(source, parameters) != transcode(source, replace(other, luma_weights=None))
+
+
+def rgb_file(photographs: dict[str, np.ndarray]) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(photographs["coffee"]).save(file, "jpeg", quality=95, keep_rgb=True)
+    return file.getvalue()
+
+
 def test_threads_do_not_change_the_bytes(photographs: dict[str, np.ndarray]) -> None:
     images = crops(list(photographs.values()), 90, 130, 6)
-    parameters = replace(EncodingParameters.from_quality(60), trellis=12.0, masking=300.0)
+    parameters = with_weights(replace(EncodingParameters.from_quality(60), trellis=12.0, masking=300.0))
     alone = [codec.encode(image, parameters) for image in images]
     assert encode_many(images, parameters, threads=8) == alone
     sources = [codec.encode(image, EncodingParameters.from_quality(95)) for image in images]

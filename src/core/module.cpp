@@ -44,7 +44,7 @@ std::size_t size_of(Grid grid) {
     return static_cast<std::size_t>(grid.rows) * grid.columns * kBlockSize;
 }
 
-std::vector<NewPlane> py_forward_dct(Image image, Factors factors) {
+std::vector<NewPlane> py_forward_dct(Image image, SamplingFactors factors) {
     const Sampling sampling = to_sampling(factors);
     const ImageView view = to_view(image, sampling);
 
@@ -84,7 +84,7 @@ void quantize_blocks(const Quantizer& quantizer, const std::int16_t* coefficient
     }
 }
 
-NewPlane py_quantize(Plane coefficients, Table steps, DeadZones dead_zones, double sharpness, std::uint64_t seed,
+NewPlane py_quantize(Plane coefficients, Table steps, PerFrequency dead_zones, double sharpness, std::uint64_t seed,
                      std::uint32_t component) {
     require(coefficients.shape(0) <= kLargestSide && coefficients.shape(1) <= kLargestSide, "plane too large");
     check_quantizer(steps, dead_zones, sharpness);
@@ -101,13 +101,13 @@ NewPlane py_quantize(Plane coefficients, Table steps, DeadZones dead_zones, doub
 
 // 8 x coefficients of all components to indices that the trellis chooses.
 std::vector<NewPlane> py_quantize_jointly(std::vector<Plane> coefficients, std::vector<Table> steps,
-                                          std::vector<DeadZones> dead_zones, double trellis, double masking) {
+                                          std::vector<PerFrequency> dead_zones, TrellisArguments trellis) {
     constexpr int units = 8;
     require(!coefficients.empty() && coefficients.size() <= 3, "1 to 3 planes");
     require(steps.size() == coefficients.size() && dead_zones.size() == steps.size(), "one table per plane");
     std::int32_t ones[kBlockSize];
     std::fill_n(ones, kBlockSize, 1);
-    JointPlanes joint(to_trellis(trellis, masking, HUGE_VAL));
+    JointPlanes joint(to_trellis(trellis, HUGE_VAL));
     std::vector<std::unique_ptr<std::int16_t[]>> indices;
     std::vector<Grid> grids;
     for (std::size_t i = 0; i < coefficients.size(); ++i) {
@@ -134,21 +134,22 @@ std::vector<NewPlane> py_quantize_jointly(std::vector<Plane> coefficients, std::
 }
 
 // One block through the trellis: 64 indices and magnitudes in zigzag order.
-std::vector<int> py_choose_indices(std::vector<int> indices, std::vector<std::uint32_t> magnitudes, std::int64_t weight,
-                                   nb::bytes lengths) {
-    require(indices.size() == kBlockSize && magnitudes.size() == kBlockSize, "64 indices and magnitudes");
+std::vector<int> py_choose_indices(std::vector<int> indices, std::vector<std::uint32_t> magnitudes,
+                                   std::vector<std::int64_t> weights, nb::bytes lengths) {
+    require(indices.size() == kBlockSize && magnitudes.size() == kBlockSize && weights.size() == kBlockSize,
+            "64 indices, magnitudes and weights");
     require(lengths.size() == kSymbols, "256 code lengths");
-    require(0 <= weight && weight <= 1000 << 16, "weight outside 0..1000");
     std::array<std::uint8_t, kSymbols> codes;
     std::copy_n(reinterpret_cast<const std::uint8_t*>(lengths.c_str()), kSymbols, codes.begin());
     std::vector<Candidate> candidates;
     for (int place = 1; place < kBlockSize; ++place) {
         require(-1023 <= indices[place] && indices[place] <= 1023, "index outside -1023..1023");
         require(magnitudes[place] <= 1024 << 10, "magnitude outside 0..1024 steps");
-        if (indices[place] != 0) candidates.push_back({place, indices[place], magnitudes[place]});
+        require(0 <= weights[place] && weights[place] <= 1000 << 16, "weight outside 0..1000");
+        if (indices[place] != 0) candidates.push_back({place, indices[place], magnitudes[place], weights[place]});
     }
     Choice choice;
-    choose_indices(candidates.data(), static_cast<int>(candidates.size()), weight, Rates(codes), choice);
+    choose_indices(candidates.data(), static_cast<int>(candidates.size()), Rates(codes), choice);
     std::vector<int> chosen(kBlockSize, 0);
     chosen[0] = indices[0];
     for (int place = 1; place < kBlockSize; ++place) {
@@ -157,7 +158,7 @@ std::vector<int> py_choose_indices(std::vector<int> indices, std::vector<std::ui
     return chosen;
 }
 
-nb::bytes py_write(std::vector<Plane> planes, std::vector<Table> tables, Factors factors, int height, int width,
+nb::bytes py_write(std::vector<Plane> planes, std::vector<Table> tables, SamplingFactors factors, int height, int width,
                    bool progressive, bool jfif, int restart_interval, Markers markers) {
     Frame frame{height, width, to_sampling(factors), {}};
     const auto components = static_cast<std::size_t>(frame.sampling.components);
@@ -227,8 +228,8 @@ NB_MODULE(_core, module) {
     module.def("quantize", &py_quantize, "coefficients"_a, "steps"_a, "dead_zones"_a, "sharpness"_a, "seed"_a,
                "component"_a);
     module.def("quantize_jointly", &py_quantize_jointly, "coefficients"_a, "steps"_a, "dead_zones"_a, nb::kw_only(),
-               "trellis"_a, "masking"_a);
-    module.def("choose_indices", &py_choose_indices, "indices"_a, "magnitudes"_a, "weight"_a, "lengths"_a);
+               "trellis"_a);
+    module.def("choose_indices", &py_choose_indices, "indices"_a, "magnitudes"_a, "weights"_a, "lengths"_a);
     module.def("write", &py_write, "planes"_a, "tables"_a, "sampling"_a, "height"_a, "width"_a, nb::kw_only(),
                "progressive"_a, "jfif"_a, "restart_interval"_a, "markers"_a);
     module.def("read", &py_read, "data"_a, nb::kw_only(), "max_pixels"_a, "max_scans"_a);

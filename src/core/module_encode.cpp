@@ -9,10 +9,10 @@
 namespace j4d {
 namespace {
 
-EncodeParameters to_parameters(Factors factors, const std::vector<Table>& tables,
-                               const std::vector<DeadZones>& dead_zones, double sharpness, double trellis,
-                               double masking) {
-    EncodeParameters parameters{to_sampling(factors), {}, {}, sharpness, to_trellis(trellis, masking, sharpness)};
+EncodeParameters to_parameters(SamplingFactors factors, const std::vector<Table>& tables,
+                               const std::vector<PerFrequency>& dead_zones, double sharpness,
+                               TrellisArguments trellis) {
+    EncodeParameters parameters{to_sampling(factors), {}, {}, sharpness, to_trellis(trellis, sharpness)};
     const auto components = static_cast<std::size_t>(parameters.sampling.components);
     require(tables.size() == components && dead_zones.size() == components, "one table per component");
     for (std::size_t i = 0; i < components; ++i) {
@@ -23,12 +23,12 @@ EncodeParameters to_parameters(Factors factors, const std::vector<Table>& tables
     return parameters;
 }
 
-using DeadZoneList = std::vector<DeadZones>;
+using DeadZones = std::vector<PerFrequency>;
 
-nb::bytes py_encode(Image image, std::vector<Table> tables, DeadZoneList dead_zones, double sharpness, Factors factors,
-                    std::uint64_t seed, double trellis, double masking, bool progressive, bool jfif,
+nb::bytes py_encode(Image image, std::vector<Table> tables, DeadZones dead_zones, double sharpness,
+                    SamplingFactors factors, std::uint64_t seed, TrellisArguments trellis, bool progressive, bool jfif,
                     int restart_interval, Markers markers) {
-    const EncodeParameters parameters = to_parameters(factors, tables, dead_zones, sharpness, trellis, masking);
+    const EncodeParameters parameters = to_parameters(factors, tables, dead_zones, sharpness, trellis);
     const WriteOptions options = to_options(progressive, jfif, restart_interval, markers);
     const ImageView view = to_view(image, parameters.sampling);
     std::string file;
@@ -45,10 +45,10 @@ struct Outcome {
     std::string error;
 };
 
-nb::list py_encode_many(std::vector<Image> images, std::vector<Table> tables, DeadZoneList dead_zones, double sharpness,
-                        Factors factors, std::vector<std::uint64_t> seeds, int threads, double trellis, double masking,
-                        bool progressive, bool jfif, int restart_interval, Markers markers) {
-    const EncodeParameters parameters = to_parameters(factors, tables, dead_zones, sharpness, trellis, masking);
+nb::list py_encode_many(std::vector<Image> images, std::vector<Table> tables, DeadZones dead_zones, double sharpness,
+                        SamplingFactors factors, std::vector<std::uint64_t> seeds, int threads,
+                        TrellisArguments trellis, bool progressive, bool jfif, int restart_interval, Markers markers) {
+    const EncodeParameters parameters = to_parameters(factors, tables, dead_zones, sharpness, trellis);
     const WriteOptions options = to_options(progressive, jfif, restart_interval, markers);
     require(threads > 0, "threads start at 1");
     require(seeds.size() == images.size(), "one seed per image");
@@ -79,10 +79,10 @@ nb::list py_encode_many(std::vector<Image> images, std::vector<Table> tables, De
 void add_encoder(nb::module_& module) {
     using namespace nb::literals;
     module.def("encode", &py_encode, "image"_a, "tables"_a, "dead_zones"_a, "sharpness"_a, "sampling"_a, "seed"_a,
-               nb::kw_only(), "trellis"_a, "masking"_a, "progressive"_a, "jfif"_a, "restart_interval"_a, "markers"_a);
+               nb::kw_only(), "trellis"_a, "progressive"_a, "jfif"_a, "restart_interval"_a, "markers"_a);
     module.def("encode_many", &py_encode_many, "images"_a, "tables"_a, "dead_zones"_a, "sharpness"_a, "sampling"_a,
-               "seeds"_a, "threads"_a, nb::kw_only(), "trellis"_a, "masking"_a, "progressive"_a, "jfif"_a,
-               "restart_interval"_a, "markers"_a);
+               "seeds"_a, "threads"_a, nb::kw_only(), "trellis"_a, "progressive"_a, "jfif"_a, "restart_interval"_a,
+               "markers"_a);
 }
 
 }  // namespace j4d

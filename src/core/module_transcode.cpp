@@ -1,29 +1,16 @@
 // Transcoding for Python: one object holds the checked settings, its two verbs work without the interpreter's lock.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
-#include <nanobind/stl/string.h>
-#include <nanobind/stl/tuple.h>
-#include <nanobind/stl/vector.h>
 
 #include <algorithm>
 
+#include "arrays.hpp"
 #include "module.hpp"
 #include "transcode.hpp"
-
-namespace nb = nanobind;
 
 namespace j4d {
 namespace {
 
-using Table = nb::ndarray<const std::int32_t, nb::shape<8, 8>, nb::c_contig, nb::device::cpu>;
-using DeadZones = nb::ndarray<const double, nb::shape<8, 8>, nb::c_contig, nb::device::cpu>;
-
-void require(bool condition, const char* message) {
-    if (!condition) throw std::invalid_argument(message);
-}
-
-QuantizerSettings to_table(const Table& steps, const DeadZones& dead_zones) {
+QuantizerSettings to_table(const Table& steps, const PerFrequency& dead_zones) {
     QuantizerSettings table;
     std::copy_n(steps.data(), kBlockSize, table.steps.begin());
     std::copy_n(dead_zones.data(), kBlockSize, table.dead_zones.begin());
@@ -49,10 +36,9 @@ struct Outcome {
 
 class Transcoder {
   public:
-    Transcoder(Table luma, Table chroma, DeadZones luma_dead_zones, DeadZones chroma_dead_zones, double sharpness,
+    Transcoder(Table luma, Table chroma, PerFrequency luma_dead_zones, PerFrequency chroma_dead_zones, double sharpness,
                std::uint64_t seed, std::optional<std::tuple<int, int, int>> factors, bool progressive, bool strip,
-               bool tolerate_damage, std::int64_t max_pixels, int max_scans, int max_markers, double trellis,
-               double masking)
+               bool tolerate_damage, std::int64_t max_pixels, int max_scans, int max_markers, TrellisArguments trellis)
         : options_{to_table(luma, luma_dead_zones),
                    to_table(chroma, chroma_dead_zones),
                    sharpness,
@@ -62,7 +48,7 @@ class Transcoder {
                    strip,
                    tolerate_damage,
                    {max_pixels, max_scans, max_markers},
-                   to_trellis(trellis, masking, sharpness)} {
+                   to_trellis(trellis, sharpness)} {
         require(sharpness > 0.0, "sharpness is above 0");
         if (factors) {
             const auto [components, horizontal, vertical] = *factors;
@@ -119,12 +105,12 @@ void add_transcoder(nb::module_& module, const nb::handle& jpeg_error) {
     using namespace nb::literals;
     nb::exception<UnsupportedError>(module, "UnsupportedError", jpeg_error.ptr());
     nb::class_<Transcoder>(module, "Transcoder")
-        .def(nb::init<Table, Table, DeadZones, DeadZones, double, std::uint64_t,
-                      std::optional<std::tuple<int, int, int>>, bool, bool, bool, std::int64_t, int, int, double,
-                      double>(),
+        .def(nb::init<Table, Table, PerFrequency, PerFrequency, double, std::uint64_t,
+                      std::optional<std::tuple<int, int, int>>, bool, bool, bool, std::int64_t, int, int,
+                      TrellisArguments>(),
              nb::kw_only(), "luma"_a, "chroma"_a, "luma_dead_zones"_a, "chroma_dead_zones"_a, "sharpness"_a, "seed"_a,
              "sampling"_a.none(), "progressive"_a, "strip"_a, "tolerate_damage"_a, "max_pixels"_a, "max_scans"_a,
-             "max_markers"_a, "trellis"_a, "masking"_a)
+             "max_markers"_a, "trellis"_a)
         .def("one", &Transcoder::one, "data"_a)
         .def("many", &Transcoder::many, "datas"_a, "threads"_a);
 }

@@ -16,6 +16,9 @@ namespace {
 constexpr int kSteps = 1024;  // a step in the unit of magnitudes
 constexpr int kLargestSize = 10;
 constexpr int kWeightBits = Rates::kUnit - 10;
+constexpr int kFactorBits = 20;
+// More changes no index; and so all sums of a block fit into 63 bits.
+constexpr std::int64_t kMostWeight = std::int64_t{1000} << kWeightBits;
 
 // A place that may hold the last index before the next.
 struct Ending {
@@ -72,7 +75,7 @@ Rates::Rates(const std::array<std::uint8_t, kSymbols>& lengths) {
     spread_ = cost(spread);
 }
 
-void choose_indices(const Candidate* candidates, int count, std::int64_t weight, const Rates& rates, Choice& choice) {
+void choose_indices(const Candidate* candidates, int count, const Rates& rates, Choice& choice) {
     Node nodes[kBlockSize];
     Ending endings[kBlockSize];
     int alive = 1;
@@ -93,7 +96,7 @@ void choose_indices(const Candidate* candidates, int count, std::int64_t weight,
             const std::int64_t distortion =
                 std::int64_t{value} * (std::int64_t{value} * kSteps - 2 * std::int64_t{candidate.magnitude});
             nodes[i] = {candidate.place, candidate.index < 0 ? -value : value, before};
-            return Ending{least + weight * distortion, candidate.place, i};
+            return Ending{least + candidate.weight * distortion, candidate.place, i};
         };
         const int k = absolute(candidate.index);
         const int size = bit_width(static_cast<std::uint32_t>(k));
@@ -134,7 +137,13 @@ void choose_indices(const Candidate* candidates, int count, std::int64_t weight,
 Trellis::Trellis(TrellisSettings settings)
     : settings_(settings),
       masks_(!std::isinf(settings.masking)),
-      plain_weight_(static_cast<std::int32_t>(settings.mu * (1 << kWeightBits))) {}
+      plain_weight_(static_cast<std::int32_t>(settings.mu * (1 << kWeightBits))) {
+    for (int place = 0; place < kBlockSize; ++place) {
+        const int f = kZigzag[place];
+        factors_[0][place] = std::llround(settings.luma[f] * (1 << kFactorBits));
+        factors_[1][place] = std::llround(settings.chroma[f] * (1 << kFactorBits));
+    }
+}
 
 std::int32_t Trellis::masked_weight(std::uint64_t energy, int units) const {
     const double unit = settings_.masking * settings_.masking * (units * units);
@@ -153,6 +162,7 @@ void Trellis::settle() {
 
 void Trellis::next(Choice& choice) {
     const Block& block = blocks_[block_];
+    const std::array<std::int64_t, kBlockSize>& factors = factors_[block.chroma];
     choice.dc = block.dc;
     Candidate candidates[kBlockSize];
     int count = 0;
@@ -160,9 +170,11 @@ void Trellis::next(Choice& choice) {
         const std::uint32_t word = coefficients_[coefficient_++];
         const int index = static_cast<std::int16_t>(word >> 16);
         const int magnitude = absolute(index) * kSteps + static_cast<std::int16_t>(word & 0xFFFF);
-        candidates[count++] = {countr_zero(left), index, static_cast<std::uint32_t>(magnitude)};
+        const int place = countr_zero(left);
+        const std::int64_t weight = std::min((block.weight * factors[place]) >> kFactorBits, kMostWeight);
+        candidates[count++] = {place, index, static_cast<std::uint32_t>(magnitude), weight};
     }
-    choose_indices(candidates, count, block.weight, rates_[block.chroma], choice);
+    choose_indices(candidates, count, rates_[block.chroma], choice);
     ++block_;
 }
 

@@ -1,15 +1,17 @@
 // Chooses the indices of a block together: a trellis over runs, sizes and the end of the block. Of all ways to take the
 // index that the quantizer gives, one less, or zero for each AC coefficient, the one of least
 //
-//     sum of mu / (1 + (A / a)^2) (u - k)^2  +  bits of codes and extra bits,
+//     sum of mu / (1 + (A / a)^2) w (u - k)^2  +  bits of codes and extra bits,
 //
-// u = c / q and k the index, A the norm of the block's AC coefficients; mu is what a squared step is worth in bits, and
-// a the norm at which texture hides half of it. Nothing beside this is known of the eye, or of a model: mu, a and the
-// steps are what is learned. DC indices stay. The idea is that of T. Crouse and K. Ramchandran, "Joint thresholding and
-// quantizer selection for transform image coding" (IEEE Trans. Image Processing 1997).
+// u = c / q and k the index, w the weight of the frequency, A the norm of the block's AC coefficients; mu is what a
+// squared step of weight 1 is worth in bits, and a the norm at which texture hides half of it. Nothing beside this is
+// known of the eye, or of a model: mu, a, the weights and the steps are what is learned. DC indices stay. The idea is
+// that of T. Crouse and K. Ramchandran, "Joint thresholding and quantizer selection for transform image coding" (IEEE
+// Trans. Image Processing 1997).
 //
-// The same bytes everywhere and for ever: costs are integers, and u is rounded to 2^-10 steps. Only the weight of a
-// block comes from floats, by one division, one addition and one division of doubles, which IEEE 754 rounds in one way.
+// The same bytes everywhere and for ever: costs are integers, u is rounded to 2^-10 steps, and w to 2^-20. Only mu / (1
+// + (A / a)^2) comes from floats, by one division, one addition and one division of doubles, which IEEE 754 rounds in
+// one way.
 #pragma once
 
 #include <array>
@@ -25,9 +27,20 @@
 
 namespace j4d {
 
+// How much a squared step of each frequency counts, 0.001..1000, in natural order. DC's is not used.
+using Weights = std::array<double, kBlockSize>;
+
+inline Weights even_weights() {
+    Weights weights;
+    weights.fill(1.0);
+    return weights;
+}
+
 struct TrellisSettings {
     double mu = 0.0;                                           // bits per squared step, at most 1000; 0 for no trellis
     double masking = std::numeric_limits<double>::infinity();  // a, in the unit of coefficients
+    Weights luma = even_weights();
+    Weights chroma = even_weights();
 
     bool on() const { return mu > 0.0; }
 };
@@ -63,6 +76,7 @@ struct Candidate {
     int place;  // in zigzag order
     int index;
     std::uint32_t magnitude;
+    std::int64_t weight;  // 2^-16 bits per squared step, at most 1000 x 2^16
 };
 
 // What the codes of one kind of component cost. One unit is 2^-26 bits, so that no cost needs rounding.
@@ -92,8 +106,8 @@ struct Choice {
     std::int16_t values[kBlockSize];
 };
 
-// The choice of least cost; `weight` is in 2^-16 bits per squared step. Does not set `dc`.
-void choose_indices(const Candidate* candidates, int count, std::int64_t weight, const Rates& rates, Choice& choice);
+// The choice of least cost. Does not set `dc`.
+void choose_indices(const Candidate* candidates, int count, const Rates& rates, Choice& choice);
 
 // A picture's blocks: added in any order, then the choices are read in the same order. Takes 4 to 8 bytes per index
 // that is not zero and 16 per block, or twice that.
@@ -127,7 +141,7 @@ class Trellis {
   private:
     struct Block {
         std::uint64_t nonzero;
-        std::int32_t weight;  // 2^-16 bits per squared step
+        std::int32_t weight;  // 2^-16 bits per squared step, before the frequency's own
         std::int16_t dc;
         bool chroma;
     };
@@ -157,6 +171,7 @@ class Trellis {
     TrellisSettings settings_;
     bool masks_;
     std::int32_t plain_weight_;
+    std::array<std::array<std::int64_t, kBlockSize>, 2> factors_;  // weights of luma and chroma, zigzag order, 2^-20
     std::vector<Block> blocks_;
     std::vector<std::uint32_t> coefficients_;  // the first `used_` of them
     std::size_t used_ = 0;

@@ -5,6 +5,9 @@ components, and luma samples per chroma sample along each axis."""
 import numpy as np
 import numpy.typing as npt
 
+Trellis = tuple[float, float, npt.NDArray[np.float64], npt.NDArray[np.float64]]
+"""mu, 0 for none; masking, infinite for none; weights of luma and of chroma, (8, 8) each."""
+
 class JpegError(ValueError): ...
 class UnsupportedError(JpegError): ...
 
@@ -27,8 +30,7 @@ class Transcoder:
         max_pixels: int,
         max_scans: int,
         max_markers: int,
-        trellis: float,
-        masking: float,
+        trellis: Trellis,
     ) -> None: ...
     def one(self, data: bytes) -> tuple[bytes, int, int]:
         """A JPEG file to (file, height, width). Raises JpegError, UnsupportedError."""
@@ -57,14 +59,13 @@ def quantize_jointly(
     steps: list[npt.NDArray[np.int32]],
     dead_zones: list[npt.NDArray[np.float64]],
     *,
-    trellis: float,
-    masking: float,
+    trellis: Trellis,
 ) -> list[npt.NDArray[np.int16]]:
     """8 x coefficient (By, Bx, 8, 8) of all components to the indices that the trellis chooses."""
 
-def choose_indices(indices: list[int], magnitudes: list[int], weight: int, lengths: bytes) -> list[int]:
+def choose_indices(indices: list[int], magnitudes: list[int], weights: list[int], lengths: bytes) -> list[int]:
     """One block through the trellis, in zigzag order. indices: 64. magnitudes: coefficients in 2^-10 steps, absolute.
-    weight: 2^-16 bits per squared step. lengths: of 256 codes, 0 for none."""
+    weights: 64 of 2^-16 bits per squared step. lengths: of 256 codes, 0 for none."""
 
 def encode(
     image: npt.NDArray[np.uint8],
@@ -74,15 +75,13 @@ def encode(
     sampling: tuple[int, int, int],
     seed: int,
     *,
-    trellis: float,
-    masking: float,
+    trellis: Trellis,
     progressive: bool,
     jfif: bool,
     restart_interval: int,
     markers: list[tuple[int, bytes]],
 ) -> bytes:
-    """Pixels as in `forward_dct` to a JPEG file; a table and dead zones per component. trellis, masking: 0 and infinity
-    for none. Raises JpegError."""
+    """Pixels as in `forward_dct` to a JPEG file; a table and dead zones per component. Raises JpegError."""
 
 def encode_many(
     images: list[npt.NDArray[np.uint8]],
@@ -93,8 +92,7 @@ def encode_many(
     seeds: list[int],
     threads: int,
     *,
-    trellis: float,
-    masking: float,
+    trellis: Trellis,
     progressive: bool,
     jfif: bool,
     restart_interval: int,

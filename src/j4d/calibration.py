@@ -11,7 +11,7 @@ and is fitted to files written with the very parameters of a ladder, on learning
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -60,7 +60,7 @@ class RateModel:
 
         Of files without a trellis, whatever the parameters say; `trellis_factor` has what it saves.
         """
-        ladder = [replace(parameters, trellis=None, masking=None) for parameters in ladder]
+        ladder = [parameters.without_trellis() for parameters in ladder]
         actual = np.zeros(len(ladder))
         for image in ranks.share(images):
             actual += [8 * len(encode(image, parameters)) for parameters in ladder]
@@ -82,7 +82,7 @@ def trellis_factor(images: Iterable[NDArray[np.uint8]], parameters: EncodingPara
     """
     if parameters.trellis is None:
         return 1.0
-    plain = replace(parameters, trellis=None, masking=None)
+    plain = parameters.without_trellis()
     sizes = np.array([[len(encode(image, p)) for p in (parameters, plain)] for image in images]).sum(0)
     return float(sizes[0] / sizes[1])
 

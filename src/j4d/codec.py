@@ -247,10 +247,12 @@ def quantizers(
     return steps, [luma_zone, chroma_zone, chroma_zone][:count], sharpness
 
 
-def trellis_of(parameters: EncodingParameters) -> dict[str, float]:
-    """The trellis as `_core` wants it: mu, 0 for none, and masking, infinite for none."""
+def trellis_of(parameters: EncodingParameters) -> dict[str, Any]:
+    """The trellis as `_core` wants it: mu, 0 for none, masking, infinite for none, weights of luma and chroma."""
     masking = math.inf if parameters.masking is None else parameters.masking
-    return {"trellis": parameters.trellis or 0.0, "masking": masking}
+    even = np.ones((8, 8))
+    luma, chroma = (even if w is None else w for w in (parameters.luma_weights, parameters.chroma_weights))
+    return {"trellis": (parameters.trellis or 0.0, masking, luma, chroma)}
 
 
 def check_seed(seed: Any) -> int:

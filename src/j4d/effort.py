@@ -35,5 +35,5 @@ def with_effort(parameters: EncodingParameters, effort: int | None) -> EncodingP
         return parameters  # who uses them says what is wrong
     if effort == 2:
         return parameters if parameters.trellis else replace(parameters, sharpness=None, trellis=DEFAULT_TRELLIS)
-    plain = replace(parameters, trellis=None, masking=None)
+    plain = parameters.without_trellis()
     return plain if effort == 1 else replace(plain, sharpness=None, luma_dead_zone=None, chroma_dead_zone=None)

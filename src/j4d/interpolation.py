@@ -6,11 +6,12 @@ import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from j4d.parameters import MOST_TRELLIS, EncodingParameters
+from j4d.parameters import LEAST_WEIGHT, MOST_TRELLIS, MOST_WEIGHT, EncodingParameters
 from j4d.tables import MAX_STEP
 
 REACH = 0.7  # in log rate, how far beyond either end of a ladder a picture may go
@@ -26,9 +27,9 @@ class Ladder:
     def at(self, log_rate: float) -> EncodingParameters:
         """The parameters at this logarithm of the estimated rate.
 
-        Between two points steps and sharpness are linear in their logarithm, and dead zones linear, as is what a
-        trellis takes a bit to be worth, nothing where there is none. Beyond the ends all
-        steps of the last point grow or shrink by one factor, as much as the steps of the whole ladder do on average.
+        Between two points steps, sharpness and weights are linear in their logarithm, and dead zones linear, as is what
+        a trellis takes a bit to be worth, nothing where there is none. Beyond the ends all steps of the last point grow
+        or shrink by one factor, as much as the steps of the whole ladder do on average.
         """
         high = bisect.bisect_left(self.log_rates, log_rate)
         if high < len(self.log_rates) and self.log_rates[high] == log_rate:
@@ -72,7 +73,6 @@ def _between(low: EncodingParameters, high: EncodingParameters, t: float) -> Enc
     sharpness = None  # None is infinite sharpness: anything between it and a finite one is infinite too
     if low.sharpness is not None and high.sharpness is not None:
         sharpness = low.sharpness ** (1 - t) * high.sharpness**t
-    trellis, masking = _trellis_between(low, high, t)
     return EncodingParameters(
         steps(low.luma, high.luma),
         steps(low.chroma, high.chroma),
@@ -80,14 +80,14 @@ def _between(low: EncodingParameters, high: EncodingParameters, t: float) -> Enc
         sharpness,
         dead_zone(low.luma_dead_zone, high.luma_dead_zone),
         dead_zone(low.chroma_dead_zone, high.chroma_dead_zone),
-        trellis,
-        masking,
+        **_trellis_between(low, high, t),
     )
 
 
-def _trellis_between(low: EncodingParameters, high: EncodingParameters, t: float) -> tuple[float | None, float | None]:
-    """Trellis and masking a share `t` of the way. What a bit is worth in squared steps, 1 / mu, is linear, and so is
-    1 / a^2; both are 0 where there is none. Masking is that of the point that has a trellis, where one has."""
+def _trellis_between(low: EncodingParameters, high: EncodingParameters, t: float) -> dict[str, Any]:
+    """The trellis a share `t` of the way. What a bit is worth in squared steps, 1 / mu, is linear, and so is 1 / a^2;
+    both are 0 where there is none. Weights are linear in their logarithm, as steps are, of whose squares they have a
+    factor. Masking and weights are those of the point that has a trellis, where one has."""
 
     def price(parameters: EncodingParameters) -> float:
         return 0.0 if parameters.trellis is None else 1 / parameters.trellis
@@ -97,7 +97,20 @@ def _trellis_between(low: EncodingParameters, high: EncodingParameters, t: float
 
     both = (1 - t) * price(low) + t * price(high)
     if both * MOST_TRELLIS < 1:
-        return None, None
+        return {}
     share = 0.0 if high.trellis is None else 1.0 if low.trellis is None else t
     masking = (1 - share) * hidden(low) + share * hidden(high)
-    return 1 / both, masking**-0.5 if masking else None
+
+    def weights(a: npt.NDArray[np.float64] | None, b: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
+        logs = (np.zeros((8, 8)) if w is None else np.log(w) for w in (a, b))
+        mean: npt.NDArray[np.float64] = np.exp(
+            sum(part * log for part, log in zip((1 - share, share), logs, strict=True))
+        )
+        return mean.clip(LEAST_WEIGHT, MOST_WEIGHT)
+
+    return {
+        "trellis": 1 / both,
+        "masking": masking**-0.5 if masking else None,
+        "luma_weights": weights(low.luma_weights, high.luma_weights),
+        "chroma_weights": weights(low.chroma_weights, high.chroma_weights),
+    }

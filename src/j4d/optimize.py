@@ -38,8 +38,9 @@ class Recipe:
     nearest index. sharpness: kappa of the gradient (and of files, where the forward is "sampled"); learn_sharpness lets
     it move. dead_zones: for all AC frequencies, in steps; each point takes the one that real files of learning pictures
     do best with at its rate (`j4d.trial`). learn_dead_zone: instead, move one per frequency at dead_zone_pace times the
-    learning rate. trellises: (mu, masking) that a learned point's indices may be chosen with in place of the dead zone,
-    where real files of learning pictures do better so at the same rate (`j4d.trial`). smoothness: log steps are a
+    learning rate. trellises: (mu, masking), or (mu, masking, power of weights by sensitivity, see `j4d.weighting`),
+    that a learned point's indices may be chosen with in place of the dead zone, where real files of learning pictures
+    do better so at the same rate (`j4d.trial`). smoothness: log steps are a
     Gaussian average over neighbouring frequencies of the numbers that Adam moves, with this standard deviation in
     frequencies; 0 moves each alone. calibrate: weigh entropies as real files do (`j4d.calibration`). flip: mirror
     pictures at random. start: tables to begin with, "sensitivity" (from the model's Fisher information, or the point
@@ -60,7 +61,11 @@ class Recipe:
     sharpness: float = 8.0
     learn_sharpness: bool = False
     dead_zones: tuple[float, ...] = (0.0, 0.04, 0.08, 0.12)
-    trellises: tuple[tuple[float, float | None], ...] = ((30.0, None), (30.0, 302.0), (60.0, None))
+    trellises: tuple[tuple[float, float | None] | tuple[float, float | None, float], ...] = (
+        (30.0, None),
+        (30.0, 302.0),
+        (60.0, None),
+    )
     learn_dead_zone: bool = False
     dead_zone_pace: float = 0.1
     smoothness: float = 0.7

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from j4d.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA, check_table, scale_table
 SAMPLINGS = ("4:4:4", "4:2:2", "4:2:0", "gray")
 LEAST_TRELLIS, MOST_TRELLIS = 0.001, 1000.0  # bits per squared step: all indices are 0, none changes
 LEAST_MASKING = 1.0
+LEAST_WEIGHT, MOST_WEIGHT = 0.001, 1000.0
+_LATER = ("trellis", "masking", "luma_weights", "chroma_weights")  # fields that profiles have not had from the start
 
 
 def check_sampling(sampling: Any) -> str:
@@ -29,26 +31,29 @@ def check_sampling(sampling: Any) -> str:
     return sampling
 
 
-def _check_dead_zone(dead_zone: Any, name: str) -> npt.NDArray[np.float64] | None:
-    """Return a read-only (8, 8) float64 copy, or None for None and for all zeros (the same quantizer)."""
-    if dead_zone is None:
+def _by_frequency(
+    values: Any, name: str, limits: tuple[float, float], neutral: float, unit: str = ""
+) -> npt.NDArray[np.float64] | None:
+    """Return a read-only (8, 8) float64 copy, or None for None and where all are `neutral`, which is the same."""
+    if values is None:
         return None
+    low, high = limits
     try:
-        given = np.asarray(dead_zone)
+        given = np.asarray(values)
     except ValueError:
-        raise ParameterError(f"{name} dead zone: rows differ in length; expected shape (8, 8)") from None
+        raise ParameterError(f"{name}: rows differ in length; expected shape (8, 8)") from None
     if given.shape != (8, 8) or given.dtype.kind not in "fiu":
         raise ParameterError(
-            f"{name} dead zone: shape {given.shape} of {given.dtype}, expected (8, 8) numbers in 0..0.5"
+            f"{name}: shape {given.shape} of {given.dtype}, expected (8, 8) numbers in {low:g}..{high:g}"
         )
     array = given.astype(np.float64) + 0.0  # + 0.0 turns -0.0 into 0.0
-    wrong = np.argwhere(~((array >= 0) & (array <= 0.5)))
+    wrong = np.argwhere(~((array >= low) & (array <= high)))
     if len(wrong):
         row, column = (int(i) for i in wrong[0])
         raise ParameterError(
-            f"{name} dead zone: {array[row, column]} at row {row}, column {column} is outside 0..0.5 steps"
+            f"{name}: {array[row, column]} at row {row}, column {column} is outside {low:g}..{high:g}{unit}"
         )
-    if not array.any():
+    if (array == neutral).all():
         return None
     array.setflags(write=False)
     return array
@@ -84,11 +89,17 @@ def check_trellis(trellis: Any, masking: Any) -> tuple[float | None, float | Non
 
 
 def check_trellises(trellises: Any) -> None:
-    """Raise ParameterError unless these are pairs of a trellis and a masking."""
-    for pair in trellises:
-        if not isinstance(pair, (list, tuple)) or len(pair) != 2 or pair[0] is None:
-            raise ParameterError(f"trellises: {pair!r} is no pair of a trellis and a masking, such as (19.0, None)")
-        check_trellis(*pair)
+    """Raise ParameterError unless these are trellises and maskings, with or without a power of sensitivity weights."""
+    for given in trellises:
+        if not isinstance(given, (list, tuple)) or len(given) not in (2, 3) or given[0] is None:
+            raise ParameterError(
+                f"trellises: {given!r} is no trellis and masking, such as (19.0, None), and maybe a power of weights, "
+                "such as (19.0, None, 0.5)"
+            )
+        check_trellis(*given[:2])
+        power = finite_number(given[2] if len(given) == 3 else 0, "power of weights", ParameterError, zero=True)
+        if power > 1:
+            raise ParameterError(f"power of weights {power:g} is outside 0..1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,13 +112,16 @@ class EncodingParameters:
     zeros are stored as None.
 
     trellis: mu, bits that a squared step is worth, 0.001..1000; None chooses no indices jointly. masking:
-    a, at least 1, in the unit of coefficients; None for none.
+    a, at least 1, in the unit of coefficients; None for none. luma_weights, chroma_weights: (8, 8) float64 w,
+    0.001..1000, how many squared steps one of that frequency counts for; None means 1 for all, and all ones are
+    stored as None. DC's is not used. With L a model's loss, E[(dL/du)^2] = q^2 E[(dL/dc)^2] over its mean is such a
+    weight: it is in squared steps so that mu stays what it is, and a weight stays right when all steps are scaled.
 
     With u = c / q the quantizer draws index k with P(k|c) proportional to exp(-kappa ((u - k)^2 + 2 d
     |k|)), d the dead zone; its limit for large kappa is k = sign(u) max(0, floor(|u| + 0.5 - d)). A trellis
     then takes the AC indices of each block nearer zero, each by one or to zero, so that mu / (1 + (A / a)^2) x (sum of
-    (u - k)^2) + the bits of the block are least, A the norm of the block's AC coefficients. It goes with the limit
-    alone: sharpness is None. Raises ParameterError.
+    w (u - k)^2) + the bits of the block are least, A the norm of the block's AC coefficients; mu w / (1 + (A / a)^2)
+    above 1000 counts as 1000. It goes with the limit alone: sharpness is None. Raises ParameterError.
     """
 
     luma: npt.NDArray[np.int32]
@@ -118,6 +132,8 @@ class EncodingParameters:
     chroma_dead_zone: npt.NDArray[np.float64] | None = None
     trellis: float | None = None
     masking: float | None = None
+    luma_weights: npt.NDArray[np.float64] | None = None
+    chroma_weights: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -126,8 +142,13 @@ class EncodingParameters:
         check_sampling(self.sampling)
         if self.sharpness is not None:
             put(self, "sharpness", finite_number(self.sharpness, "sharpness", ParameterError))
-        put(self, "luma_dead_zone", _check_dead_zone(self.luma_dead_zone, "luma"))
-        put(self, "chroma_dead_zone", _check_dead_zone(self.chroma_dead_zone, "chroma"))
+        for name in ("luma", "chroma"):
+            zone, weights = getattr(self, f"{name}_dead_zone"), getattr(self, f"{name}_weights")
+            put(self, f"{name}_dead_zone", _by_frequency(zone, f"{name} dead zone", (0, 0.5), 0, " steps"))
+            weights = _by_frequency(weights, f"{name} weights", (LEAST_WEIGHT, MOST_WEIGHT), 1)
+            put(self, f"{name}_weights", weights)
+            if weights is not None and self.trellis is None:
+                raise ParameterError(f"{name} weights without a trellis; give both, or neither")
         trellis, masking = check_trellis(self.trellis, self.masking)
         put(self, "trellis", trellis)
         put(self, "masking", masking)
@@ -143,10 +164,18 @@ class EncodingParameters:
         luma, chroma = (scale_table(table, quality) for table in (ANNEX_K_LUMA, ANNEX_K_CHROMA))
         return cls(luma, chroma, sampling)
 
+    def without_trellis(self) -> EncodingParameters:
+        """The same with each index chosen alone."""
+        return replace(self, trellis=None, masking=None, luma_weights=None, chroma_weights=None)
+
     def to_json(self) -> dict[str, Any]:
-        """A dict of JSON values that `from_json` turns back into an equal object."""
+        """A dict of JSON values that `from_json` turns back into an equal object.
+
+        The trellis and what belongs to it are left out where they are None: who does not use them sees no change.
+        """
         values = ((f.name, getattr(self, f.name)) for f in fields(self))
-        return {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in values}
+        kept = ((name, value) for name, value in values if value is not None or name not in _LATER)
+        return {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in kept}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> EncodingParameters:

@@ -1,9 +1,11 @@
 """How a profile looks in a file: the JSON format, its published schema, and a reader that trusts nothing.
 
 A file is `{"format": "j4d-profile", "version": 1, "name", "points", "provenance"}`; tables are 8 rows of 8
-steps in natural order. Reading limits the size before parsing, refuses unknown keys and versions, and turns
-every fault into one ProfileError line with the file, the place, the value and the limit. The schema is
-written by `python -m j4d.profile_file docs/profile.schema.json`.
+steps in natural order. What the format has not had from the start (`adaptation`, and of a point `trellis`, `masking`
+and the weights) is written only where it is set, so that a file without it is the same after it was read and written.
+Reading limits the size before parsing, refuses unknown keys and versions, and turns every fault into one ProfileError
+line with the file, the place, the value and the limit. The schema is written by `python -m j4d.profile_file
+docs/profile.schema.json`.
 """
 
 from __future__ import annotations
@@ -24,7 +26,14 @@ from j4d.errors import J4DError, ProfileError
 from j4d.faults import first_fault, short
 from j4d.files import read_limited, write_atomic
 from j4d.interpolation import REACH
-from j4d.parameters import LEAST_MASKING, LEAST_TRELLIS, MOST_TRELLIS, EncodingParameters
+from j4d.parameters import (
+    LEAST_MASKING,
+    LEAST_TRELLIS,
+    LEAST_WEIGHT,
+    MOST_TRELLIS,
+    MOST_WEIGHT,
+    EncodingParameters,
+)
 from j4d.profile import OperatingPoint, Profile
 from j4d.provenance import Provenance
 
@@ -47,6 +56,13 @@ _DeadZone = Annotated[
 ]
 
 
+_Weight = Annotated[float, Field(ge=LEAST_WEIGHT, le=MOST_WEIGHT)]
+_Weights = Annotated[
+    list[Annotated[list[_Weight], Field(min_length=8, max_length=8)]],
+    Field(min_length=8, max_length=8, description="8 rows of 8, natural order: what a squared step counts for"),
+]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -66,6 +82,8 @@ class ParametersModel(_Strict):
     masking: Annotated[float, Field(ge=LEAST_MASKING)] | None = Field(
         None, description="norm of a block's AC coefficients that halves that; null: nothing does"
     )
+    luma_weights: _Weights | None = Field(None, description="of the trellis; null: 1 for all frequencies")
+    chroma_weights: _Weights | None = Field(None, description="of the trellis; null: 1 for all frequencies")
 
 
 class PointModel(_Strict):
@@ -145,7 +163,8 @@ def dump(profile: Profile) -> bytes:
     ]
     provenance = {name: getattr(profile.provenance, name) for name in Provenance.__dataclass_fields__}
     body: dict[str, Any] = {"format": FORMAT, "version": VERSION, "name": profile.name, "points": points}
-    body["adaptation"] = None if profile.adaptation is None else profile.adaptation.to_json()
+    if profile.adaptation is not None:
+        body["adaptation"] = profile.adaptation.to_json()
     if profile.choices:
         body["choices"] = [asdict(choice) for choice in profile.choices]
     text = json.dumps({**body, "provenance": provenance}, indent=1, allow_nan=False)

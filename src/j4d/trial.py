@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from j4d import ranks
 from j4d.heldout import Judge
@@ -22,13 +23,16 @@ from j4d.interpolation import scaled
 from j4d.optimize import Optimizer
 from j4d.parameters import EncodingParameters
 from j4d.simulate import SimulatedJPEG
+from j4d.weighting import StepSensitivity
 
 _PROBE = 1.1  # steps scaled to a rate smaller by this factor tell what a bit is worth
 _SLOPE = 1.3  # - d log(step) / d log(rate), to find a rate
 _TRIES, _NEAR = 5, 0.002  # and how often, and how near in log rate
 
 
-Trellises = Sequence[tuple[float, float | None]]  # (mu, masking), see `EncodingParameters`
+# mu and masking, see `EncodingParameters`, and where it is given the power of `StepSensitivity.weights`, 0 for none.
+Trellis = tuple[float, float | None] | tuple[float, float | None, float]
+Trellises = Sequence[Trellis]
 
 
 def with_dead_zone(parameters: EncodingParameters, dead_zone: float) -> EncodingParameters:
@@ -68,22 +72,39 @@ def best_of(
     return candidates[_best(found, judge.measured(met(candidates[0], bpp / _PROBE)))]
 
 
-def with_trellis(parameters: EncodingParameters, trellis: float, masking: float | None) -> EncodingParameters:
-    """The same with a trellis in place of dead zones and random draws."""
-    return replace(
-        parameters, sharpness=None, luma_dead_zone=None, chroma_dead_zone=None, trellis=trellis, masking=masking
+def with_trellis(
+    parameters: EncodingParameters,
+    trellis: float,
+    masking: float | None,
+    weights: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+) -> EncodingParameters:
+    """The same with a trellis in place of dead zones and random draws; weights: of luma and chroma, (8, 8) each."""
+    luma, chroma = (None, None) if weights is None else weights
+    return EncodingParameters(
+        parameters.luma,
+        parameters.chroma,
+        parameters.sampling,
+        trellis=trellis,
+        masking=masking,
+        luma_weights=luma,
+        chroma_weights=chroma,
     )
 
 
 def best_trellis(judge: Judge, parameters: EncodingParameters, trellises: Trellises) -> EncodingParameters:
-    """`parameters`, or them with one of the trellises (mu, masking): the least task loss at equal actual rate.
+    """`parameters`, or them with one of the trellises: the least task loss at equal actual rate.
 
     A trellis takes bits away; its steps are scaled so that the judge's pictures have the rate that they have now.
     """
     if not trellises:
         return parameters
     bpp = judge.rate(parameters)
-    candidates = [parameters, *(at_rate(judge, with_trellis(parameters, *t), bpp) for t in trellises)]
+    powers = [t[2] if len(t) == 3 else 0.0 for t in trellises]
+    sensitivity = StepSensitivity(judge, parameters) if any(powers) else None
+    candidates = [parameters]
+    for (mu, masking, *_), power in zip(trellises, powers, strict=True):
+        weights = sensitivity.weights(power) if sensitivity and power else None
+        candidates.append(at_rate(judge, with_trellis(parameters, mu, masking, weights), bpp))
     found = [judge.measured(candidate) for candidate in candidates]
     return candidates[_best(found, judge.measured(at_rate(judge, parameters, bpp / _PROBE)))]
 

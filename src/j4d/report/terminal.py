@@ -126,7 +126,9 @@ def quantizer_text(parameters: EncodingParameters) -> str:
     if parameters.trellis is None:
         return how
     masking = "" if parameters.masking is None else f", masking {parameters.masking:.3g}"
-    return f"{how}, then a trellis of {parameters.trellis:.3g} bits per squared step{masking}"
+    even = parameters.luma_weights is None and parameters.chroma_weights is None
+    weights = "" if even else ", weighted by frequency"
+    return f"{how}, then a trellis of {parameters.trellis:.3g} bits per squared step{masking}{weights}"
 
 
 def steps_table(title: str, steps: NDArray[np.int32]) -> Table:

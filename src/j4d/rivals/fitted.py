@@ -10,7 +10,8 @@ from j4d.parameters import EncodingParameters
 
 
 class FittedJPEG(LearnedJPEG):
-    """A rival's tables; settings are positions, from small to large rate. The index is always the nearest.
+    """A rival's tables; settings are positions, from small to large rate. The index is the nearest, or where a point
+    has a trellis what that makes of it.
 
     rival: its name in `j4d.rivals`. constants: JSON, whatever the method fitted on the way. estimates: bits per pixel.
     """

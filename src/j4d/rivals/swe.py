@@ -12,27 +12,17 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from j4d.codec import write_coefficients
-from j4d.codecs import Image, Setting
+from j4d.codec import encode
 from j4d.parameters import EncodingParameters
 from j4d.rivals import Request
 from j4d.rivals.fitted import FittedJPEG
 from j4d.rivals.opts import LEVELS, Table, optimal_tables
-from j4d.rivals.soft_decision import quantize
+from j4d.rivals.soft_decision import with_soft_decisions
 from j4d.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA
 
 # The best of 0.1, 0.2, 0.4, 1 and 2 by KL on 50 validation photographs (docs/rivals.md). Soft decisions err towards 0,
 # and such errors add up in a model more than their squares say.
 FACTOR = 0.2
-
-
-class SoftDecisionJPEG(FittedJPEG):
-    """Tables whose indices are chosen softly; constants: weights (2, 8, 8), a lagrangian a point."""
-
-    def encode(self, image: Image, setting: Setting) -> bytes:
-        weights, lagrangians = np.array(self.constants["sensitivity"]), self.constants["lagrangian"]
-        point = int(setting)
-        return write_coefficients(quantize(image, self._parameters[point], weights, lagrangians[point]))
 
 
 def lagrangian_of(parameters: EncodingParameters, sensitivity: Table, magnitude: Table, factor: float) -> float:
@@ -44,7 +34,7 @@ def lagrangian_of(parameters: EncodingParameters, sensitivity: Table, magnitude:
     return float(factor * 2 * math.log(2) * error)
 
 
-def make(request: Request, factor: float = FACTOR) -> SoftDecisionJPEG:
+def make(request: Request, factor: float = FACTOR) -> FittedJPEG:
     from j4d.rivals.gradients import frequencies
     from j4d.rivals.rates import Ladder
 
@@ -57,13 +47,16 @@ def make(request: Request, factor: float = FACTOR) -> SoftDecisionJPEG:
     def lagrangian(parameters: EncodingParameters) -> float:
         return lagrangian_of(parameters, found.sensitivity, found.magnitude, factor)
 
-    def encode(image: NDArray[np.uint8], parameters: EncodingParameters, knob: float) -> bytes:
-        return write_coefficients(quantize(image, parameters, found.sensitivity, lagrangian(parameters)))
+    def soft(parameters: EncodingParameters) -> EncodingParameters:
+        return with_soft_decisions(parameters, found.sensitivity, lagrangian(parameters))
 
-    rungs = Ladder.of(request).climb(tables, *((1e-3, 1e3) if annex_k else LEVELS), encode)
-    return SoftDecisionJPEG(
+    def written(image: NDArray[np.uint8], parameters: EncodingParameters, knob: float) -> bytes:
+        return encode(image, soft(parameters))
+
+    rungs = Ladder.of(request).climb(tables, *((1e-3, 1e3) if annex_k else LEVELS), written)
+    return FittedJPEG(
         request.name,
-        [rung.parameters for rung in rungs],
+        [soft(rung.parameters) for rung in rungs],
         [rung.bpp for rung in rungs],
         {
             "sensitivity": found.sensitivity.tolist(),
@@ -74,4 +67,4 @@ def make(request: Request, factor: float = FACTOR) -> SoftDecisionJPEG:
     )
 
 
-from_config = SoftDecisionJPEG.from_config
+from_config = FittedJPEG.from_config
