@@ -123,8 +123,9 @@ def looks(ladder: Ladder, picture: Pixels | bytes, judge: EncoderJudge, **readin
     if isinstance(picture, np.ndarray):
         clean, orientation = picture, 1
     else:
+        pixels = codec.decode(picture)  # tells what is wrong with the file, if anything is
         orientation = _orientation(picture)
-        clean = _upright(codec.decode(picture), orientation)
+        clean = _upright(pixels, orientation)
     asked = judge.of_picture(clean)
     for place in places_of(ladder):
         parameters = ladder.at(place)
@@ -141,9 +142,12 @@ def _loss(asked: PictureJudge, data: bytes, orientation: int) -> float:
 
 
 def _orientation(data: bytes) -> int:
-    """Exif's, 1 where there is none."""
-    with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
-        return int(picture.getexif().get(_ORIENTATION, 1))
+    """Exif's; 1, which turns nothing, where there is none that can be read."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
+            return int(picture.getexif().get(_ORIENTATION, 1))
+    except Exception:  # Pillow's readers raise a dozen types on damaged bytes
+        return 1
 
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:
