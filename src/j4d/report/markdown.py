@@ -38,7 +38,10 @@ def by_protocol(results: Iterable[StoredResult]) -> dict[str, list[StoredResult]
 
 
 def rows_of(results: Sequence[StoredResult]) -> list[Row]:
-    """Ours first, then rivals as they come, then formats that are not JPEG; neither references nor others' profiles."""
+    """Ours first, then rivals as they come, then formats that are not JPEG; neither references nor others' profiles.
+
+    Profiles for several models are ours on all of them.
+    """
 
     def gather(wanted: Callable[[StoredCodec], bool]) -> Iterator[Row]:
         names = dict.fromkeys(codec.name for result in results for codec in result.codecs if wanted(codec))
@@ -56,7 +59,8 @@ def rows_of(results: Sequence[StoredResult]) -> list[Row]:
     ours = (
         mine("profile", OURS) + mine(UNADAPTED, f"{OURS}, not adapted") + mine(CHOSEN, f"{OURS}, chosen by the model")
     )
-    ours += gather(lambda codec: codec.role == CHOSEN and not codec.own)
+    ours += gather(lambda codec: not codec.own and codec.role == "profile" and " + " in codec.learned_on)
+    ours += gather(lambda codec: not codec.own and codec.role == CHOSEN)
     rivals = list(gather(lambda codec: codec.role == "rival"))
     return ours + [row for row in rivals if row.jpeg] + [row for row in rivals if not row.jpeg]
 
