@@ -31,7 +31,7 @@ def _taken(handle: int) -> bool:
             import msvcrt
 
             os.lseek(handle, 1 << 30, os.SEEK_SET)  # beyond the text, which stays readable
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]
         else:
             import fcntl
 

@@ -12,7 +12,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from j4d.bulk.results import Done, Entry
 from j4d.errors import DataError
@@ -84,7 +84,7 @@ class Manifest:
                     f"the target was made with other settings ({told}); name another target, or --overwrite this one"
                 )
         self.plan_number += 1
-        with _transaction(self._db):
+        with _Transaction(self._db):
             if overwrite:
                 self._db.execute("UPDATE sources SET done = 0, verified = 0")
             rows = {"source": source, "settings": json.dumps(settings), "plan": str(self.plan_number)}
@@ -95,7 +95,7 @@ class Manifest:
 
     def plan(self, entries: Iterable[Entry], missing: Any) -> None:
         """Note what is to be done: everything new or changed, and what `missing(name, size)` says is not there."""
-        with _transaction(self._db):
+        with _Transaction(self._db):
             for entry in entries:
                 name = raw(entry.name)
                 row = self._db.execute(
@@ -110,14 +110,15 @@ class Manifest:
                 same = (entry.size, entry.stamp, entry.refused) == row[1:4]
                 done = row[4] and same and not (row[5] is not None and missing(entry.name, row[5]))
                 self._db.execute(
-                    "UPDATE sources SET size = ?, stamp = ?, refused = ?, plan = ?, done = ?, verified = verified AND ? "
-                    "WHERE id = ?",
+                    "UPDATE sources SET size = ?, stamp = ?, refused = ?, plan = ?, done = ?, "
+                    "verified = verified AND ? WHERE id = ?",
                     (entry.size, entry.stamp, entry.refused, self.plan_number, int(done), int(done), row[0]),
                 )
 
-    def open_entries(self, unverified: bool) -> Iterator[Entry]:
-        """The sources that are to be done, or those done but not verified, in the order of the plan."""
-        where = "done = 1 AND verified = 0 AND written IS NOT NULL" if unverified else "done = 0"
+    def entries(self, which: Literal["open", "unverified"]) -> Iterator[Entry]:
+        """The sources that are to be done, or those done well but not verified, in the order of the plan."""
+        unverified = "done = 1 AND verified = 0 AND written IS NOT NULL AND problem = ''"
+        where = "done = 0" if which == "open" else unverified
         last = -1
         while True:
             rows = self._db.execute(
@@ -133,7 +134,7 @@ class Manifest:
 
     def record(self, results: Iterable[Done]) -> None:
         """What became of a unit's sources, all at once."""
-        with _transaction(self._db):
+        with _Transaction(self._db):
             for done in results:
                 name = raw(done.entry.name)
                 (number,) = self._db.execute(f"SELECT id FROM sources WHERE name = {_TEXT}", (name,)).fetchone()
@@ -146,18 +147,14 @@ class Manifest:
                 self._db.execute("DELETE FROM images WHERE source = ?", (number,))
                 self._db.executemany(
                     f"INSERT INTO images VALUES (?, ?, {_TEXT}, ?, ?, ?, ?, {_TEXT})",
-                    [
-                        (number, i, raw(image.key), *image[1:5], raw(image.error))
-                        for i, image in enumerate(done.images)
-                    ],
+                    [(number, i, raw(image.key), *image[1:5], raw(image.error)) for i, image in enumerate(done.images)],
                 )
 
     def record_checks(self, results: Iterable[Done]) -> None:
-        """Which sources that were done before are verified now; those that are not what they should be are open again."""
-        with _transaction(self._db):
+        """Which sources that were done before are verified now; those that are wrong are open again."""
+        with _Transaction(self._db):
             self._db.executemany(
-                f"UPDATE sources SET verified = ?, done = ?, problem = iif(?, problem, {_TEXT}) "
-                f"WHERE name = {_TEXT}",
+                f"UPDATE sources SET verified = ?, done = ?, problem = iif(?, problem, {_TEXT}) WHERE name = {_TEXT}",
                 [
                     (int(d.verified), int(d.finished), int(d.verified), raw(d.problem), raw(d.entry.name))
                     for d in results
@@ -184,7 +181,12 @@ class Manifest:
             found["image_bytes_in"] += before
             found["image_bytes_out"] += after
         query = "SELECT count(*) FROM sources WHERE plan {} ?"
-        found["problems"] = self._db.execute(query.format("=") + " AND problem <> ''", (self.plan_number,)).fetchone()[0]
+        (found["bytes_to_do"],) = self._db.execute(
+            "SELECT coalesce(sum(size), 0) FROM sources WHERE plan = ? AND done = 0", (self.plan_number,)
+        ).fetchone()
+        found["problems"] = self._db.execute(query.format("=") + " AND problem <> ''", (self.plan_number,)).fetchone()[
+            0
+        ]
         found["gone"] = self._db.execute(query.format("<"), (self.plan_number,)).fetchone()[0]
         return found
 
@@ -201,7 +203,7 @@ class Manifest:
         return dict(self._db.execute("SELECT name, value FROM run").fetchall())
 
 
-class _transaction:
+class _Transaction:
     """All statements of the block, or none."""
 
     def __init__(self, db: sqlite3.Connection) -> None:

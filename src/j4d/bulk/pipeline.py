@@ -22,7 +22,7 @@ PARTS_PER_THREAD = 4
 Tag = TypeVar("Tag")
 
 
-class Stopped(J4DError):
+class StoppedError(J4DError):
     """This unit was given up because the run ends early; it is no error of its own."""
 
 
@@ -47,12 +47,12 @@ class Lane:
     stop: Event
 
     def in_order(self, parts: Iterable[Part[Tag]]) -> Iterator[tuple[Part[Tag], Recoded | None]]:
-        """Each part with what it was recoded to, or None where it is no image. Raises Stopped."""
+        """Each part with what it was recoded to, or None where it is no image. Raises StoppedError."""
         waiting: deque[tuple[Part[Tag], Future[Recoded] | None]] = deque()
         held = 0
         for part in parts:
             if self.stop.is_set():
-                raise Stopped("given up")
+                raise StoppedError("given up")
             if isinstance(part.data, bytes):
                 waiting.append((part, self.pool.submit(self.recode, part.key, part.data) if part.image else None))
                 held += len(part.data)

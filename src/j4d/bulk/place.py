@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -48,7 +48,7 @@ class Target(Protocol):
     @property
     def root(self) -> str: ...
 
-    def create(self, name: str) -> contextmanager[BinaryIO]:  # type: ignore[type-arg]
+    def create(self, name: str) -> AbstractContextManager[BinaryIO]:
         """A file that appears under its name when the block ends well, and not at all when it raises."""
         ...
 
@@ -147,10 +147,10 @@ class LocalTarget:
         temporary = folder / f"{os.getpid()}-{os.urandom(8).hex()}"
         try:
             try:
-                file = open(temporary, "xb")
+                file = open(temporary, "xb")  # noqa: SIM115
             except FileNotFoundError:
                 folder.mkdir(parents=True, exist_ok=True)
-                file = open(temporary, "xb")
+                file = open(temporary, "xb")  # noqa: SIM115
             with file:
                 yield file
                 file.flush()

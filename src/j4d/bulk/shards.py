@@ -31,11 +31,11 @@ _EXTENDED = (
 _MISPLACED = {"path", "linkpath", "size"}  # pax records that are written from the member's own fields
 
 
-class Refused(DataError):
+class RefusedError(DataError):
     """A source that is written nowhere because it could harm whoever takes it."""
 
 
-class Damaged(DataError):
+class DamagedError(DataError):
     """A source that is not what its name says."""
 
 
@@ -44,12 +44,12 @@ class _Member(tarfile.TarInfo):
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type in _EXTENDED and self.size > LARGEST_HEADER:
-            raise Refused(f"an extended header of {self.size} bytes, more than {LARGEST_HEADER}")
+            raise RefusedError(f"an extended header of {self.size} bytes, more than {LARGEST_HEADER}")
         return super()._proc_member(archive)  # type: ignore[misc, no-any-return]
 
 
 def convert(entry: Entry, source: Source, target: Target, lane: Lane) -> Done:
-    """Write the archive with its images recoded. Raises Refused, Damaged, OSError."""
+    """Write the archive with its images recoded. Raises RefusedError, DamagedError, OSError."""
     images: list[Image] = []
     others = other_bytes = 0
     with source.open(entry.name) as file, target.create(entry.name) as out:
@@ -74,17 +74,17 @@ def convert(entry: Entry, source: Source, target: Target, lane: Lane) -> Done:
 
 
 def parts(file: BinaryIO, name: str) -> Iterator[Part[tarfile.TarInfo]]:
-    """The members of an open archive in order. Raises Refused, Damaged, OSError."""
+    """The members of an open archive in order. Raises RefusedError, DamagedError, OSError."""
     try:
         with tarfile.open(fileobj=file, mode="r:", tarinfo=_Member) as archive:
             while (member := archive.next()) is not None:
-                archive.members.clear()  # else tarfile remembers all of them
+                archive.members.clear()  # type: ignore[attr-defined]  # else tarfile remembers all of them
                 _check(member, name)
                 yield _part(archive, member, name)
             end = archive.offset
         _must_be_zeros(file, end, name)
     except tarfile.TarError as error:
-        raise Damaged(f"no whole tar archive: {error}") from None
+        raise DamagedError(f"no whole tar archive: {error}") from None
 
 
 def _part(archive: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> Part[tarfile.TarInfo]:
@@ -100,7 +100,7 @@ def _part(archive: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> Part[
         return Part(member, key, opened, image=False)  # type: ignore[arg-type]
     data = opened.read()
     if len(data) != member.size:
-        raise Damaged(f"{member.name}: the archive ends in the middle of it")
+        raise DamagedError(f"{member.name}: the archive ends in the middle of it")
     return Part(member, key, data, image)
 
 
@@ -122,7 +122,7 @@ def _check(member: tarfile.TarInfo, name: str) -> None:
     elif member.size > LARGEST_MEMBER:
         reason = f"{member.size} bytes, more than {LARGEST_MEMBER}"
     if reason:
-        raise Refused(f"member {member.name!r}: {reason}; archives with such members are not taken")
+        raise RefusedError(f"member {member.name!r}: {reason}; archives with such members are not taken")
 
 
 def _write(out: BinaryIO, member: tarfile.TarInfo, data: bytes | BinaryIO) -> int:
@@ -133,7 +133,7 @@ def _write(out: BinaryIO, member: tarfile.TarInfo, data: bytes | BinaryIO) -> in
     out.write(header.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
     written = out.write(data) if isinstance(data, bytes) else copy_blocks(data, out)
     if written != header.size:
-        raise Damaged(f"{member.name}: the archive ends in the middle of it")
+        raise DamagedError(f"{member.name}: the archive ends in the middle of it")
     out.write(bytes(-written % tarfile.BLOCKSIZE))
     return written
 
@@ -146,16 +146,16 @@ def _global_header(file: BinaryIO) -> bytes:
     except tarfile.TarError:
         headers = {}  # the members are read next, and tell what is wrong
     file.seek(0)
-    return tarfile.TarInfo.create_pax_global_header(headers) if headers else b""  # type: ignore[arg-type]
+    return tarfile.TarInfo.create_pax_global_header(headers) if headers else b""
 
 
 def _must_be_zeros(file: BinaryIO, start: int, name: str) -> None:
-    """Damaged where anything follows the archive's end: a second archive, which would be lost."""
+    """DamagedError where anything follows the archive's end: a second archive, which would be lost."""
     file.seek(0, os.SEEK_END)
     end = file.tell()
     if end == start or end < start + tarfile.BLOCKSIZE:
-        raise Damaged("no whole tar archive: it does not end as archives do, so something may be missing")
+        raise DamagedError("no whole tar archive: it does not end as archives do, so something may be missing")
     file.seek(start)
     while block := file.read(1 << 20):
         if block.count(0) != len(block):
-            raise Damaged("something follows the end of the archive, perhaps a second archive")
+            raise DamagedError("something follows the end of the archive, perhaps a second archive")

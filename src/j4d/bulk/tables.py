@@ -15,7 +15,7 @@ from j4d.bulk.content import JPEG_SUFFIXES, is_image
 from j4d.bulk.pipeline import Lane, Part
 from j4d.bulk.place import QUARANTINE, Source, Target
 from j4d.bulk.results import Done, Entry, Image
-from j4d.bulk.shards import Damaged, Refused
+from j4d.bulk.shards import DamagedError, RefusedError
 from j4d.errors import DataError
 
 SUFFIXES = (".parquet", ".pq")
@@ -35,15 +35,15 @@ def arrow() -> tuple[ModuleType, ModuleType]:
 
 
 def convert(entry: Entry, source: Source, target: Target, lane: Lane) -> Done:
-    """Write the file with its images recoded. Raises Refused, Damaged, OSError."""
-    pa, pq = arrow()
+    """Write the file with its images recoded. Raises RefusedError, DamagedError, OSError."""
+    _, pq = arrow()
     images: list[Image] = []
     others = [0, 0]
 
     def recoded(start: int) -> Values:
         def values(column: str, found: list[bytes | None], paths: list[str | None] | None) -> list[bytes | None]:
             result: list[bytes | None] = []
-            parts = _parts(f"{entry.name}/{column}", start, found, paths)
+            parts = value_parts(f"{entry.name}/{column}", start, found, paths)
             for part, done in lane.in_order(parts):
                 if done is None:
                     result.append(part.tag)
@@ -69,28 +69,28 @@ def convert(entry: Entry, source: Source, target: Target, lane: Lane) -> Done:
                     writer.write_table(rebuilt(table, recoded(row)), row_group_size=max(1, table.num_rows))
                     row += table.num_rows
             size = out.tell()
-    return Done(entry, size, tuple(images), *others)
+    return Done(entry, size, tuple(images), others[0], others[1])
 
 
 def opened(file: BinaryIO) -> Any:
-    """The open Parquet file. Raises Damaged."""
+    """The open Parquet file. Raises DamagedError."""
     pa, pq = arrow()
     try:
         return pq.ParquetFile(file)
     except (pa.ArrowException, OSError) as error:
-        raise Damaged(f"no whole Parquet file: {error}") from None
+        raise DamagedError(f"no whole Parquet file: {error}") from None
 
 
 def read_group(parquet: Any, group: int) -> Any:
-    """One row group as a table. Raises Damaged, Refused where it is too large."""
+    """One row group as a table. Raises DamagedError, RefusedError where it is too large."""
     pa, _ = arrow()
     size = parquet.metadata.row_group(group).total_byte_size
     if size > LARGEST_ROW_GROUP:
-        raise Refused(f"row group {group} has {size} bytes, more than {LARGEST_ROW_GROUP}; write smaller ones")
+        raise RefusedError(f"row group {group} has {size} bytes, more than {LARGEST_ROW_GROUP}; write smaller ones")
     try:
         return parquet.read_row_group(group, use_threads=False)
     except (pa.ArrowException, OSError) as error:
-        raise Damaged(f"row group {group} cannot be read: {error}") from None
+        raise DamagedError(f"row group {group} cannot be read: {error}") from None
 
 
 def rebuilt(table: Any, values: Values) -> Any:
@@ -123,7 +123,7 @@ def _rebuilt(array: Any, path: str, names: list[str | None] | None, values: Valu
     return array
 
 
-def _parts(
+def value_parts(
     key: str, start: int, found: list[bytes | None], paths: list[str | None] | None
 ) -> Iterator[Part[bytes | None]]:
     for i, data in enumerate(found):

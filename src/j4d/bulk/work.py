@@ -68,10 +68,16 @@ def _whole(entry: Entry, job: Job, lane: Lane) -> Done:
     """A shard or a table. One that is not what its name says is treated as `on_error` asks."""
     convert = shards.convert if kind_of(entry.name) == "shard" else tables.convert
     try:
+        job.source.open(entry.name).close()
+    except OSError as error:
+        if job.source.vanished():
+            raise
+        return files.unreadable(entry, error)
+    try:
         return convert(entry, job.source, job.target, lane)
-    except shards.Refused as error:
+    except shards.RefusedError as error:
         return Done(entry, None, problem=f"refused: {error}")
-    except (shards.Damaged, tarfile.TarError) as error:
+    except (shards.DamagedError, tarfile.TarError) as error:
         if job.settings.on_error == "fail":
             raise DataError(f"{entry.name}: {error}") from None
         aside = job.settings.on_error == "quarantine"
@@ -81,7 +87,3 @@ def _whole(entry: Entry, job: Job, lane: Lane) -> Done:
         ):
             size = copy_blocks(file, out)
         return Done(entry, None if aside else size, problem=f"damaged: {error}")
-    except FileNotFoundError as error:
-        if job.source.vanished() or str(error.filename) != getattr(error, "filename", None):
-            raise
-        return files.unreadable(entry, error)
