@@ -6,17 +6,17 @@ import errno
 import io
 import json
 import os
+import re
 import sqlite3
 import tarfile
 from pathlib import Path
 
 import data_sets
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from j4d.bulk import Settings, source_of, target_of, transcode_data_set
-from j4d.bulk import place as places
 from j4d.bulk.locate import expand
 from j4d.bulk.run import Summary
 from j4d.bulk.settings import image_seed
@@ -32,8 +32,8 @@ DRAWN = EncodingParameters(QUALITY_30.luma, QUALITY_30.chroma, "4:2:0", 2.0)
 def go(
     source: Path | str, target: Path | str, parameters: EncodingParameters = QUALITY_30, **options: object
 ) -> Summary:
-    settings = {name: options.pop(name) for name in ("on_error", "seed", "strip") if name in options}
-    made = Settings(parameters=parameters, **settings)  # type: ignore[arg-type]
+    asked = {name: options.pop(name) for name in ("on_error", "seed", "strip") if name in options}
+    made = Settings(parameters=parameters, **asked)  # type: ignore[arg-type]
     return transcode_data_set(source_of([str(source)]), target_of(str(target)), made, **options)  # type: ignore[arg-type]
 
 
@@ -112,7 +112,7 @@ def test_other_settings_on_the_same_target_are_an_error_unless_overwritten(tmp_p
     go(source, target)
     before = data_sets.tree(target)
     other = EncodingParameters.from_quality(60)
-    with pytest.raises(DataError, match="other settings.*--overwrite"):
+    with pytest.raises(DataError, match=r"other settings.*--overwrite"):
         go(source, target, other)
     assert data_sets.tree(target) == before
     go(source, target, other, overwrite=True)
@@ -146,9 +146,10 @@ def test_hostile_shards_are_refused_and_the_others_done(tmp_path: Path, name: st
     summary = go(source, tmp_path / "out")
     assert list(data_sets.tree(tmp_path / "out")) == ["b.tar"]
     ((failed, why),) = summary.failures
-    assert failed == "a.tar" and __import__("re").search(reason, why)
+    assert failed == "a.tar" and re.search(reason, why)
 
 
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut=st.integers(0, 20480))
 def test_a_shard_that_was_cut_is_copied_as_it_is_or_was_whole(
     tmp_path_factory: pytest.TempPathFactory, cut: int
@@ -223,17 +224,16 @@ def test_two_runs_on_one_target_are_one_too_many(tmp_path: Path) -> None:
 
 def test_a_full_disk_ends_the_run_whole_and_a_rerun_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, target = data_sets.mixed(tmp_path / "in", 90), tmp_path / "out"
-    real, calls = os.fsync, iter(range(10**6))
+    calls = iter(range(10**6))
 
     def full(handle: int) -> None:
         if next(calls) > 70:
             raise OSError(errno.ENOSPC, "No space left on device")
-        real(handle)
 
-    monkeypatch.setattr(places.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         go(source, target, threads=2)
-    monkeypatch.setattr(places.os, "fsync", real)
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
     expected = tmp_path / "expected"
     go(source, expected)
     whole = data_sets.tree(expected)
@@ -280,6 +280,7 @@ def test_urls_give_what_local_places_give(tmp_path: Path) -> None:
     memory.rm("/", recursive=True)
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(low=st.integers(0, 120), count=st.integers(1, 30), width=st.integers(1, 5))
 def test_braces_stand_for_numbers_of_one_width(low: int, count: int, width: int) -> None:
     names = list(expand(f"a/{{x,y}}-{{{low:0{width}d}..{low + count - 1:0{width}d}}}.tar"))
