@@ -94,7 +94,10 @@ import os, signal, sys, threading, time
 import ray
 from j4d.bulk import Settings, source_of, target_of, transcode_data_set
 from j4d.parameters import EncodingParameters
-ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+try:
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
+except Exception as error:
+    sys.exit(f"no cluster: {error}")
 killed = []
 def kill():
     while not killed:
@@ -129,7 +132,7 @@ def test_ray_writes_the_same_bytes_and_manifest_with_a_worker_killed(tmp_path: P
     source = data_sets.mixed(tmp_path / "in", 600)
     settings = Settings(parameters=QUALITY_30)
     summary = transcode_data_set(source_of([str(source)]), target_of(str(tmp_path / "threads")), settings)
-    environment = {**os.environ, "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
     done = subprocess.run(
         [sys.executable, "-c", RAY, str(source), str(tmp_path / "ray")],
         env=environment,
@@ -137,6 +140,8 @@ def test_ray_writes_the_same_bytes_and_manifest_with_a_worker_killed(tmp_path: P
         text=True,
         timeout=240,
     )
+    if "no cluster" in done.stderr:
+        pytest.skip(f"Ray cannot start here: {done.stderr.splitlines()[-1]}")
     assert f"killed 1 transcoded {summary.totals['transcoded']}" in done.stdout, done.stderr[-2000:]
     assert data_sets.tree(tmp_path / "ray") == data_sets.tree(tmp_path / "threads")
     rows = [manifest_rows(tmp_path / name) for name in ("ray", "threads")]
