@@ -252,6 +252,17 @@ def test_the_source_is_never_written_to(tmp_path: Path, target: str) -> None:
     assert data_sets.tree(tmp_path) == before
 
 
+def test_named_shards_may_go_to_a_folder_beside_them_but_not_over_themselves(tmp_path: Path) -> None:
+    one = data_sets.shard(data_sets.samples(2))
+    data_sets.write(tmp_path, {"a.tar": one, "out/b.tar": one})
+    go(tmp_path / "a.tar", tmp_path / "small")
+    assert list(data_sets.tree(tmp_path / "small")) == ["a.tar"]
+    for target in (tmp_path, tmp_path / "out"):
+        with pytest.raises(DataError, match="source"):
+            go(tmp_path / "out/b.tar", target, overwrite=True)
+    assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "out/b.tar").read_bytes() == one
+
+
 def test_a_folder_with_other_files_is_not_written_to(tmp_path: Path) -> None:
     source = data_sets.mixed(tmp_path / "in")
     data_sets.write(tmp_path / "out", {"thesis.txt": b"only copy"})

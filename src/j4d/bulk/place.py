@@ -72,7 +72,7 @@ class LocalSource:
 
     def __init__(self, root: str | os.PathLike[str], names: tuple[str, ...] | None = None) -> None:
         self._root = Path(root).resolve()
-        self._names = names
+        self.names = names
         status = self._root.stat()
         self._device = (status.st_dev, status.st_ino)
 
@@ -81,10 +81,10 @@ class LocalSource:
         return os.fspath(self._root)
 
     def entries(self) -> Iterator[Entry]:
-        if self._names is None:
+        if self.names is None:
             yield from self._walk("")
             return
-        for name in self._names:
+        for name in self.names:
             yield self._entry(name, (self._root / name).lstat())
 
     def _walk(self, folder: str) -> Iterator[Entry]:
@@ -188,12 +188,14 @@ class LocalTarget:
         shutil.rmtree(self._root / TEMPORARY, ignore_errors=True)
 
 
-def must_be_apart(source: str, target: str) -> None:
-    """DataError where one of two local folders is the other, or lies in it."""
-    inside, outside = Path(target).resolve(), Path(source).resolve()
+def must_be_apart(source: LocalSource, target: LocalTarget) -> None:
+    """DataError where the target is the source's folder or holds any of it, or lies in a folder that is read whole."""
+    inside, outside = Path(target.root), Path(source.root)
     if inside == outside:
-        raise DataError(f"{target} is the source itself, which is never written to; name another folder")
-    if inside.is_relative_to(outside):
-        raise DataError(f"{target} lies inside the source {source}, which is never written to; name another folder")
-    if outside.is_relative_to(inside):
-        raise DataError(f"the source {source} lies inside {target}, and could be written over; name another folder")
+        raise DataError(f"{inside} is the source itself, which is never written to; name another folder")
+    if source.names is None and inside.is_relative_to(outside):
+        raise DataError(f"{inside} lies inside the source {outside}, which is never written to; name another folder")
+    read = [outside] if source.names is None else [outside / name for name in source.names]
+    for path in read:
+        if path.is_relative_to(inside):
+            raise DataError(f"the source {path} lies inside {inside}, and could be written over; name another folder")

@@ -71,7 +71,7 @@ def transcode_data_set(
     """
     count = thread_count(threads)
     if isinstance(source, LocalSource) and isinstance(target, LocalTarget):
-        must_be_apart(source.root, target.root)
+        must_be_apart(source, target)
     first = next(source.entries(), None)
     if first is None:
         raise DataError(f"{source.root}: nothing in it")
