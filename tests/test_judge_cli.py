@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -12,11 +13,18 @@ from test_cli import MODEL, fails, photograph, place, succeeds
 
 from j4d import codec
 from j4d.adapt import FEWEST_PICTURES
+from j4d.cli import run
 from j4d.judge import EncoderJudge
 from j4d.models import load_model
 from j4d.profile import Profile
 
 __all__ = ["place"]  # a fixture
+
+
+def cmyk() -> bytes:
+    out = io.BytesIO()
+    Image.new("CMYK", (40, 40), (10, 200, 30, 5)).save(out, "JPEG")
+    return out.getvalue()
 
 
 @pytest.fixture
@@ -97,3 +105,18 @@ def test_mistakes_with_judges_are_one_line(taught: Path, capsys: pytest.CaptureF
     assert "known: none" in fails(capsys, taught, *evaluate, "--judge", "own")
     both = fails(capsys, taught, *evaluate, "--judge", "own", "--judge", "model.py:Net")
     assert "give it without others" in both
+
+
+def test_a_data_set_asks_the_judge_as_single_files_do(taught: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (taught / "source").mkdir()
+    for i in range(3):
+        Image.fromarray(photograph(i)).save(taught / f"source/{i}.jpg", quality=95)
+    options = ("-p", "taught.json", "--quality", 30, "--judge", "model.py:Net")
+    succeeds(capsys, "transcode", "source", "target", *options)
+    succeeds(capsys, "transcode", *sorted((taught / "source").glob("*.jpg")), "-o", "single", *options)
+    for i in range(3):
+        assert (taught / f"target/{i}.jpg").read_bytes() == (taught / f"single/{i}.jpg").read_bytes()
+    assert "adapt" in fails(capsys, taught, "transcode", "source", "again", *options, "--no-adapt")
+    (taught / "source/cmyk.jpg").write_bytes(cmyk())
+    assert run(["transcode", "source", "target", *map(str, options)]) == 3
+    assert "cmyk.jpg: unsupported" in capsys.readouterr().err

@@ -163,7 +163,8 @@ def test_a_file_may_grow_where_that_is_asked_for(place: Path, capsys: pytest.Cap
     ("arguments", "message"),
     [
         (["nothing.jpg", "-o", "x.jpg", "--jpeg-quality", "30"], "nothing.jpg: no such file"),
-        ([".", "-o", "x", "--jpeg-quality", "30"], "is a folder"),
+        ([".", "-o", "x", "--jpeg-quality", "30"], "lies inside the source"),
+        (["0.jpg", "--jpeg-quality", "30"], "-o"),
         (["0.jpg", "1.jpg", "-o", "2.jpg", "--jpeg-quality", "30"], "name a folder"),
         (["0.jpg", "1.jpg", "-o", "-", "--jpeg-quality", "30"], "name a folder"),
         (["0.jpg", "-", "-o", "x", "--jpeg-quality", "30"], "standard input has no name"),

@@ -120,19 +120,17 @@ def looks(ladder: Ladder, picture: Pixels | bytes, judge: EncoderJudge, **readin
     picture: uint8 pixels (H, W, 3), or the bytes of a JPEG file that is to be transcoded; then reading is of
     `Transcoder`, how the file is read, and the judge sees it upright. Raises ImageError, CodecError, ModelError.
     """
-    if isinstance(picture, np.ndarray):
-        clean, orientation = picture, 1
-    else:
-        pixels = codec.decode(picture)  # tells what is wrong with the file, if anything is
-        orientation = _orientation(picture)
-        clean = _upright(pixels, orientation)
-    asked = judge.of_picture(clean)
+    asked = None
     for place in places_of(ladder):
         parameters = ladder.at(place)
         if isinstance(picture, np.ndarray):
             data = codec.encode(picture, parameters)
         else:
             data = Transcoder(parameters, strip=True, never_grow=False, **reading).one(picture).data
+        if asked is None:  # only now: a file that cannot be transcoded is told so, not that it cannot be decoded
+            orientation = 1 if isinstance(picture, np.ndarray) else _orientation(picture)
+            clean = picture if isinstance(picture, np.ndarray) else _upright(codec.decode(picture), orientation)
+            asked = judge.of_picture(clean)
         bpp = 8 * len(data) / (clean.shape[0] * clean.shape[1])
         yield Look(parameters, data, bpp, partial(_loss, asked, data, orientation))
 

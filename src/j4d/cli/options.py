@@ -97,7 +97,7 @@ def profile_of(place: str, sampling: SamplingName | None = None) -> Profile:
     return found
 
 
-def _place_on(profile: Profile, **places: float | None) -> dict[str, Any]:
+def place_on(profile: Profile, **places: float | None) -> dict[str, Any]:
     """The one place on the profile that is named, as `Profile.at` takes it; ParameterError."""
     given = {name: value for name, value in places.items() if value is not None}
     if len(given) != 1:
@@ -115,7 +115,7 @@ def operating_point(
 ) -> EncodingParameters:
     """The encoding parameters at a place of a profile; ParameterError where there is none or more than one."""
     loaded = profile_of(profile)
-    return loaded.at(**_place_on(loaded, index=index, bpp=bpp, quality=quality))
+    return loaded.at(**place_on(loaded, index=index, bpp=bpp, quality=quality))
 
 
 def parameters_for(
@@ -149,7 +149,7 @@ def parameters_for(
         default = EncodingParameters.from_quality(jpeg_quality, sampling.value if sampling else "4:2:0")
         return lambda picture: default
     loaded = profile_of(profile or DEFAULT, sampling)
-    place = _place_on(loaded, index=index, bpp=bpp, quality=quality)
+    place = place_on(loaded, index=index, bpp=bpp, quality=quality)
     fixed = loaded.at(**place)
     if judge:
         if not adapt:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from j4d.cli import data_set
 from j4d.cli.options import (
     AdaptOption,
     BppOption,
@@ -61,14 +62,35 @@ class OnUnsupported(str, Enum):
     copy = "copy"
 
 
+class OnError(str, Enum):
+    """What becomes of an image of a data set that is damaged or of a kind that is not transcoded."""
+
+    copy = "copy"
+    quarantine = "quarantine"
+    fail = "fail"
+
+
+class EngineName(str, Enum):
+    """Where a data set is transcoded."""
+
+    threads = "threads"
+    ray = "ray"
+
+
 def transcode(
     sources: Annotated[
-        list[Path], typer.Argument(help="JPEG files, or - for standard input.", metavar="SRC...", show_default=False)
+        list[str],
+        typer.Argument(
+            help="JPEG files, or - for standard input. Or a data set: a folder, tar shards, Parquet files, URLs; "
+            "then DST may follow.",
+            metavar="SRC...",
+            show_default=False,
+        ),
     ],
     out: Annotated[
-        Path,
+        str | None,
         typer.Option("--out", "-o", help="A file for one source, a folder for several, or -.", show_default=False),
-    ],
+    ] = None,
     profile: ProfileOption = None,
     index: IndexOption = None,
     bpp: BppOption = None,
@@ -96,6 +118,19 @@ def transcode(
     threads: Annotated[int | None, typer.Option(min=1, help="By default one per processor.")] = None,
     adapt: AdaptOption = True,
     judge: JudgeOption = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Data sets: read every output back and check it.")] = False,
+    on_error: Annotated[
+        OnError, typer.Option(help="Data sets: damaged and unsupported images are copied, put aside, or end the run.")
+    ] = OnError.copy,
+    engine: Annotated[EngineName, typer.Option(help="Data sets: threads here, or tasks on Ray.")] = EngineName.threads,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Data sets: do all again where DST was made with other settings.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Data sets: progress and summary as JSON lines.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Data sets: transcode a sample in memory and tell the saving.")
+    ] = False,
+    samples: Annotated[int, typer.Option(min=1, help="Data sets: images of a dry run.")] = 200,
 ) -> None:
     """Make JPEG files smaller with learned parameters, without decoding them.
 
@@ -112,15 +147,35 @@ def transcode(
       j4d transcode photo.jpg -o small.jpg --profile profile.json --bpp 0.5
       j4d transcode photos/*.jpg -o small/ --profile profile.json --quality 40
       cat photo.jpg | j4d transcode - -o - --jpeg-quality 60 > small.jpg
+
+    A whole data set (a folder, tar shards, Parquet files, here or behind a URL)
+    goes to a new folder under the same names, everything that is no JPEG image
+    as it is. Run it again to go on after an interruption (docs/datasets.md).
+
+    \b
+      j4d transcode photos/ small/ --quality 40
+      j4d transcode 'shards/train-{000..099}.tar' small/ --quality 40 --verify
     """
     from j4d.batch import thread_count
     from j4d.transcode import Transcoder
 
     named, rule = _sampling(jpeg_quality, sampling)
     reading: dict[str, Any] = {"sampling": rule, "tolerate_damage": tolerate_damage, "max_pixels": max_pixels}
-    parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, named, adapt, reading, judge)
     writing: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "effort": effort}
     keeping: dict[str, Any] = {"progressive": progressive, "strip": strip, "never_grow": never_grow}
+    if data_set.asked_for(sources):
+        places, target = data_set.split(sources, out)
+        asked = data_set.place(profile, index, bpp, quality, jpeg_quality, named)
+        options = {**asked, **reading, **writing, **keeping, "adapt": adapt, "on_error": on_error.value}
+        options["judges"] = tuple(judge or ())
+        running: dict[str, Any] = {"threads": threads, "engine": engine.value}
+        running |= {"verify": verify, "overwrite": overwrite}
+        data_set.transcode(places, target, options, as_json, samples if dry_run else None, running)
+        return
+    if out is None:
+        raise DataError("say where to write with -o: a file for one source, a folder for several, or -")
+    files, out_path = [Path(source) for source in sources], Path(out)
+    parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, named, adapt, reading, judge)
 
     def one(job: _Job) -> Transcoded | CodecError:
         try:
@@ -128,7 +183,7 @@ def transcode(
         except CodecError as error:
             return error
 
-    plan = _plan(sources, out)
+    plan = _plan(files, out_path)
     count = thread_count(threads)
     totals = _Totals()
     pending: list[_Job] = []
@@ -144,7 +199,7 @@ def transcode(
             if len(pending) == FILES_AT_ONCE * count:
                 finish()
         finish()
-    totals.report(len(plan), to_stdout=out == STANDARD_STREAM)
+    totals.report(len(plan), to_stdout=out_path == STANDARD_STREAM)
 
 
 def _sampling(jpeg_quality: int | None, sampling: TargetSampling) -> tuple[SamplingName | None, Sampling]:

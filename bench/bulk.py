@@ -1,0 +1,198 @@
+"""Whole data sets under fire, and how fast they go.
+
+`kills` makes N small images in folders and shards, transcodes them once without interruption, and once killed with
+SIGKILL at K random moments and resumed each time; at the end both trees are compared byte by byte.
+
+    python bench/bulk.py kills --images 100000 --kills 50
+
+`speed` takes turns: a folder of photographs through `j4d transcode` on each number of threads, the codec alone on one
+thread over the same files in memory, and a Pillow script that decodes and encodes in a pool of processes.
+
+    python bench/bulk.py speed "$J4D_DATA/originals" --threads 1 2 --rounds 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing import Pool
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from j4d.bulk import Settings, source_of, target_of, transcode_data_set
+from j4d.parameters import EncodingParameters
+from j4d.transcode import Transcoder
+
+QUALITY = 40
+DISTINCT = 500  # generated pictures; each file has one of them and bytes of its own
+PRIVATE = ".j4d"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    kills = commands.add_parser("kills")
+    kills.add_argument("--images", type=int, default=2000)
+    kills.add_argument("--kills", type=int, default=10)
+    kills.add_argument("--threads", type=int, default=2)
+    kills.add_argument("--seed", type=int, default=0)
+    kills.add_argument("--folder", type=Path, help="where to work; by default a temporary folder")
+    kills.add_argument("--photographs", type=Path, help="crops of these instead of generated pictures")
+    speed = commands.add_parser("speed")
+    speed.add_argument("images", type=Path)
+    speed.add_argument("--threads", type=int, nargs="+", default=[1, os.cpu_count() or 1])
+    speed.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    if options.command == "kills":
+        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            under_fire(Path(folder), options)
+    else:
+        measure(options)
+
+
+def under_fire(folder: Path, options: argparse.Namespace) -> None:
+    rng = random.Random(options.seed)
+    count = make(folder / "in", options.images, rng, options.photographs)
+    began = time.monotonic()
+    subprocess.run(command(folder / "in", folder / "whole", options.threads), check=True, stdout=subprocess.DEVNULL)
+    span = time.monotonic() - began
+    print(f"{count} images, uninterrupted in {span:.0f} s", flush=True)
+    killed = attempts = 0
+    while killed < options.kills:
+        attempts += 1
+        process = subprocess.Popen(command(folder / "in", folder / "out", options.threads), stdout=subprocess.DEVNULL)
+        try:
+            # Half of them early, when it plans; half of them anywhere within what a kill may leave undone.
+            process.wait(rng.uniform(0, 3) if rng.random() < 0.3 else rng.uniform(1, 2 + 2 * span / options.kills))
+            break  # done before the kill
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            killed += 1
+    ended = subprocess.run(command(folder / "in", folder / "out", options.threads), stdout=subprocess.DEVNULL)
+    print(f"killed {killed} times in {attempts} runs; the last run ended with {ended.returncode}")
+    compare(folder / "whole", folder / "out")
+
+
+def compare(whole: Path, out: Path) -> None:
+    names = [sorted(p.relative_to(f).as_posix() for p in f.rglob("*") if p.is_file()) for f in (whole, out)]
+    first, second = ([name for name in found if not name.startswith(PRIVATE)] for found in names)
+    different = sum((whole / name).read_bytes() != (out / name).read_bytes() for name in set(first) & set(second))
+    left = len(list(out.glob(f"{PRIVATE}/tmp/*")))
+    print(f"{len(first)} files whole, {len(second)} after the kills, {different} differ, {left} temporary files left")
+    if first != second or different:
+        sys.exit(1)
+
+
+def command(source: Path, target: Path, threads: int) -> list[str]:
+    options = ["--quality", str(QUALITY), "--threads", str(threads), "--json"]
+    return [sys.executable, "-m", "j4d", "transcode", str(source), str(target), *options]
+
+
+def make(folder: Path, count: int, rng: random.Random, photographs: Path | None) -> int:
+    """Half of the images in folders of 1000, half in shards of 500 with a class each; every file is different."""
+    pictures = [picture(i, photographs) for i in range(min(DISTINCT, count))]
+
+    def image(i: int) -> bytes:
+        data = pictures[i % len(pictures)]
+        note = f"number {i}".encode()
+        return data[:2] + b"\xff\xe1" + (len(note) + 8).to_bytes(2, "big") + b"Exif\0\0" + note + data[2:]
+
+    for i in range(count // 2):
+        path = folder / f"images/{i // 1000:03d}/{i:06d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(image(i))
+    for start in range(count // 2, count, 500):
+        (folder / "shards").mkdir(parents=True, exist_ok=True)
+        with tarfile.open(folder / f"shards/{start:06d}.tar", "w") as archive:
+            for i in range(start, min(start + 500, count)):
+                for suffix, data in (("jpg", image(i)), ("cls", str(i % 1000).encode())):
+                    member = tarfile.TarInfo(f"{i:06d}.{suffix}")
+                    member.size = len(data)
+                    archive.addfile(member, io.BytesIO(data))
+    return count
+
+
+def picture(seed: int, photographs: Path | None) -> bytes:
+    rng = np.random.default_rng(seed)
+    height, width = (int(side) for side in rng.integers(32, 129, 2))
+    if photographs is not None:
+        files = sorted(p for p in photographs.iterdir() if p.suffix.lower() in (".jpg", ".jpeg"))
+        image = Image.open(files[seed % len(files)]).convert("RGB")
+        left, top = (int(rng.integers(0, max(1, a - b))) for a, b in zip(image.size, (width, height), strict=True))
+        image = image.crop((left, top, left + width, top + height))
+    else:
+        y, x = np.mgrid[:height, :width] / rng.uniform(4, 30)
+        pixels = 128 + 90 * np.stack([np.sin(x), np.cos(y), np.sin(x + y)], -1) + rng.normal(0, 12, (height, width, 3))
+        image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=int(rng.integers(75, 97)))
+    return file.getvalue()
+
+
+def measure(options: argparse.Namespace) -> None:
+    parameters = EncodingParameters.from_quality(QUALITY)
+    names = sorted(p for p in options.images.iterdir() if p.suffix.lower() in (".jpg", ".jpeg"))
+    datas = [name.read_bytes() for name in names]
+    transcoder = Transcoder(parameters)
+    times: dict[str, list[float]] = {}
+
+    def timed(name: str, work: Callable[[], object]) -> None:
+        began = time.perf_counter()
+        work()
+        times.setdefault(name, []).append(time.perf_counter() - began)
+
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / "in").mkdir()
+        for name in names:
+            shutil.copy(name, place / "in")
+        with tarfile.open(place / "in.tar", "w") as archive:
+            archive.add(place / "in", "set")
+
+        def ours(source: str, threads: int) -> None:
+            shutil.rmtree(place / "out", ignore_errors=True)
+            settings = Settings(parameters=parameters)
+            transcode_data_set(source_of([source]), target_of(str(place / "out")), settings, threads=threads)
+
+        for _ in range(options.rounds):
+            timed("codec alone, 1 thread", lambda: [transcoder.one(data) for data in datas])
+            for threads in options.threads:
+                timed(f"folder, {threads} threads", lambda n=threads: ours(str(place / "in"), n))  # type: ignore[misc]
+                timed(f"shard, {threads} threads", lambda n=threads: ours(str(place / "in.tar"), n))  # type: ignore[misc]
+                with Pool(threads) as pool:
+                    jobs = [(str(name), str(place / f"pillow-{name.name}")) for name in names]
+                    timed(f"Pillow, {threads} processes", lambda p=pool, j=jobs: p.map(pillow, j, 8))  # type: ignore[misc]
+    size = sum(map(len, datas))
+    print(
+        f"{len(datas)} images, {size / 1e6:.1f} MB; default JPEG quality {QUALITY}; medians of {options.rounds} rounds"
+    )
+    print("| | images/s | MB/s | x codec alone |\n| --- | ---: | ---: | ---: |")
+    alone = times["codec alone, 1 thread"]
+    for name, found in times.items():
+        middle = statistics.median(found)
+        ratio = statistics.median(a / b for a, b in zip(alone, found, strict=True))
+        print(f"| {name} | {len(datas) / middle:.0f} | {size / middle / 1e6:.1f} | {ratio:.2f} |")
+
+
+def pillow(job: tuple[str, str]) -> None:
+    """What people write: decode, encode, no flush to the disk, no metadata."""
+    with Image.open(job[0]) as image:
+        image.convert("RGB").save(job[1], "JPEG", quality=QUALITY, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Places that a data set is read from and written to: a local folder.
+
+A source is only ever read, and no link is followed out of it. A target's files appear under their names whole or not
+at all: they are written under temporary names in `.j4d/tmp` of the target, flushed to the disk and renamed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from j4d.bulk.results import Entry
+from j4d.errors import DataError
+
+PRIVATE = ".j4d"  # in the target: manifest, lock, temporary files, quarantine
+TEMPORARY = f"{PRIVATE}/tmp"
+QUARANTINE = f"{PRIVATE}/quarantine"
+
+
+class Source(Protocol):
+    """Files below a root, to be read."""
+
+    @property
+    def root(self) -> str: ...
+
+    def entries(self) -> Iterator[Entry]:
+        """All of them, in order of their names. Raises DataError, OSError."""
+        ...
+
+    def open(self, name: str) -> BinaryIO:
+        """One of them, from its first byte; seekable. Raises OSError."""
+        ...
+
+    def vanished(self) -> bool:
+        """Whether the whole place is gone: a mount that was lost, a folder that was removed."""
+        ...
+
+
+class Target(Protocol):
+    """Files below a root, to be written."""
+
+    @property
+    def root(self) -> str: ...
+
+    def create(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """A file that appears under its name when the block ends well, and not at all when it raises."""
+        ...
+
+    def open(self, name: str) -> BinaryIO: ...
+
+    def size(self, name: str) -> int | None:
+        """Bytes, or None where there is no such file."""
+        ...
+
+    def settle(self, names: list[str]) -> None:
+        """Make the names of these files as durable as their bytes."""
+        ...
+
+    def clean(self) -> None:
+        """Remove what killed runs have left under temporary names."""
+        ...
+
+
+class LocalSource:
+    """A folder, or some files below one."""
+
+    def __init__(self, root: str | os.PathLike[str], names: tuple[str, ...] | None = None) -> None:
+        self._root = Path(root).resolve()
+        self.names = names
+        status = self._root.stat()
+        self._device = (status.st_dev, status.st_ino)
+
+    @property
+    def root(self) -> str:
+        return os.fspath(self._root)
+
+    def entries(self) -> Iterator[Entry]:
+        if self.names is None:
+            yield from self._walk("")
+            return
+        for name in self.names:
+            yield self._entry(name, (self._root / name).lstat())
+
+    def _walk(self, folder: str) -> Iterator[Entry]:
+        with os.scandir(self._root / folder) as found:
+            children = sorted(found, key=lambda child: child.name)
+        for child in children:
+            name = f"{folder}{child.name}"
+            if name == PRIVATE:
+                continue
+            if child.is_dir(follow_symlinks=False):
+                yield from self._walk(f"{name}/")
+            else:
+                yield self._entry(name, child.stat(follow_symlinks=False))
+
+    def _entry(self, name: str, status: os.stat_result) -> Entry:
+        refused = ""
+        if stat.S_ISLNK(status.st_mode):
+            real = os.path.realpath(self._root / name)
+            if not self._holds(real):
+                refused = "a link that leads out of the source"
+            elif not os.path.isfile(real):
+                refused = "a link to a folder" if os.path.isdir(real) else "a link that leads nowhere"
+            else:
+                status = os.stat(real)
+        elif not stat.S_ISREG(status.st_mode):
+            refused = "no regular file (a device, a pipe or a socket)"
+        return Entry(name, status.st_size, str(status.st_mtime_ns), refused)
+
+    def open(self, name: str) -> BinaryIO:
+        real = os.path.realpath(self._root / name)
+        if not self._holds(real):
+            raise OSError(errno.ELOOP, "a link that leads out of the source", os.fspath(self._root / name))
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        return os.fdopen(os.open(real, flags), "rb")
+
+    def vanished(self) -> bool:
+        try:
+            status = self._root.stat()
+        except OSError:
+            return True
+        return (status.st_dev, status.st_ino) != self._device
+
+    def _holds(self, real: str) -> bool:
+        return Path(real).is_relative_to(self._root)
+
+
+class LocalTarget:
+    """A folder that need not exist yet."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self._root = Path(root).resolve()
+
+    @property
+    def root(self) -> str:
+        return os.fspath(self._root)
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[BinaryIO]:
+        path, folder = self._root / name, self._root / TEMPORARY
+        temporary = folder / f"{os.getpid()}-{os.urandom(8).hex()}"
+        try:
+            try:
+                file = open(temporary, "xb")  # noqa: SIM115
+            except FileNotFoundError:
+                folder.mkdir(parents=True, exist_ok=True)
+                file = open(temporary, "xb")  # noqa: SIM115
+            with file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.replace(temporary, path)
+            except FileNotFoundError:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+
+    def open(self, name: str) -> BinaryIO:
+        return open(self._root / name, "rb")
+
+    def size(self, name: str) -> int | None:
+        try:
+            return (self._root / name).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def settle(self, names: list[str]) -> None:
+        if not hasattr(os, "O_DIRECTORY"):
+            return
+        for folder in {self._root / Path(name).parent for name in names}:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+    def clean(self) -> None:
+        shutil.rmtree(self._root / TEMPORARY, ignore_errors=True)
+
+
+def must_be_apart(source: LocalSource, target: LocalTarget) -> None:
+    """DataError where the target is the source's folder or holds any of it, or lies in a folder that is read whole."""
+    inside, outside = Path(target.root), Path(source.root)
+    if inside == outside:
+        raise DataError(f"{inside} is the source itself, which is never written to; name another folder")
+    if source.names is None and inside.is_relative_to(outside):
+        raise DataError(f"{inside} lies inside the source {outside}, which is never written to; name another folder")
+    read = [outside] if source.names is None else [outside / name for name in source.names]
+    for path in read:
+        if path.is_relative_to(inside):
+            raise DataError(f"the source {path} lies inside {inside}, and could be written over; name another folder")

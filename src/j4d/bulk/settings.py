@@ -1,0 +1,157 @@
+"""What is asked of every image of a data set, and the one function that does it.
+
+`Settings` can be pickled, so that threads and Ray workers run the very same function, and its fingerprint tells whether
+two runs would write the same bytes. What becomes of an image depends on nothing but its bytes, its key and the
+settings: the seed of its random draws comes from the run's seed and the key by a stable hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from j4d import __version__
+from j4d.bulk.results import Image, Status
+from j4d.codec import MAX_PIXELS
+from j4d.errors import CodecError, DataError, ParameterError, UnsupportedError
+from j4d.markers import without_metadata
+from j4d.parameters import EncodingParameters
+from j4d.profile import Profile
+from j4d.transcode import Sampling, Transcoder
+
+if TYPE_CHECKING:
+    from j4d.judge import EncoderJudge
+
+LARGEST_IMAGE = 1 << 30  # bytes; no JPEG picture within the limits is larger
+OnError = Literal["copy", "quarantine", "fail"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a data set's images are transcoded; the fields are those of `j4d.transcode` unless said here.
+
+    profile, with place (one of index, bpp, quality, as `Profile.at` takes it), or parameters, the same for all. adapt:
+    move each picture along the profile's ladder, where the profile has learned it. judges: specs of models that choose
+    each picture's place instead, which the profile must know. on_error: an image that is damaged
+    or of a kind that is not transcoded is copied as it is, or put in quarantine, or ends the run. Raises
+    ParameterError, ProfileError.
+    """
+
+    profile: Profile | None = None
+    place: Mapping[str, Any] = field(default_factory=dict)
+    parameters: EncodingParameters | None = None
+    adapt: bool = True
+    judges: tuple[str, ...] = ()
+    seed: int = 0
+    deterministic: bool = False
+    effort: int | None = None
+    progressive: bool = False
+    sampling: Sampling = "keep"
+    strip: bool = False
+    never_grow: bool = True
+    tolerate_damage: bool = False
+    max_pixels: int = MAX_PIXELS
+    on_error: OnError = "copy"
+
+    def __post_init__(self) -> None:
+        if (self.profile is None) == (self.parameters is None):
+            raise ParameterError("give either a profile with a place on it, or parameters")
+        if self.on_error not in get_args(OnError):
+            raise ParameterError(f"on_error {self.on_error!r} is not one of {', '.join(get_args(OnError))}")
+        self._transcoder(self._fixed(), self.seed)  # are they in order?
+        if self.judges:
+            if self.profile is None or not self.adapt:
+                raise ParameterError(
+                    "a judge needs a profile that knows it, and adapt=True: it gives each picture its own place"
+                )
+            self.profile.choice_of(_judge(self.judges))
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict of JSON values that tells everything the output depends on, this version of j4d too."""
+        values = {name: value for name, value in vars(self).items() if name not in ("profile", "parameters", "place")}
+        from j4d.profile_file import dump
+
+        source = dump(self.profile) if self.profile else json.dumps(self._fixed().to_json(), sort_keys=True).encode()
+        content = hashlib.sha256(source).hexdigest()
+        name = self.profile.name if self.profile else None
+        return {"profile": name, "content": content, **self.place, **values, "j4d": __version__}
+
+    def recoder(self) -> Callable[[str, bytes], Recoded]:
+        """The function from an image's key and bytes to what is written in its place."""
+        profile, reading = self.profile, self._reading()
+        if profile is not None and self.judges:
+            asked = _judge(self.judges)
+            return lambda key, data: self._recode(
+                key, data, lambda d: profile.chosen(d, asked, **self.place, **reading)
+            )
+        if profile is None or not self.adapt or profile.adaptation is None:
+            fixed = self._fixed()
+            return lambda key, data: self._recode(key, data, lambda _: fixed)
+        return lambda key, data: self._recode(key, data, lambda d: profile.adapted(d, **self.place, **reading))
+
+    def _recode(self, key: str, data: bytes, parameters: Callable[[bytes], EncodingParameters]) -> Recoded:
+        digest = hashlib.blake2b(data, digest_size=16).digest()
+        try:
+            found = self._transcoder(parameters(data), image_seed(self.seed, key)).one(data)
+        except CodecError as error:
+            if self.on_error == "fail":
+                raise DataError(f"{key}: {error}") from None
+            unsupported = isinstance(error, UnsupportedError)
+            status: Status = "unsupported" if unsupported else "damaged"
+            kept = None if self.on_error == "quarantine" else data
+            if kept is not None and unsupported and self.strip:
+                kept = without_metadata(data) or data
+            return Recoded(kept, Image(key, digest, len(data), len(kept or b""), status, str(error)))
+        return Recoded(
+            found.data, Image(key, digest, len(data), len(found.data), "kept" if found.copied else "transcoded", "")
+        )
+
+    def _fixed(self) -> EncodingParameters:
+        if self.parameters is not None:
+            return self.parameters
+        assert self.profile is not None
+        return self.profile.at(**self.place)
+
+    def _reading(self) -> dict[str, Any]:
+        return {"sampling": self.sampling, "tolerate_damage": self.tolerate_damage, "max_pixels": self.max_pixels}
+
+    def _transcoder(self, parameters: EncodingParameters, seed: int) -> Transcoder:
+        return Transcoder(
+            parameters,
+            seed=seed,
+            deterministic=self.deterministic,
+            effort=self.effort,
+            progressive=self.progressive,
+            strip=self.strip,
+            never_grow=self.never_grow,
+            **self._reading(),
+        )
+
+
+@cache
+def _judge(specs: tuple[str, ...]) -> EncoderJudge:
+    """Loaded once in each process. Pictures share its cores, not one picture's layers."""
+    import torch
+
+    from j4d.judge import EncoderJudge
+
+    torch.set_num_threads(1)
+    return EncoderJudge.from_specs(specs)
+
+
+@dataclass(frozen=True)
+class Recoded:
+    """data: what is written in the image's place; None where nothing is. image: what the manifest tells of it."""
+
+    data: bytes | None
+    image: Image
+
+
+def image_seed(seed: int, key: str) -> int:
+    """The seed of one image: the first 8 bytes of BLAKE2b over the run's seed and the key, as an integer."""
+    text = f"{seed}\0{key}".encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")

@@ -1,0 +1,148 @@
+"""Is an output what was asked for? It is read back from the target, decoded, and compared with its source.
+
+Of an image: it decodes, its size, colours and metadata are the source's, and all of its bytes, so all of its indices,
+are what transcoding the source once more gives. Of everything else: the bytes, the names, the order, the headers of tar
+members, the schema and row groups of tables.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import tarfile
+from typing import Any, BinaryIO
+
+from PIL import Image as Pillow
+
+from j4d.bulk import shards, tables, work
+from j4d.bulk.content import BLOCK, is_image
+from j4d.bulk.pipeline import Lane
+from j4d.bulk.results import Done, Entry
+from j4d.bulk.settings import Settings
+from j4d.codec import decode
+from j4d.errors import DataError, J4DError
+
+
+class WrongError(DataError):
+    """An output is not what was asked for."""
+
+
+def verified(done: Done, job: work.Job, lane: Lane) -> Done:
+    """`done` with what verifying its output told: a source whose output is wrong is open again."""
+    if done.written is None or done.problem:
+        return dataclasses.replace(done, verified=done.finished)
+    checks = {"file": _file, "shard": _shard, "table": _table}
+    try:
+        with job.source.open(done.entry.name) as source, job.target.open(done.entry.name) as target:
+            checks[work.kind_of(done.entry.name)](done.entry, source, target, job.settings, lane)
+    except (J4DError, tarfile.TarError) as error:
+        return dataclasses.replace(done, problem=f"not verified: {error}", finished=False)
+    return dataclasses.replace(done, verified=True)
+
+
+def checked(entry: Entry, job: work.Job, lane: Lane) -> Done:
+    """Verify what an earlier run has written."""
+    return verified(Done(entry, entry.size), job, lane)
+
+
+def check_image(key: str, source: bytes, output: bytes | None, settings: Settings, expected: bytes | None) -> None:
+    """Raises WrongError unless `output` is what the image becomes. expected: what transcoding it again gave."""
+    if output != expected:
+        raise WrongError(f"{key}: its indices are not what transcoding the source gives")
+    if output is None or output == source:
+        return
+    try:
+        pixels = decode(output)
+        with Pillow.open(io.BytesIO(source)) as before, Pillow.open(io.BytesIO(output)) as after:
+            told: list[tuple[Any, Any, str]] = [(before.size, after.size, "size")]
+            if settings.sampling == "keep":
+                told.append((before.mode, after.mode, "mode"))
+            if not settings.strip:
+                told += [(before.info.get(name), after.info.get(name), name) for name in ("exif", "icc_profile")]
+            if after.size != (pixels.shape[1], pixels.shape[0]):
+                raise WrongError(
+                    f"{key}: decodes to {pixels.shape[1]} x {pixels.shape[0]} pixels, its header says otherwise"
+                )
+    except (J4DError, OSError, ValueError) as error:
+        raise WrongError(f"{key}: does not decode: {error}") from None
+    for was, now, what in told:
+        if was != now:
+            raise WrongError(f"{key}: {what} was {was!s:.60}, is {now!s:.60}")
+
+
+def _file(entry: Entry, source: BinaryIO, target: BinaryIO, settings: Settings, lane: Lane) -> None:
+    head = source.read(3)
+    size = source.seek(0, 2)
+    source.seek(0)
+    if is_image(entry.name, head, size):
+        data = source.read()
+        check_image(entry.name, data, target.read(), settings, lane.recode(entry.name, data).data)
+        return
+    _same(entry.name, source, target)
+
+
+def _same(key: str, source: BinaryIO, target: BinaryIO) -> None:
+    while block := source.read(BLOCK):
+        if target.read(len(block)) != block:
+            raise WrongError(f"{key}: the copy differs")
+    if target.read(1):
+        raise WrongError(f"{key}: the copy is longer")
+
+
+def _shard(entry: Entry, source: BinaryIO, target: BinaryIO, settings: Settings, lane: Lane) -> None:
+    outputs = shards.parts(target, entry.name)
+    for part, recoded in lane.in_order(shards.parts(source, entry.name)):
+        if recoded is not None and recoded.data is None:
+            continue
+        output = next(outputs, None)
+        if output is None or _header(output.tag) != _header(part.tag):
+            raise WrongError(f"{part.key}: missing, out of order, or with another header")
+        if recoded is not None and isinstance(part.data, bytes) and isinstance(output.data, bytes):
+            check_image(part.key, part.data, output.data, settings, recoded.data)
+        elif isinstance(part.data, bytes) or isinstance(output.data, bytes):
+            if part.data != output.data:
+                raise WrongError(f"{part.key}: the copy differs")
+        else:
+            _same(part.key, part.data, output.data)
+    if next(outputs, None) is not None:
+        raise WrongError("there are more members than in the source")
+
+
+def _header(member: tarfile.TarInfo) -> dict[str, Any]:
+    names = ("name", "mode", "uid", "gid", "uname", "gname", "mtime", "type")
+    return {name: getattr(member, name) for name in names}
+
+
+def _table(entry: Entry, source: BinaryIO, target: BinaryIO, settings: Settings, lane: Lane) -> None:
+    before, after = tables.opened(source), tables.opened(target)
+    if not before.schema_arrow.equals(after.schema_arrow, check_metadata=True):
+        raise WrongError("the schema or its metadata differ")
+    if before.metadata.num_row_groups != after.metadata.num_row_groups:
+        raise WrongError("there are more or fewer row groups")
+    row = 0
+    for group in range(before.metadata.num_row_groups):
+        old, new = tables.read_group(before, group), tables.read_group(after, group)
+        outputs: list[bytes | None] = []
+
+        def collect(column: str, found: list[bytes | None], paths: object, into: list[Any] = outputs) -> Any:
+            into += found
+            return found
+
+        tables.rebuilt(new, collect)
+        given = iter(outputs)
+
+        def compare(column: str, found: Any, paths: Any, start: int = row, given: Any = given) -> Any:
+            parts = tables.value_parts(f"{entry.name}/{column}", start, found, paths)
+            result: list[bytes | None] = []
+            for part, recoded in lane.in_order(parts):
+                output = next(given, None)
+                result.append(output)
+                if recoded is not None:
+                    check_image(part.key, part.data, output, settings, recoded.data)  # type: ignore[arg-type]
+                elif output != part.tag:
+                    raise WrongError(f"{part.key}: the copy differs")
+            return result
+
+        if not tables.rebuilt(old, compare).equals(new):
+            raise WrongError(f"row group {group} differs in other columns than images")
+        row += old.num_rows

@@ -1,0 +1,89 @@
+"""What one worker does: a unit of sources to their outputs, and what became of each.
+
+A pure function of the unit and the job but for the files it writes, so that any engine may run it anywhere, and run it
+again when a worker has died.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from threading import Event
+
+from j4d.bulk import files, shards, tables
+from j4d.bulk.content import copy_blocks
+from j4d.bulk.pipeline import Lane
+from j4d.bulk.place import QUARANTINE, Source, Target
+from j4d.bulk.results import Done, Entry, Unit
+from j4d.bulk.settings import Settings
+from j4d.errors import DataError
+
+FILES_PER_UNIT = 64
+BYTES_PER_UNIT = 64 << 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all units of a run share; can be pickled. verify: read every output back and compare."""
+
+    source: Source
+    target: Target
+    settings: Settings
+    verify: bool = False
+
+
+def kind_of(name: str) -> str:
+    """How a source of this name is read: as a "shard", a "table", or a "file" like any other."""
+    lower = name.lower()
+    return "shard" if lower.endswith(shards.SUFFIXES) else "table" if lower.endswith(tables.SUFFIXES) else "file"
+
+
+def process(unit: Unit, job: Job, pool: Executor, threads: int, stop: Event) -> list[Done]:
+    """Write the unit's outputs, its images recoded on `threads` threads of `pool`. Raises DataError, OSError."""
+    lane = Lane(job.settings.recoder(), pool, threads, stop)
+    if unit.check:
+        from j4d.bulk.verify import checked
+
+        return [checked(entry, job, lane) for entry in unit.entries]
+    found: list[Done] = []
+    plain = []
+    for entry in unit.entries:
+        if entry.refused:
+            found.append(Done(entry, None, problem=f"refused: {entry.refused}"))
+        elif kind_of(entry.name) == "file":
+            plain.append(entry)
+        else:
+            found.append(_whole(entry, job, lane))
+    found += files.convert(plain, job.source, job.target, lane)
+    job.target.settle([done.entry.name for done in found if done.written is not None])
+    if job.verify:
+        from j4d.bulk.verify import verified
+
+        found = [verified(done, job, lane) for done in found]
+    return found
+
+
+def _whole(entry: Entry, job: Job, lane: Lane) -> Done:
+    """A shard or a table. One that is not what its name says is treated as `on_error` asks."""
+    convert = shards.convert if kind_of(entry.name) == "shard" else tables.convert
+    try:
+        job.source.open(entry.name).close()
+    except OSError as error:
+        if job.source.vanished():
+            raise
+        return files.unreadable(entry, error)
+    try:
+        return convert(entry, job.source, job.target, lane)
+    except shards.RefusedError as error:
+        return Done(entry, None, problem=f"refused: {error}")
+    except (shards.DamagedError, tarfile.TarError) as error:
+        if job.settings.on_error == "fail":
+            raise DataError(f"{entry.name}: {error}") from None
+        aside = job.settings.on_error == "quarantine"
+        with (
+            job.source.open(entry.name) as file,
+            job.target.create(f"{QUARANTINE}/{entry.name}" if aside else entry.name) as out,
+        ):
+            size = copy_blocks(file, out)
+        return Done(entry, None if aside else size, problem=f"damaged: {error}")

@@ -1,0 +1,111 @@
+"""`j4d transcode SRC DST` where SRC is a whole data set: options, a run, and what is told. No PyTorch."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from j4d.cli.options import SamplingName, parameters_for, place_on, profile_of
+from j4d.errors import DataError
+
+if TYPE_CHECKING:
+    from j4d.bulk import Summary
+
+_LIKE = re.compile(r"://|\.(tar|parquet|pq)$", re.IGNORECASE)
+NOT_ALL = 3  # exit code: the run came to its end, but not every image is what was asked for
+TOLD = 20  # failures on stderr; the manifest has all
+
+
+def asked_for(places: list[str]) -> bool:
+    """Whether these are a data set, not single files. DataError where they are both."""
+    if not any(os.path.isdir(place) or _LIKE.search(place) for place in places):
+        return False  # without an import
+    from j4d.bulk import is_data_set
+
+    return is_data_set(places[0])
+
+
+def place(
+    profile: str | None,
+    index: int | None,
+    bpp: float | None,
+    quality: float | None,
+    jpeg_quality: int | None,
+    sampling: SamplingName | None,
+) -> dict[str, Any]:
+    """The profile and the place on it, or the parameters, of `Settings`. ParameterError as for single files."""
+    from j4d.builtin import DEFAULT
+
+    if jpeg_quality is not None:
+        return {"parameters": parameters_for(profile, index, bpp, quality, jpeg_quality, sampling, False)(b"")}
+    found = profile_of(profile or DEFAULT, sampling)
+    return {"profile": found, "place": place_on(found, index=index, bpp=bpp, quality=quality)}
+
+
+def transcode(
+    places: list[str],
+    target: str,
+    options: dict[str, Any],
+    as_json: bool,
+    samples: int | None,
+    running: dict[str, Any],
+) -> None:
+    """Run, tell, and end with the exit code. options: of `Settings`. samples: of a dry run, which writes nothing.
+
+    running: of `transcode_data_set`.
+    """
+    from j4d.bulk import Settings, source_of, target_of, transcode_data_set
+    from j4d.bulk.display import Display
+
+    settings = Settings(**options)
+    source, out = source_of(places), target_of(target)
+    if samples is not None:
+        from j4d.bulk.sample import predict
+
+        forecast = predict(source, settings, samples)
+        typer.echo(json.dumps({"event": "forecast", **forecast.to_json()}) if as_json else str(forecast))
+        return
+    with Display(as_json) as display:
+        summary = transcode_data_set(source, out, settings, watch=display, **running)
+    _tell(summary, as_json)
+    if not summary.clean:
+        raise typer.Exit(NOT_ALL)
+
+
+def _tell(summary: Summary, as_json: bool) -> None:
+    totals = summary.totals
+    if as_json:
+        failures = [{"name": name, "reason": reason} for name, reason in summary.failures]
+        line = {"event": "summary", **totals, "failures": failures, "manifest": summary.manifest}
+        typer.echo(json.dumps(line))
+        return
+    before, after = totals["image_bytes_in"], totals["image_bytes_out"]
+    saved = f"  {100 * (before - after) / before:.1f} % saved" if before else ""
+    typer.echo(
+        f"{totals['images']} images  {before} -> {after} bytes{saved}  {totals['transcoded']} transcoded, "
+        f"{totals['kept']} kept as they were, {totals['others']} others copied"
+    )
+    for name, reason in summary.failures[:TOLD]:
+        typer.echo(f"j4d: {printable(name)}: {printable(reason)}", err=True)
+    if more := totals["unsupported"] + totals["damaged"] + totals["problems"] - len(summary.failures[:TOLD]):
+        typer.echo(f"j4d: and {more} more in {summary.manifest}", err=True)
+    if totals["gone"]:
+        typer.echo(f"j4d: {totals['gone']} sources of earlier runs are gone; their outputs were left", err=True)
+
+
+def printable(text: str) -> str:
+    """A name from a file, safe for a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def split(places: list[str], out: str | None) -> tuple[list[str], str]:
+    """Sources and target, which is the last place where no -o is given. DataError where there is none."""
+    if out is not None:
+        return places, out
+    if len(places) < 2:
+        raise DataError(f"say where to write {places[0]}: a second name, or -o")
+    return places[:-1], places[-1]
