@@ -1,0 +1,177 @@
+"""Single JPEG files on the command line: where each goes, read, transcoded several at a time, written and summed up.
+
+Where each file goes is decided before the first one is written.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from j4d.cli.targets import must_not_clash
+from j4d.errors import CodecError, DataError, UnsupportedError
+
+if TYPE_CHECKING:
+    from j4d.transcode import Transcoded
+
+LARGEST_FILE = 1 << 30  # bytes; no JPEG picture within the limits is larger
+FILES_AT_ONCE = 4  # per thread, in memory
+STANDARD_STREAM = Path("-")
+
+
+class OnUnsupported(str, Enum):
+    """What becomes of a JPEG file of a kind that is not transcoded."""
+
+    fail = "fail"
+    skip = "skip"
+    copy = "copy"
+
+
+def transcode_files(
+    sources: list[Path],
+    out: Path,
+    one: Callable[[bytes], Transcoded | CodecError],
+    unsupported: OnUnsupported,
+    strip: bool,
+    threads: int | None,
+) -> None:
+    """Write what `one` makes of each source. Ends with exit code 2 where one failed. Raises DataError, OSError."""
+    from j4d.batch import thread_count
+
+    plan = _plan(sources, out)
+    count = thread_count(threads)
+    totals = _Totals()
+    pending: list[_Job] = []
+
+    def finish() -> None:
+        for job, result in zip(pending, pool.map(one, (job.data for job in pending)), strict=True):
+            _write(job, result, unsupported, strip, totals)
+        pending.clear()
+
+    with ThreadPoolExecutor(count) as pool:
+        for job in _read(plan, totals):
+            pending.append(job)
+            if len(pending) == FILES_AT_ONCE * count:
+                finish()
+        finish()
+    totals.report(len(plan), to_stdout=out == STANDARD_STREAM)
+
+
+def _plan(sources: list[Path], out: Path) -> list[tuple[Path, Path]]:
+    """(source, target) pairs. DataError where a target would be written twice, or is one of the sources."""
+    for source in sources:
+        if source.is_dir():
+            raise DataError(f"{source} is a folder; name the JPEG files in it")
+        if source != STANDARD_STREAM and not source.exists():
+            raise DataError(f"{source}: no such file")
+    if len(sources) == 1 and not out.is_dir():
+        plan = [(sources[0], out)]
+        if STANDARD_STREAM in plan[0]:
+            return plan
+    elif out == STANDARD_STREAM or out.is_file():
+        raise DataError(f"{out} takes one file, but there are {len(sources)}; name a folder with -o")
+    elif STANDARD_STREAM in sources:
+        raise DataError("standard input has no name; give it a file with -o, alone")
+    else:
+        plan = [(source, out / source.name) for source in sources]
+    must_not_clash(plan)
+    return plan
+
+
+@dataclass(frozen=True)
+class _Job:
+    source: Path
+    target: Path
+    data: bytes
+
+
+@dataclass
+class _Totals:
+    """What the summary tells."""
+
+    read: int = 0  # bytes of the sources that were written
+    written: int = 0
+    kept: int = 0  # files that are as they were
+    skipped: int = 0
+    failed: int = 0
+
+    def fail(self, source: Path, reason: object) -> None:
+        self.failed += 1
+        typer.echo(f"j4d: error: {source}: {reason}", err=True)
+
+    def report(self, count: int, *, to_stdout: bool) -> None:
+        """Print the sum of several files; end with exit code 2 where one failed."""
+        done = count - self.failed - self.skipped
+        if done and count > 1:
+            parts = [f"{done} files", _saving(self.read, self.written), f"{self.kept} kept as they were"]
+            parts += [f"{self.skipped} skipped"] if self.skipped else []
+            typer.echo("  ".join(parts), err=to_stdout)
+        if self.failed:
+            if count > 1:
+                typer.echo(f"j4d: error: {self.failed} of {count} files failed", err=True)
+            raise typer.Exit(2)
+
+
+def _saving(before: int, after: int) -> str:
+    return f"{before} -> {after} bytes  {100 * (before - after) / before:.1f} % saved"
+
+
+def _read(plan: list[tuple[Path, Path]], totals: _Totals) -> Iterator[_Job]:
+    from j4d.files import read_limited
+
+    for source, target in plan:
+        try:
+            if source == STANDARD_STREAM:
+                read = sys.stdin.buffer.read(LARGEST_FILE + 1)
+                data = None if len(read) > LARGEST_FILE else read
+            else:
+                data = read_limited(source, LARGEST_FILE)
+        except OSError as error:
+            totals.fail(source, error.strerror or error)
+            continue
+        if data is None:
+            totals.fail(source, f"larger than {LARGEST_FILE} bytes, which no JPEG picture within the limits is")
+            continue
+        yield _Job(source, target, data)
+
+
+def _write(
+    job: _Job, result: Transcoded | CodecError, unsupported: OnUnsupported, strip: bool, totals: _Totals
+) -> None:
+    """Write one result, or tell why there is none."""
+    from j4d.files import write_atomic
+    from j4d.markers import without_metadata
+
+    to_stdout = job.target == STANDARD_STREAM
+    if isinstance(result, UnsupportedError) and unsupported is OnUnsupported.skip:
+        totals.skipped += 1
+        typer.echo(f"{job.source}  skipped: {result}", err=to_stdout)
+        return
+    if isinstance(result, UnsupportedError) and unsupported is OnUnsupported.copy:
+        copy = without_metadata(job.data) if strip else job.data
+        if copy is None:
+            totals.fail(job.source, f"{result}; and its metadata cannot be stripped")
+            return
+        data, note, kept = copy, f"copied: {result}", True
+    elif isinstance(result, CodecError):
+        totals.fail(job.source, result)
+        return
+    else:
+        data, kept = result.data, result.copied
+        note = f"{8 * len(data) / (result.height * result.width):.3f} bpp" + ("  kept as it was" if kept else "")
+    if to_stdout:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    else:
+        write_atomic(job.target, data)
+    totals.read += len(job.data)
+    totals.written += len(data)
+    totals.kept += kept
+    typer.echo(f"{job.target}  {_saving(len(job.data), len(data))}  {note}", err=to_stdout)
