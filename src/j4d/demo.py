@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from j4d.codecs import Codec, DefaultJPEG, LearnedJPEG
+from j4d.codecs import ChosenJPEG, Codec, DefaultJPEG, LearnedJPEG
 from j4d.errors import DataError
 from j4d.evaluate import evaluate
 from j4d.files import write_atomic
 from j4d.images import ImageSet, read_image
+from j4d.judge import EncoderJudge
 from j4d.learn import learn
 from j4d.models import load_model
 from j4d.report.terminal import print_evaluation
@@ -154,9 +155,14 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
     profile.save(out / "profile.json")
 
-    console.print("[bold]3. Measuring[/bold] real files of the held-out crops, learned and default JPEG.")
-    default, learned = DefaultJPEG(work.qualities, sampling=SAMPLING), LearnedJPEG(profile, name="learned")
-    evaluation = evaluate(model, held_out, codecs=[default, learned], seed=seed, progress=progress, model_name=MODEL)
+    console.print(
+        "[bold]3. Measuring[/bold] real files of the held-out crops: default JPEG, learned, and learned with the model "
+        "asked where each picture belongs."
+    )
+    codecs: list[Codec] = [DefaultJPEG(work.qualities, sampling=SAMPLING), LearnedJPEG(profile, name="learned")]
+    if profile.choices:  # there were enough pictures to learn from
+        codecs.append(ChosenJPEG(profile, EncoderJudge(model), name="learned, chosen by the model"))
+    evaluation = evaluate(model, held_out, codecs=codecs, seed=seed, progress=progress, model_name=MODEL)
     written = [out / "profile.json", *evaluation.save(out), *_write_samples(evaluation, held_out, out / "encoded")]
     print_evaluation(evaluation, console)
     names = ", ".join(str(path.relative_to(out)) for path in written)
@@ -167,7 +173,7 @@ def run(
 
 def _write_samples(evaluation: Evaluation, images: ImageSet, folder: Path, count: int = 3) -> list[Path]:
     """A few crops as learned files from the middle of the ladder, beside default JPEG nearest in rate."""
-    default, learned = evaluation.codecs
+    default, learned = evaluation.codecs[:2]
     middle = len(learned.settings) // 2
     rates = evaluation.bpp(default).mean(axis=1)
     nearest = int(np.argmin(np.abs(np.log(rates / evaluation.bpp(learned)[middle].mean()))))
@@ -195,5 +201,6 @@ minutes of learning. Learn on hundreds of your own photographs.
 Try next:
   j4d show {out}/profile.json
   j4d encode YOUR_PHOTOS -o encoded --profile {out}/profile.json --quality 50
+  j4d encode YOUR_PHOTOS -o asked --profile {out}/profile.json --quality 50 --judge {MODEL}
   j4d learn --model timm:resnet18 --images YOUR_PHOTOS -o mine.json
   j4d evaluate --model timm:resnet18 --images OTHERS --profile mine.json -o report"""
