@@ -5,8 +5,13 @@ SIGKILL at K random moments and resumed each time; at the end both trees are com
 
     python bench/bulk.py kills --images 100000 --kills 50
 
-`speed` takes turns: a folder of photographs through `j4d transcode` on each number of threads, the codec alone on one
-thread over the same files in memory, and a Pillow script that decodes and encodes in a pool of processes.
+`faults` cuts, scribbles over or replaces by noise a share of N images, and tells what became of them.
+
+    python bench/bulk.py faults --images 4000 --share 0.01
+
+`speed` takes turns: folders and shards of photographs through `j4d transcode` on each number of threads, the codec
+alone over the same images in memory, and Pillow scripts that decode and encode in a pool of processes, file by file or
+shard by shard.
 
     python bench/bulk.py speed "$J4D_DATA/originals" --threads 1 2 --rounds 5
 """
@@ -15,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import random
 import shutil
@@ -25,7 +31,8 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing import Pool
 from pathlib import Path
 
@@ -39,6 +46,8 @@ from j4d.transcode import Transcoder
 QUALITY = 40
 DISTINCT = 500  # generated pictures; each file has one of them and bytes of its own
 PRIVATE = ".j4d"
+SHARDS = 4
+KINDS = {"in": "folder", "tar": "shards"}
 
 
 def main() -> None:
@@ -51,12 +60,23 @@ def main() -> None:
     kills.add_argument("--seed", type=int, default=0)
     kills.add_argument("--folder", type=Path, help="where to work; by default a temporary folder")
     kills.add_argument("--photographs", type=Path, help="crops of these instead of generated pictures")
+    faults = commands.add_parser("faults")
+    faults.add_argument("--images", type=int, default=4000)
+    faults.add_argument("--share", type=float, default=0.01)
+    faults.add_argument("--seed", type=int, default=0)
+    faults.add_argument("--folder", type=Path, help="where to work; by default a temporary folder")
+    faults.add_argument("--photographs", type=Path, help="crops of these instead of generated pictures")
     speed = commands.add_parser("speed")
     speed.add_argument("images", type=Path)
     speed.add_argument("--threads", type=int, nargs="+", default=[1, os.cpu_count() or 1])
     speed.add_argument("--rounds", type=int, default=5)
+    speed.add_argument("--copies", type=int, default=10, help="of every image, so that what a run costs once is small")
+    speed.add_argument("--folder", type=Path, help="where to work; by default a temporary folder")
     options = parser.parse_args()
-    if options.command == "kills":
+    if options.command == "faults":
+        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            damaged(Path(folder), options)
+    elif options.command == "kills":
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             under_fire(Path(folder), options)
     else:
@@ -85,6 +105,47 @@ def under_fire(folder: Path, options: argparse.Namespace) -> None:
     ended = subprocess.run(command(folder / "in", folder / "out", options.threads), stdout=subprocess.DEVNULL)
     print(f"killed {killed} times in {attempts} runs; the last run ended with {ended.returncode}")
     compare(folder / "whole", folder / "out")
+
+
+def damaged(folder: Path, options: argparse.Namespace) -> None:
+    rng = random.Random(options.seed)
+    pictures = [picture(i, options.photographs) for i in range(min(DISTINCT, options.images))]
+    chosen = set(rng.sample(range(options.images), round(options.share * options.images)))
+    for i in range(options.images):
+        data = pictures[i % len(pictures)]
+        if i in chosen:
+            data = rng.choice((cut, scribbled, no_picture))(data, rng)
+        path = folder / f"in/{i // 1000:03d}/{i:06d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    asked = [*command(folder / "in", folder / "out", 1), "--verify"]
+    ended = subprocess.run(asked, stdout=subprocess.PIPE, text=True)
+    told = json.loads(ended.stdout.splitlines()[-1])
+    lost = same = 0
+    for source in (folder / "in").rglob("*.jpg"):
+        output = folder / "out" / source.relative_to(folder / "in")
+        lost += not output.exists()
+        same += output.exists() and output.read_bytes() == source.read_bytes()
+    print(
+        f"{options.images} images, {len(chosen)} of them damaged: {told['transcoded']} transcoded, "
+        f"{told['damaged'] + told['unsupported']} listed, {same} as they were, {lost} lost; "
+        f"exit code {ended.returncode}"
+    )
+
+
+def cut(data: bytes, rng: random.Random) -> bytes:
+    return data[: rng.randrange(3, len(data))]
+
+
+def scribbled(data: bytes, rng: random.Random) -> bytes:
+    changed = bytearray(data)
+    for _ in range(40):
+        changed[rng.randrange(2, len(changed))] = rng.randrange(256)
+    return bytes(changed)
+
+
+def no_picture(data: bytes, rng: random.Random) -> bytes:
+    return rng.randbytes(len(data))
 
 
 def compare(whole: Path, out: Path) -> None:
@@ -146,52 +207,78 @@ def picture(seed: int, photographs: Path | None) -> bytes:
 def measure(options: argparse.Namespace) -> None:
     parameters = EncodingParameters.from_quality(QUALITY)
     names = sorted(p for p in options.images.iterdir() if p.suffix.lower() in (".jpg", ".jpeg"))
-    datas = [name.read_bytes() for name in names]
+    datas = [name.read_bytes() for name in names] * options.copies
     transcoder = Transcoder(parameters)
     times: dict[str, list[float]] = {}
 
     def timed(name: str, work: Callable[[], object]) -> None:
+        os.sync()  # what the turn before has left to the disk is not this one's
         began = time.perf_counter()
         work()
         times.setdefault(name, []).append(time.perf_counter() - began)
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         place = Path(folder)
-        (place / "in").mkdir()
-        for name in names:
-            shutil.copy(name, place / "in")
-        with tarfile.open(place / "in.tar", "w") as archive:
-            archive.add(place / "in", "set")
+        jobs = []
+        for i in range(options.copies):
+            (place / f"in/{i:03d}").mkdir(parents=True)
+            for name in names:
+                jobs.append((shutil.copy(name, place / f"in/{i:03d}"), str(place / f"pillow-{i}-{name.name}")))
+        (place / "tar").mkdir()
+        for i in range(SHARDS):
+            with tarfile.open(place / f"tar/{i:03d}.tar", "w") as archive:
+                for source, _ in jobs[i::SHARDS]:
+                    archive.add(source, os.path.relpath(source, place / "in"))
 
         def ours(source: str, threads: int) -> None:
-            shutil.rmtree(place / "out", ignore_errors=True)
             settings = Settings(parameters=parameters)
             transcode_data_set(source_of([source]), target_of(str(place / "out")), settings, threads=threads)
 
+        def pool(work: Callable[..., None], jobs: Sequence[tuple[str, str]], threads: int) -> None:
+            with Pool(threads) as processes:
+                processes.map(work, jobs, max(1, min(8, len(jobs) // threads)))
+
+        shards = [(str(shard), str(place / f"pillow-{shard.name}")) for shard in sorted((place / "tar").iterdir())]
         for _ in range(options.rounds):
-            timed("codec alone, 1 thread", lambda: [transcoder.one(data) for data in datas])
-            for threads in options.threads:
-                timed(f"folder, {threads} threads", lambda n=threads: ours(str(place / "in"), n))  # type: ignore[misc]
-                timed(f"shard, {threads} threads", lambda n=threads: ours(str(place / "in.tar"), n))  # type: ignore[misc]
-                with Pool(threads) as pool:
-                    jobs = [(str(name), str(place / f"pillow-{name.name}")) for name in names]
-                    timed(f"Pillow, {threads} processes", lambda p=pool, j=jobs: p.map(pillow, j, 8))  # type: ignore[misc]
+            for n in options.threads:
+                timed(f"codec alone in memory, {n}", partial(transcoder.many, datas, threads=n))
+                for kind in ("in", "tar"):
+                    timed(f"`j4d transcode`, {KINDS[kind]}, {n}", partial(ours, str(place / kind), n))
+                    shutil.rmtree(place / "out")
+                timed(f"Pillow, folder, {n}", partial(pool, pillow, jobs, n))
+                timed(f"Pillow, shards, {n}", partial(pool, pillow_shard, shards, n))
     size = sum(map(len, datas))
-    print(
-        f"{len(datas)} images, {size / 1e6:.1f} MB; default JPEG quality {QUALITY}; medians of {options.rounds} rounds"
-    )
-    print("| | images/s | MB/s | x codec alone |\n| --- | ---: | ---: | ---: |")
-    alone = times["codec alone, 1 thread"]
+    told = f"{len(datas)} images, {size / 1e6:.1f} MB"
+    print(f"{told}; default JPEG quality {QUALITY}; medians of {options.rounds} rounds, and the quartiles of ratios")
+    print("| threads or processes | images/s | MB/s | x codec alone |\n| --- | ---: | ---: | ---: |")
     for name, found in times.items():
+        alone = times[f"codec alone in memory, {name.rsplit(' ', 1)[1]}"]
         middle = statistics.median(found)
-        ratio = statistics.median(a / b for a, b in zip(alone, found, strict=True))
-        print(f"| {name} | {len(datas) / middle:.0f} | {size / middle / 1e6:.1f} | {ratio:.2f} |")
+        ratios = sorted(a / b for a, b in zip(alone, found, strict=True))
+        low, ratio, high = np.percentile(ratios, (25, 50, 75))
+        print(
+            f"| {name} | {len(datas) / middle:.0f} | {size / middle / 1e6:.1f} | {ratio:.2f} ({low:.2f}..{high:.2f}) |"
+        )
 
 
 def pillow(job: tuple[str, str]) -> None:
     """What people write: decode, encode, no flush to the disk, no metadata."""
     with Image.open(job[0]) as image:
         image.convert("RGB").save(job[1], "JPEG", quality=QUALITY, optimize=True)
+
+
+def pillow_shard(job: tuple[str, str]) -> None:
+    """The same from shard to shard, as img2dataset writes them: one process a shard, members in order."""
+    with tarfile.open(job[0]) as source, tarfile.open(job[1], "w") as target:
+        for member in source:
+            file = source.extractfile(member)
+            assert file is not None
+            out = io.BytesIO()
+            with Image.open(file) as image:
+                image.convert("RGB").save(out, "JPEG", quality=QUALITY, optimize=True)
+            member.size = out.tell()
+            out.seek(0)
+            target.addfile(member, out)
 
 
 if __name__ == "__main__":

@@ -231,7 +231,7 @@ def test_a_full_disk_ends_the_run_whole_and_a_rerun_goes_on(tmp_path: Path, monk
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/out/"):
         go(source, target, threads=2)
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     expected = tmp_path / "expected"

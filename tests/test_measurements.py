@@ -47,6 +47,27 @@ def test_two_users_at_once_lose_nothing(tmp_path):
     assert all(store.get(f"{name} {i}") == i for name in "ab" for i in range(200))
 
 
+def test_many_users_open_a_new_file_at_once(tmp_path):
+    errors = []
+
+    def open_it(folder, start):
+        start.wait()
+        try:
+            Measurements(folder).close()
+        except DataError as error:
+            errors.append(error)
+
+    for i in range(20):  # without waiting, one in five of these met a locked file
+        start = threading.Event()
+        users = [threading.Thread(target=open_it, args=(tmp_path / str(i), start)) for _ in range(4)]
+        for user in users:
+            user.start()
+        start.set()
+        for user in users:
+            user.join()
+    assert not errors
+
+
 def test_the_older_half_goes_when_there_is_too_much(tmp_path):
     store = Measurements(tmp_path)
     for i in range(400):

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -34,11 +34,10 @@ LABEL_FILE_LIMIT = 2**28  # bytes
 RGBImage = npt.NDArray[np.uint8]
 
 
-def _open(path: str | os.PathLike[str]) -> Image.Image:
+def _open(file: str | os.PathLike[str] | BinaryIO, name: str) -> Image.Image:
     """Open an image file, header only. Raises ImageError."""
-    name = os.fspath(path)
     try:
-        image = Image.open(path, formats=FORMATS)
+        image = Image.open(file, formats=FORMATS)
     except Image.DecompressionBombError:
         raise ImageError(f"{name}: more than {PIXEL_LIMIT} pixels, the limit; scale it down") from None
     except UnidentifiedImageError:
@@ -58,7 +57,16 @@ def read_image(path: str | os.PathLike[str]) -> RGBImage:
     does), CMYK is converted, 16-bit gray keeps its upper byte, of several frames the first is read.
     Raises ImageError.
     """
-    with _open(path) as image:
+    return _decoded(path, os.fspath(path))
+
+
+def decode_image(data: bytes, name: str) -> RGBImage:
+    """`read_image` of a file's bytes; name: what errors call it. Raises ImageError."""
+    return _decoded(io.BytesIO(data), name)
+
+
+def _decoded(file: str | os.PathLike[str] | BinaryIO, name: str) -> RGBImage:
+    with _open(file, name) as image:
         try:
             upright = ImageOps.exif_transpose(image)
             if upright.mode.startswith("I;16"):
@@ -67,7 +75,7 @@ def read_image(path: str | os.PathLike[str]) -> RGBImage:
                 raise ImageError(f"mode {upright.mode} has more than 8 bits per sample; convert it to 8 bits")
             return np.array(upright.convert("RGB"))
         except Exception as error:  # as in _open
-            raise ImageError(f"{os.fspath(path)}: cannot be decoded: {error}") from None
+            raise ImageError(f"{name}: cannot be decoded: {error}") from None
 
 
 def check_image(image: Any, name: str) -> RGBImage:
@@ -196,7 +204,7 @@ def load_images(
         raise DataError(f"{root}: split {split!r} needs a label file with a split column; there is no {default}")
     paths = tuple(root / name for name in names)
     for path in paths:
-        _open(path).close()
+        _open(path, os.fspath(path)).close()
     return ImageSet(root.resolve().name + (f"/{split}" if split else ""), paths, numbers, root)
 
 
@@ -212,18 +220,9 @@ def _read_labels(path: Path, names: list[str], split: str | None) -> dict[str, i
     """Label by image name, of the rows in `split`. Raises DataError unless rows and `names` match one to one."""
     try:
         data = read_limited(path, LABEL_FILE_LIMIT)
-        if data is None:
-            raise DataError(f"{path}: larger than {LABEL_FILE_LIMIT} bytes, the limit of a label file")
-        table = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""))
-        rows = list(table)
     except OSError as error:
         raise DataError(f"{path}: cannot read the label file: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a CSV text file in UTF-8: {error}") from None
-    columns = table.fieldnames or []
-    missing = [column for column in ("file", "label", *(["split"] if split else [])) if column not in columns]
-    if missing:
-        raise DataError(f"{path}: no column {missing[0]!r}; the first line is {','.join(columns)!r}")
+    rows = label_rows(data, str(path), ("split",) if split else ())
     listed = Counter(row["file"] for row in rows)
     known = set(names)
     for name, count in listed.items():
@@ -237,10 +236,30 @@ def _read_labels(path: Path, names: list[str], split: str | None) -> dict[str, i
     if not chosen:
         found = ", ".join(sorted({str(row["split"]) for row in rows}))
         raise DataError(f"{path}: no row has split {split!r}; there are: {found}")
-    return {row["file"]: _label(path, row["file"], row["label"]) for row in chosen}
+    return {row["file"]: label_of(path, row["file"], row["label"]) for row in chosen}
 
 
-def _label(path: Path, name: str, text: Any) -> int:
+def label_rows(data: bytes | None, path: str, also: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """The rows of a label file: columns file, label and those in `also`. Raises DataError.
+
+    data: its bytes, None where there are more than LABEL_FILE_LIMIT. path: what errors call it.
+    """
+    if data is None or len(data) > LABEL_FILE_LIMIT:
+        raise DataError(f"{path}: larger than {LABEL_FILE_LIMIT} bytes, the limit of a label file")
+    try:
+        table = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+        rows = list(table)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a CSV text file in UTF-8: {error}") from None
+    columns = table.fieldnames or []
+    missing = [column for column in ("file", "label", *also) if column not in columns]
+    if missing:
+        raise DataError(f"{path}: no column {missing[0]!r}; the first line is {','.join(columns)!r}")
+    return rows
+
+
+def label_of(path: str | Path, name: str, text: Any) -> int:
+    """The class number of a row's label. Raises DataError."""
     if not isinstance(text, str) or not text.strip().isdecimal() or len(text) > 18:
         raise DataError(f"{path}: label {text!r} of {name!r} is not a class number 0, 1, 2, ...")
     return int(text)

@@ -21,6 +21,7 @@ from j4d.errors import DataError
 PRIVATE = ".j4d"  # in the target: manifest, lock, temporary files, quarantine
 TEMPORARY = f"{PRIVATE}/tmp"
 QUARANTINE = f"{PRIVATE}/quarantine"
+_NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 
 
 class Source(Protocol):
@@ -160,9 +161,11 @@ class LocalTarget:
             except FileNotFoundError:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(temporary, path)
-        except BaseException:
+        except BaseException as error:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename is None:
+                error.filename = os.fspath(path)  # a write does not tell where
             raise
 
     def open(self, name: str) -> BinaryIO:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from j4d.bulk import shards, tables
 from j4d.bulk.content import is_image
@@ -21,13 +21,16 @@ from j4d.bulk.settings import Settings
 from j4d.bulk.work import kind_of
 from j4d.errors import DataError
 
+if TYPE_CHECKING:
+    from j4d.bulk.accuracy import Accuracy
+
 SOURCES = 1000  # looked into at most
 
 
 @dataclass(frozen=True)
 class Forecast:
     """saved: share of the images' bytes, 0..1; error: its standard error over the sample. seconds: of one core for
-    the whole set, where its bytes are all images'."""
+    the whole set, where its bytes are all images'. accuracy: of a model on the sample, where one was given."""
 
     images: int
     saved: float
@@ -35,19 +38,30 @@ class Forecast:
     failed: int
     bytes_in: int
     seconds: float
+    accuracy: Accuracy | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "accuracy": self.accuracy.to_json() if self.accuracy else None}
 
     def __str__(self) -> str:
         return (
             f"{self.images} images sampled  {100 * self.saved:.1f} +- {100 * self.error:.1f} % saved  "
             f"{self.failed} not transcoded  {self.bytes_in} bytes in all, about {self.seconds:.0f} s of one core"
+            + (f"\n{self.accuracy}" if self.accuracy else "")
         )
 
 
-def predict(source: Source, settings: Settings, count: int) -> Forecast:
-    """Transcode up to `count` images from sources drawn with the settings' seed. DataError where there is none."""
+def predict(source: Source, settings: Settings, count: int, model: str | None = None) -> Forecast:
+    """Transcode up to `count` images from sources drawn with the settings' seed, and show them to a model.
+
+    model: as for `load_model`; its answers before and after are compared, with labels where the source has labels.csv.
+    DataError where there is no image, ModelError.
+    """
+    witness = None
+    if model is not None:
+        from j4d.bulk.accuracy import Witness, labels_of  # PyTorch
+
+        witness = Witness(model, labels_of(source))
     recode = settings.recoder()
     rng = random.Random(settings.seed)
     total = 0
@@ -63,17 +77,19 @@ def predict(source: Source, settings: Settings, count: int) -> Forecast:
     found: list[Image] = []
     spent = 0.0
     share = max(1, math.ceil(count / max(1, len(chosen))))
-    for entry in chosen:
+    for part in _parts(chosen, source, share):
         if len(found) >= count:
             break
+        assert isinstance(part.data, bytes)
+        began = time.perf_counter()
         try:
-            for part in islice(_images(entry, source), share):
-                began = time.perf_counter()
-                assert isinstance(part.data, bytes)
-                found.append(recode(part.key, part.data).image)
-                spent += time.perf_counter() - began
-        except (DataError, OSError):
+            recoded = recode(part.key, part.data)
+        except DataError:
             continue  # the run itself will tell
+        spent += time.perf_counter() - began
+        found.append(recoded.image)
+        if witness is not None:
+            witness.see(part.key, part.data, recoded.data)
     if not found:
         raise DataError(f"{source.root}: no JPEG images found in {len(chosen)} of its files")
     before, after = (sum(getattr(image, name) for image in found) for name in ("bytes_in", "bytes_out"))
@@ -81,7 +97,17 @@ def predict(source: Source, settings: Settings, count: int) -> Forecast:
     spread = [image.bytes_out - ratio * image.bytes_in for image in found]
     error = math.sqrt(fmean(d * d for d in spread) / len(found)) / (before / len(found))
     failed = sum(bool(image.error) for image in found)
-    return Forecast(len(found), 1 - ratio, error, failed, total, spent * total / before)
+    told = witness.told(settings.seed) if witness is not None else None
+    return Forecast(len(found), 1 - ratio, error, failed, total, spent * total / before, told)
+
+
+def _parts(entries: list[Entry], source: Source, share: int) -> Iterator[Part[Any]]:
+    """The first `share` images of each; sources that cannot be read are passed over, the run itself will tell."""
+    for entry in entries:
+        try:
+            yield from islice(_images(entry, source), share)
+        except (DataError, OSError):
+            continue
 
 
 def _images(entry: Entry, source: Source) -> Iterator[Part[Any]]:

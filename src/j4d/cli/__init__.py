@@ -87,6 +87,10 @@ def _root(
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code."""
+    if (
+        "RANK" in os.environ
+    ):  # whoever ends a run of several ranks says why; PyTorch's warnings that it left say nothing
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
         code = app(args=list(arguments), prog_name="j4d", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):

@@ -52,9 +52,11 @@ def transcode(
     options: dict[str, Any],
     as_json: bool,
     samples: int | None,
+    model: str | None,
     running: dict[str, Any],
 ) -> None:
-    """Run, tell, and end with the exit code. options: of `Settings`. samples: of a dry run, which writes nothing.
+    """Run, tell, and end with the exit code. options: of `Settings`. samples: of a dry run, which writes nothing and
+    shows them to the model.
 
     running: of `transcode_data_set`.
     """
@@ -66,7 +68,7 @@ def transcode(
     if samples is not None:
         from j4d.bulk.sample import predict
 
-        forecast = predict(source, settings, samples)
+        forecast = predict(source, settings, samples, model)
         typer.echo(json.dumps({"event": "forecast", **forecast.to_json()}) if as_json else str(forecast))
         return
     with Display(as_json) as display:

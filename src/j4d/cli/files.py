@@ -26,6 +26,7 @@ from j4d.cli.options import (
     SeedOption,
     parameters_for,
 )
+from j4d.cli.streams import STANDARD_STREAM, name_of, plan_of_streams, read_picture, write_result
 from j4d.cli.targets import must_not_clash
 from j4d.errors import DataError, ImageError
 
@@ -33,10 +34,14 @@ JPEG_SUFFIXES = (".jpg", ".jpeg")
 
 
 def encode(
-    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.", show_default=False)],
+    images: Annotated[
+        list[Path], typer.Argument(help="Image files, folders of them, or - for standard input.", show_default=False)
+    ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder for the files, or a .jpg name for one; by default beside each image."),
+        typer.Option(
+            "--out", "-o", help="Folder for the files, a .jpg name for one, or -; by default beside each image."
+        ),
     ] = None,
     profile: ProfileOption = None,
     index: IndexOption = None,
@@ -63,8 +68,9 @@ def encode(
     and large pictures get coarser steps than calm and small ones; --no-adapt
     gives all the same. With --judge a model is asked for each picture, and
     the bits go where its answers need them. The rate printed is actual: all
-    bytes of the file over the pixels of the picture. Without -o, photo.png becomes photo.jpg beside
-    it, and no file is overwritten. Metadata of the source (EXIF, ICC) are not
+    bytes of the file over the pixels of the picture. Without -o, photo.png
+    becomes photo.jpg beside it, and no file is overwritten; standard input
+    goes to standard output. Metadata of the source (EXIF, ICC) are not
     copied; the orientation is applied.
 
     \b
@@ -72,25 +78,26 @@ def encode(
       j4d encode photo.png -o photo.jpg --profile profile.json --bpp 0.5
       j4d encode photos/ -o encoded/ --profile profile.json --quality 40
       j4d encode photos/*.webp -o default/ --jpeg-quality 30 --sampling 4:2:0
+      convert scan.tif png:- | j4d encode - --quality 40 > scan.jpg
     """
     from j4d import codec
-    from j4d.files import write_atomic
-    from j4d.images import read_image
 
     parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, sampling, adapt, judge=judge)
     total_bytes = total_pixels = 0
-    plan = _beside(images) if out is None else _plan(_expand(images), out, JPEG_SUFFIXES)
+    plan = plan_of_streams(images, out, JPEG_SUFFIXES)
+    plan = plan or (_beside(images) if out is None else _plan(_expand(images), out, JPEG_SUFFIXES))
     for source, target in plan:
-        image = read_image(source)
+        image = read_picture(source)
         try:
             options: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "effort": effort}
             data = codec.encode(image, parameters(image), progressive=progressive, **options)
         except ImageError as error:
-            raise ImageError(f"{source}: {error}") from None
-        write_atomic(target, data)
+            raise ImageError(f"{name_of(source)}: {error}") from None
+        write_result(target, data)
         pixels = image.shape[0] * image.shape[1]
         total_bytes, total_pixels = total_bytes + len(data), total_pixels + pixels
-        typer.echo(f"{target}  {len(data)} bytes  {8 * len(data) / pixels:.3f} bpp")
+        to_stdout = target == STANDARD_STREAM
+        typer.echo(f"{target}  {len(data)} bytes  {8 * len(data) / pixels:.3f} bpp", err=to_stdout)
     if len(plan) > 1:
         rate = 8 * total_bytes / total_pixels
         typer.echo(f"{len(plan)} files  {total_bytes} bytes  {rate:.3f} bpp over all pixels")

@@ -5,7 +5,6 @@ Where each file goes is decided before the first one is written.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,15 +14,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from j4d.cli.streams import STANDARD_STREAM, must_not_be_a_terminal, name_of, read_source, write_result
 from j4d.cli.targets import must_not_clash
 from j4d.errors import CodecError, DataError, UnsupportedError
 
 if TYPE_CHECKING:
     from j4d.transcode import Transcoded
 
-LARGEST_FILE = 1 << 30  # bytes; no JPEG picture within the limits is larger
 FILES_AT_ONCE = 4  # per thread, in memory
-STANDARD_STREAM = Path("-")
 
 
 class OnUnsupported(str, Enum):
@@ -46,6 +44,8 @@ def transcode_files(
     from j4d.batch import thread_count
 
     plan = _plan(sources, out)
+    if out == STANDARD_STREAM:
+        must_not_be_a_terminal()
     count = thread_count(threads)
     totals = _Totals()
     pending: list[_Job] = []
@@ -104,7 +104,7 @@ class _Totals:
 
     def fail(self, source: Path, reason: object) -> None:
         self.failed += 1
-        typer.echo(f"j4d: error: {source}: {reason}", err=True)
+        typer.echo(f"j4d: error: {name_of(source)}: {reason}", err=True)
 
     def report(self, count: int, *, to_stdout: bool) -> None:
         """Print the sum of several files; end with exit code 2 where one failed."""
@@ -124,20 +124,11 @@ def _saving(before: int, after: int) -> str:
 
 
 def _read(plan: list[tuple[Path, Path]], totals: _Totals) -> Iterator[_Job]:
-    from j4d.files import read_limited
-
     for source, target in plan:
         try:
-            if source == STANDARD_STREAM:
-                read = sys.stdin.buffer.read(LARGEST_FILE + 1)
-                data = None if len(read) > LARGEST_FILE else read
-            else:
-                data = read_limited(source, LARGEST_FILE)
-        except OSError as error:
-            totals.fail(source, error.strerror or error)
-            continue
-        if data is None:
-            totals.fail(source, f"larger than {LARGEST_FILE} bytes, which no JPEG picture within the limits is")
+            data = read_source(source)
+        except (OSError, DataError) as error:
+            totals.fail(source, getattr(error, "strerror", None) or error)
             continue
         yield _Job(source, target, data)
 
@@ -146,13 +137,12 @@ def _write(
     job: _Job, result: Transcoded | CodecError, unsupported: OnUnsupported, strip: bool, totals: _Totals
 ) -> None:
     """Write one result, or tell why there is none."""
-    from j4d.files import write_atomic
     from j4d.markers import without_metadata
 
     to_stdout = job.target == STANDARD_STREAM
     if isinstance(result, UnsupportedError) and unsupported is OnUnsupported.skip:
         totals.skipped += 1
-        typer.echo(f"{job.source}  skipped: {result}", err=to_stdout)
+        typer.echo(f"{name_of(job.source)}  skipped: {result}", err=to_stdout)
         return
     if isinstance(result, UnsupportedError) and unsupported is OnUnsupported.copy:
         copy = without_metadata(job.data) if strip else job.data
@@ -166,11 +156,7 @@ def _write(
     else:
         data, kept = result.data, result.copied
         note = f"{8 * len(data) / (result.height * result.width):.3f} bpp" + ("  kept as it was" if kept else "")
-    if to_stdout:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    else:
-        write_atomic(job.target, data)
+    write_result(job.target, data)
     totals.read += len(job.data)
     totals.written += len(data)
     totals.kept += kept

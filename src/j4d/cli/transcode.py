@@ -114,6 +114,16 @@ def transcode(
         bool, typer.Option("--dry-run", help="Data sets: transcode a sample in memory and tell the saving.")
     ] = False,
     samples: Annotated[int, typer.Option(min=1, help="Data sets: images of a dry run.")] = 200,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Of a dry run: ask this model about the sample before and after, and tell how often its answer stays; "
+            "how often it is right, where SRC has a labels.csv.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Make JPEG files smaller with learned parameters, without decoding them.
 
@@ -138,9 +148,12 @@ def transcode(
     \b
       j4d transcode photos/ small/ --quality 40
       j4d transcode 'shards/train-{000..099}.tar' small/ --quality 40 --verify
+      j4d transcode photos/ small/ --quality 40 --dry-run --model timm:resnet18
     """
     from j4d.transcode import Transcoder
 
+    if model is not None and not dry_run:
+        raise ParameterError("--model goes with --dry-run; to have a model choose for each picture, use --judge")
     named, rule = _sampling(jpeg_quality, sampling)
     reading: dict[str, Any] = {"sampling": rule, "tolerate_damage": tolerate_damage, "max_pixels": max_pixels}
     writing: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "effort": effort}
@@ -152,8 +165,12 @@ def transcode(
         options["judges"] = tuple(judge or ())
         running: dict[str, Any] = {"threads": threads, "engine": engine.value}
         running |= {"verify": verify, "overwrite": overwrite}
-        data_set.transcode(places, target, options, as_json, samples if dry_run else None, running)
+        data_set.transcode(places, target, options, as_json, samples if dry_run else None, model, running)
         return
+    if dry_run:
+        raise ParameterError(
+            "--dry-run samples a data set: a folder, tar shards, Parquet files; these are single files"
+        )
     if out is None:
         raise DataError("say where to write with -o: a file for one source, a folder for several, or -")
     parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, named, adapt, reading, judge)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ class Measurements:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._file = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None)
-            for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "journal_mode=WAL", "synchronous=NORMAL"):
+            self._share()
+            for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "synchronous=NORMAL"):
                 self._file.execute(f"PRAGMA {pragma}")
             self._file.execute("CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
             self._trim(limit)
@@ -61,6 +63,18 @@ class Measurements:
 
     def close(self) -> None:
         self._file.close()
+
+    def _share(self) -> None:
+        """Switch to the write-ahead log. SQLite does not wait for another user who is just doing the same."""
+        until = time.monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                self._file.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
+            time.sleep(0.01)
 
     def _trim(self, limit: int) -> None:
         pages, free, size = (
