@@ -20,8 +20,8 @@ from j4d.start import sensitivity
 from j4d.tasks import Classification
 
 
-def everything(images: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """Each part of learning by itself, and a whole run."""
+def everything(images: list[np.ndarray], out: str | None = None) -> dict[str, np.ndarray]:
+    """Each part of learning by itself, and a whole run with a checkpoint named after `out`."""
     pictures = ImageSet.from_arrays(images, np.arange(len(images)) % 6)
     models = [Toy().eval(), Frequencies([(0, 1), (3, 3)])]
     tasks = [Classification(models[0], pictures.labels.tolist()), Classification(models[1])]
@@ -42,7 +42,6 @@ def everything(images: list[np.ndarray]) -> dict[str, np.ndarray]:
         found[f"steps, {combine}"] = jpeg.steps.detach().numpy()
         found[f"course, {combine}"] = np.array([last.loss, last.bpp, last.lagrangian])
         found[f"files, {combine}"] = judge.files(parameters[1])
-    out = sys.argv[2] if len(sys.argv) > 2 else None
     checkpoint = None if out is None else Path(f"{out}.rank{ranks.rank()}.checkpoint")
     options = {"rates": [0.6, 1.2], "steps": 4, "batch_size": 5, "trial_pictures": 8, "holdout": 0.3}
     profile = learn(Toy(), images, **options, checkpoint=checkpoint)
@@ -54,5 +53,5 @@ def everything(images: list[np.ndarray]) -> dict[str, np.ndarray]:
 
 if __name__ == "__main__":
     with ranks.joined():
-        result = everything(list(np.load(sys.argv[1])))
+        result = everything(list(np.load(sys.argv[1])), sys.argv[2])
         np.savez(f"{sys.argv[2]}.rank{ranks.rank()}", size=ranks.size(), **result)

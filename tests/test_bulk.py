@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sqlite3
+import stat
 import tarfile
 from pathlib import Path
 
@@ -222,16 +223,19 @@ def test_two_runs_on_one_target_are_one_too_many(tmp_path: Path) -> None:
     go(source, tmp_path / "out")
 
 
-def test_a_full_disk_ends_the_run_whole_and_a_rerun_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("kind", "held"), [(stat.S_IFREG, 70), (stat.S_IFDIR, 1)])
+def test_a_full_disk_ends_the_run_whole_and_a_rerun_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: int, held: int
+) -> None:
     source, target = data_sets.mixed(tmp_path / "in", 90), tmp_path / "out"
     calls = iter(range(10**6))
 
     def full(handle: int) -> None:
-        if next(calls) > 70:
+        if stat.S_IFMT(os.fstat(handle).st_mode) == kind and next(calls) >= held:
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/out/"):
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/out"):
         go(source, target, threads=2)
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     expected = tmp_path / "expected"

@@ -164,8 +164,7 @@ class LocalTarget:
         except BaseException as error:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename is None:
-                error.filename = os.fspath(path)  # a write does not tell where
+            _tell_where(error, path)
             raise
 
     def open(self, name: str) -> BinaryIO:
@@ -184,11 +183,20 @@ class LocalTarget:
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 os.fsync(handle)
+            except OSError as error:
+                _tell_where(error, folder)
+                raise
             finally:
                 os.close(handle)
 
     def clean(self) -> None:
         shutil.rmtree(self._root / TEMPORARY, ignore_errors=True)
+
+
+def _tell_where(error: BaseException, path: Path) -> None:
+    """Name the path in an error of a full disk: a write and a flush do not."""
+    if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename is None:
+        error.filename = os.fspath(path)
 
 
 def must_be_apart(source: LocalSource, target: LocalTarget) -> None:
