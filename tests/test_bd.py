@@ -102,6 +102,13 @@ def test_rate_at_inverts_the_curve_and_does_not_extrapolate():
     assert np.isnan(measured.rate_at(0.19)), "below the first point: a smaller rate than any measured"
 
 
+def test_rounding_of_a_mean_does_not_put_a_target_beyond_the_end_of_its_curve():
+    measured = curve([0.25, 0.5, 1.0], [0.2, 0.5, 0.7])
+    assert one(measured.rate_at(0.7 + 5e-16)) == pytest.approx(1.0)
+    assert one(measured.rate_at(0.2 - 5e-17)) == pytest.approx(0.25)
+    assert one(measured.rate_at(0.7 + 1e-9)) == np.inf
+
+
 def test_rate_change_needs_both_curves_to_reach_the_metric():
     first, second = curve([0.2, 0.5, 1.1], [0.2, 0.5, 0.7]), curve([0.1, 0.25, 0.55], [0.2, 0.5, 0.6])
     assert one(bd.rate_change(first, second, 0.5)) == pytest.approx(-50)

@@ -23,6 +23,8 @@ from numpy.typing import ArrayLike
 
 from j4d.evaluation.pchip import Counts, Floats, Pchips
 
+ROUNDING = 1e-12  # differences up to this are rounding of the means, which changes with the machine's BLAS
+
 
 @dataclass(frozen=True)
 class Curves:
@@ -79,9 +81,11 @@ class Curves:
         """Smallest rates (R,) that reach `metric`, a number or (R,), by PCHIP of log rate over the metric.
 
         Infinity where the curve never reaches it; NaN where its first point is above it already, so that the
-        rate is smaller than any measured.
+        rate is smaller than any measured. A target within ROUNDING of an end of the curve is that end.
         """
         targets = np.broadcast_to(np.asarray(metric, dtype=np.float64), self.count.shape)
+        for end in (self.first[1], self.last[1]):
+            targets = np.where(np.abs(targets - end) <= ROUNDING, end, targets)
         rates = np.exp(self._over_metric(targets[:, None])[:, 0])
         single = (self.count == 1) & (targets == self.first[1])
         rates = np.where(single, np.exp(self.first[0]), rates)
@@ -115,7 +119,7 @@ def _pooled(log_rates: list[float], metrics: list[float]) -> list[tuple[float, f
 
 def _rises(before: Pool, after: Pool) -> bool:
     rise = after[1] / after[2] - before[1] / before[2]
-    return rise > 1e-12 and after[0] / after[2] - before[0] / before[2] > 1e-12
+    return rise > ROUNDING and after[0] / after[2] - before[0] / before[2] > ROUNDING
 
 
 def bd_rate(reference: Curves, test: Curves) -> Floats:
