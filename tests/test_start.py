@@ -12,13 +12,13 @@ from pictures import crops
 from torch import Tensor, nn
 from toys import Frequencies
 
-from j4d import codec
+from j4d import builtin, codec
 from j4d.calibration import RateModel
 from j4d.images import ImageSet
 from j4d.optimize import Optimizer, Recipe
-from j4d.parameters import EncodingParameters
+from j4d.parameters import SAMPLINGS, EncodingParameters
 from j4d.spectrum import Spectrum
-from j4d.start import Allocation, first_parameters, sensitivity
+from j4d.start import Allocation, first_parameters, ready_made, sensitivity
 from j4d.tasks import Classification
 from j4d.transform import coefficients_to_pixels, pixels_to_coefficients
 from j4d.trial import best_of, with_dead_zone
@@ -162,6 +162,24 @@ def test_each_start_is_what_it_says(images: ImageSet, spectrum: Spectrum) -> Non
     seen = first_parameters(*given, "sensitivity", default, 0.5)
     assert (np.delete(seen.luma, 1) >= 15 * seen.luma[0, 1]).all() and (seen.chroma >= 15 * seen.luma[0, 1]).all()
     assert first_parameters(*given, "sensitivity", default, 0.5) == seen
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_ready_made_tables_have_the_rate_and_the_built_in_ones_come_with_best_alone(
+    images: ImageSet, sampling: str
+) -> None:
+    allocation = Allocation(Spectrum.of(images, sampling), RateModel())
+    default = EncodingParameters.from_quality(30, sampling)
+    bpp = allocation.rate_model.bpp(allocation.spectrum, default)
+    without = ready_made(allocation, "sensitivity", default, 30, bpp)
+    *others, built_in = ready_made(allocation, "best", default, 30, bpp)
+    assert others == without and without[0] == default
+    assert all(p.sampling == sampling and p.trellis is None for p in (*others, built_in))
+    assert allocation.rate_model.bpp(allocation.spectrum, built_in) == pytest.approx(bpp, rel=0.03)
+    ladder = builtin.nearest_to(sampling).ladder
+    steps = [np.log(p.luma) for p in ladder.parameters]
+    near = min(np.abs(np.log(built_in.luma) - table).mean() for table in steps)
+    assert near < min(np.abs(np.log(built_in.luma) - np.log(p.luma)).mean() for p in others), "of the ladder's own shape"
 
 
 # The dead zone

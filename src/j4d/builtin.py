@@ -64,6 +64,12 @@ def load(name: str, sampling: str | None = None) -> Profile:
     return found[wanted]
 
 
+def nearest_to(sampling: str) -> Profile:
+    """The default family's profile for this sampling, or where it has none the one for 4:2:0."""
+    found = {profile.provenance.sampling: profile for profile in map(_read, members_of(DEFAULT))}
+    return found.get(sampling) or found[DEFAULT_SAMPLING]
+
+
 def members_of(family: str) -> tuple[str, ...]:
     """The names of the profiles that a family's name stands for."""
     return tuple(name for name in members() if name.rpartition("-")[0] == family)

@@ -33,12 +33,12 @@ from j4d.models import joint_fingerprint
 from j4d.objective import Objective
 from j4d.optimize import Optimizer, Progress, Recipe
 from j4d.parameters import EncodingParameters
-from j4d.presets import preset_parameters
 from j4d.profile import Profile
 from j4d.progress import LadderProgress
 from j4d.provenance import PROTOCOLS
 from j4d.simulate import SimulatedJPEG
 from j4d.spectrum import Spectrum
+from j4d.start import ready_made
 from j4d.tasks import Classification, Frozen, Model
 from j4d.trial import best_of, best_trellis, judge_of, with_dead_zone
 
@@ -46,7 +46,6 @@ RATE_IMAGES = 512  # pictures behind the spectrum; the rate of more differs by w
 ADAPTATION_IMAGES = 256  # pictures that tell how far busy and large ones may go down the ladder
 FIT_IMAGES = 64  # pictures encoded to fit the rate model
 FIT_QUALITIES = (5, 8, 12, 18, 27, 40, 60, 80, 92)  # of default JPEG, for the rate model that steers the learning
-START_PRESETS = (3, 4, 6)  # ready-made tables that a point may begin with: Robidoux, PSNR-HVS-M, Watson
 CHECKS = 4  # held-out checks per point
 FIRST_LAMBDA = 2.0  # nats per bpp; steered from there
 LAMBDA_FALL = (
@@ -214,14 +213,14 @@ def _point(
     default = EncodingParameters.from_quality(quality, optimizer.spectrum.sampling)
     bpp = goal.get("bpp") or optimizer.rate_model.bpp(optimizer.spectrum, default)
     starts = []
-    if recipe.start == "sensitivity" or not kept.points:
+    searched = recipe.start in ("best", "sensitivity")
+    if searched or not kept.points:
         starts.append(optimizer.start(default, bpp, index))
     if kept.points:
         before = EncodingParameters.from_quality(int(goals[index - 1]["quality"]), default.sampling)
         starts.append(carry(with_effort(kept.points[-1][0], 1), before, default))
-    if recipe.start == "sensitivity":
-        starts.append(default)
-        starts.extend(preset_parameters(preset, quality, default.sampling) for preset in START_PRESETS)
+    if searched:
+        starts.extend(ready_made(optimizer.allocation, recipe.start, default, quality, bpp))
     start = best_of(optimizer, trial, starts, bpp)
     if not recipe.learn_dead_zone:
         start = best_of(optimizer, trial, [with_dead_zone(start, zone) for zone in recipe.dead_zones], bpp)

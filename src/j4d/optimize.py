@@ -43,8 +43,9 @@ class Recipe:
     do better so at the same rate (`j4d.trial`). smoothness: log steps are a
     Gaussian average over neighbouring frequencies of the numbers that Adam moves, with this standard deviation in
     frequencies; 0 moves each alone. calibrate: weigh entropies as real files do (`j4d.calibration`). flip: mirror
-    pictures at random. start: tables to begin with, "sensitivity" (from the model's Fisher information, or the point
-    before, or ready-made ones: the best on real files), "annex-k" (default JPEG's at the target rate) or "flat" (both
+    pictures at random. start: tables to begin with, "best" (from the model's Fisher information, or the point
+    before, or ready-made ones, the built-in profile's among them: the best on real files), "sensitivity" (the same
+    without the built-in profile's), "annex-k" (default JPEG's at the target rate) or "flat" (both
     for the first point; the others begin with the point before), see `j4d.start`. trial_pictures: how many files of
     learning pictures such choices are made on. holdout: share of the pictures kept for early stopping and for the
     measured figures. adapt: learn how single pictures are moved along the ladder, too (`j4d.adaptation`). combine: of
@@ -71,7 +72,7 @@ class Recipe:
     smoothness: float = 0.7
     calibrate: bool = True
     flip: bool = True
-    start: Start = "sensitivity"
+    start: Start = "best"
     trial_pictures: int = 96
     holdout: float = 0.15
     adapt: bool = True

@@ -1,4 +1,4 @@
-"""Where a point of the ladder starts: default JPEG's tables, flat ones, or those that the model's sensitivity asks for.
+"""Where a point of the ladder starts: ready-made tables, flat ones, or those that the model's sensitivity asks for.
 
 The last is a design of its own. For small errors the KL between the model's answers before and after JPEG is
 1/2 sum_f s_f D_f, with s_f the Fisher information of a coefficient of frequency f and D_f the squared error there; the
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal
 
@@ -17,17 +18,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from j4d import ranks
+from j4d import builtin, ranks
 from j4d.calibration import RateModel
+from j4d.effort import with_effort
 from j4d.images import ImageSet
+from j4d.interpolation import REACH
 from j4d.parameters import EncodingParameters
+from j4d.presets import preset_parameters
 from j4d.quantizer import SHARPNESS_RANGE, nearest
 from j4d.spectrum import Spectrum
 from j4d.tasks import Classification
 from j4d.transform import coefficients_to_pixels, pixels_to_coefficients
 
-Start = Literal["sensitivity", "annex-k", "flat"]
-STARTS: tuple[Start, ...] = ("sensitivity", "annex-k", "flat")
+Start = Literal["best", "sensitivity", "annex-k", "flat"]
+STARTS: tuple[Start, ...] = ("best", "sensitivity", "annex-k", "flat")
+PRESETS = (3, 4, 6)  # of mozjpeg's tables, among the ready-made ones: Robidoux, PSNR-HVS-M, Watson
 PICTURES = 256  # behind a sensitivity
 _STEPS = np.unique(np.rint(np.geomspace(1, 255, 128)).astype(np.int32))  # tried by an Allocation
 
@@ -124,8 +129,8 @@ def first_parameters(
     weights: Sequence[float] | None = None,
 ) -> EncodingParameters:
     """Tables to begin with at about `bpp`, estimated. annex-k: `default`, default JPEG at that rate. flat: one step for
-    all, as large as the default's on average. sensitivity: see the module's text; the mean over tasks,
-    with `weights`, which add up to 1, where they are given.
+    all, as large as the default's on average. Else what sensitivity asks for, see the module's text; the mean over
+    tasks, with `weights`, which add up to 1, where they are given.
     """
     if start == "annex-k":
         return default
@@ -136,3 +141,35 @@ def first_parameters(
     found = [sensitivity(images, task, default, seed=seed, device=device) for task in tasks]
     mean = torch.stack([table * share for table, share in zip(found, shares, strict=True)]).sum(0)
     return EncodingParameters(*allocation.steps(mean, bpp), default.sampling)
+
+
+def ready_made(
+    allocation: Allocation, start: Start, default: EncodingParameters, quality: int, bpp: float
+) -> list[EncodingParameters]:
+    """Tables that others made, at about `bpp`, estimated: those worth trying beside what sensitivity asks for.
+
+    `default`, default JPEG's at its quality `quality`, and some of mozjpeg's; for the start "best" also the place on the
+    built-in profile's ladder that has this rate on these pictures. It was learned for several models at once, so there is
+    less noise in it than a single model and a few photographs leave.
+    """
+    found = [default, *(preset_parameters(preset, quality, default.sampling) for preset in PRESETS)]
+    if start == "best":
+        found.append(_built_in(allocation, default.sampling, bpp))
+    return found
+
+
+def _built_in(allocation: Allocation, sampling: str, bpp: float) -> EncodingParameters:
+    """The built-in profile at this estimated rate of the allocation's pictures, without a trellis."""
+    ladder = builtin.nearest_to(sampling).ladder
+
+    def at(log_rate: float) -> EncodingParameters:
+        return replace(with_effort(ladder.at(log_rate), 1), sampling=sampling)
+
+    low, high = ladder.log_rates[0] - REACH, ladder.log_rates[-1] + REACH
+    for _ in range(12):
+        middle = (low + high) / 2
+        if allocation.rate_model.bpp(allocation.spectrum, at(middle)) < bpp:
+            low = middle
+        else:
+            high = middle
+    return at((low + high) / 2)

@@ -84,9 +84,10 @@ def learn(
     start: Annotated[
         str | None,
         typer.Option(
-            help="Tables to begin with: sensitivity (what the model asks for, or ready-made ones that do better), "
-            "annex-k (default JPEG's) or flat.",
-            show_default="sensitivity",
+            help="Tables to begin with: best (what the model asks for, or ready-made ones that do better, the built-in "
+            "profile's among them), sensitivity (the same without the built-in profile), annex-k (default JPEG's) or "
+            "flat.",
+            show_default="best",
         ),
     ] = None,
     forward: Annotated[
