@@ -6,10 +6,13 @@ import errno
 import io
 import json
 import os
+import platform
 import re
+import shutil
 import sqlite3
 import stat
 import tarfile
+import tempfile
 from pathlib import Path
 
 import data_sets
@@ -17,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from j4d.bulk import Settings, source_of, target_of, transcode_data_set
+from j4d.bulk import Settings, place, source_of, target_of, transcode_data_set
 from j4d.bulk.locate import expand
 from j4d.bulk.run import Summary
 from j4d.bulk.settings import image_seed
@@ -223,9 +226,11 @@ def test_two_runs_on_one_target_are_one_too_many(tmp_path: Path) -> None:
     go(source, tmp_path / "out")
 
 
-@pytest.mark.parametrize(("kind", "held"), [(stat.S_IFREG, 70), (stat.S_IFDIR, 1)])
+@pytest.mark.parametrize(
+    ("flush", "kind", "held"), [("file", stat.S_IFREG, 70), ("all", stat.S_IFREG, 2), ("file", stat.S_IFDIR, 1)]
+)
 def test_a_full_disk_ends_the_run_whole_and_a_rerun_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: int, held: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flush: str, kind: int, held: int
 ) -> None:
     source, target = data_sets.mixed(tmp_path / "in", 90), tmp_path / "out"
     calls = iter(range(10**6))
@@ -235,16 +240,63 @@ def test_a_full_disk_ends_the_run_whole_and_a_rerun_goes_on(
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(place, "_syncfs", lambda: full if flush == "all" else None)
     with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/out"):
         go(source, target, threads=2)
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
+    monkeypatch.undo()
     expected = tmp_path / "expected"
     go(source, expected)
     whole = data_sets.tree(expected)
     part = data_sets.tree(target)
-    assert 0 < len(part) < len(whole) and all(whole[name] == data for name, data in part.items())
+    assert part and all(whole[name] == data for name, data in part.items())
+    assert len(part) < len(whole) or kind == stat.S_IFDIR, "a folder is flushed when its files have their names"
     go(source, target)
     assert data_sets.tree(target) == whole
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_files_written_together_appear_after_they_are_flushed_and_not_at_all_where_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, several: bool
+) -> None:
+    target = place.LocalTarget(tmp_path / "out")
+    flushed: list[bytes] = []
+
+    def flush(handle: int) -> None:
+        assert not list(tmp_path.glob("out/a/*"))
+        flushed.extend(path.read_bytes() for path in tmp_path.glob("out/.j4d/tmp/*"))
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(place, "_syncfs", lambda: flush if several else None)
+    files = {f"a/{i}": bytes([i]) * 1000 for i in range(3)}
+
+    def write() -> None:
+        with target.together() as create:
+            for name, data in files.items():
+                with create(name) as out:
+                    out.write(data)
+
+    write()
+    assert data_sets.tree(tmp_path / "out") == files and sorted(set(flushed)) == list(files.values())
+    shutil.rmtree(tmp_path / "out/a")
+
+    def failing(handle: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", failing)
+    monkeypatch.setattr(place, "_syncfs", lambda: failing if several else None)
+    with pytest.raises(OSError, match="Input/output"):
+        write()
+    assert not data_sets.tree(tmp_path / "out"), "neither names nor temporary files"
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="syncfs is Linux's")
+def test_a_file_system_is_flushed_and_what_is_no_file_is_an_error() -> None:
+    syncfs = place._syncfs()
+    assert syncfs is not None
+    with tempfile.TemporaryFile() as file:
+        syncfs(file.fileno())
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        syncfs(-1)
 
 
 @pytest.mark.parametrize("target", ["in", "in/out", "."])

@@ -179,7 +179,9 @@ def test_ready_made_tables_have_the_rate_and_the_built_in_ones_come_with_best_al
     ladder = builtin.nearest_to(sampling).ladder
     steps = [np.log(p.luma) for p in ladder.parameters]
     near = min(np.abs(np.log(built_in.luma) - table).mean() for table in steps)
-    assert near < min(np.abs(np.log(built_in.luma) - np.log(p.luma)).mean() for p in others), "of the ladder's own shape"
+    assert near < min(np.abs(np.log(built_in.luma) - np.log(p.luma)).mean() for p in others), (
+        "of the ladder's own shape"
+    )
 
 
 # The dead zone

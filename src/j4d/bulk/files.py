@@ -13,23 +13,25 @@ from j4d.bulk.place import QUARANTINE, Source, Target
 from j4d.bulk.results import Done, Entry
 
 
-def convert(entries: Iterable[Entry], source: Source, target: Target, lane: Lane) -> Iterator[Done]:
+def convert(entries: Iterable[Entry], source: Source, target: Target, lane: Lane) -> list[Done]:
     """Write each file's image or copy. Raises OSError for the target, and what reading may raise for the source."""
+    found: list[Done] = []
     problems: list[Done] = []
-    for part, recoded in lane.in_order(_parts(entries, source, problems)):
-        entry = part.tag
-        if recoded is None:
-            with target.create(entry.name) as out:
-                size = _write(part.data, out)
-            if not isinstance(part.data, bytes):
-                part.data.close()
-            yield Done(entry, size, others=1, other_bytes=size)
-            continue
-        with target.create(entry.name if recoded.data is not None else f"{QUARANTINE}/{entry.name}") as out:
-            out.write(part.data if recoded.data is None else recoded.data)  # type: ignore[arg-type]
-        written = None if recoded.data is None else len(recoded.data)
-        yield Done(entry, written, (recoded.image,))
-    yield from problems
+    with target.together() as create:
+        for part, recoded in lane.in_order(_parts(entries, source, problems)):
+            entry = part.tag
+            if recoded is None:
+                with create(entry.name) as out:
+                    size = _write(part.data, out)
+                if not isinstance(part.data, bytes):
+                    part.data.close()
+                found.append(Done(entry, size, others=1, other_bytes=size))
+                continue
+            with create(entry.name if recoded.data is not None else f"{QUARANTINE}/{entry.name}") as out:
+                out.write(part.data if recoded.data is None else recoded.data)  # type: ignore[arg-type]
+            written = None if recoded.data is None else len(recoded.data)
+            found.append(Done(entry, written, (recoded.image,)))
+    return found + problems
 
 
 def _parts(entries: Iterable[Entry], source: Source, problems: list[Done]) -> Iterator[Part[Entry]]:

@@ -39,7 +39,7 @@ CREATE TABLE images (
     source INTEGER NOT NULL REFERENCES sources (id),
     position INTEGER NOT NULL,  -- within the source
     key TEXT NOT NULL,
-    digest BLOB NOT NULL,       -- BLAKE2b-128 of the image's bytes in the source
+    digest BLOB NOT NULL,       -- XXH3-128 of the image's bytes in the source
     bytes_in INTEGER NOT NULL,
     bytes_out INTEGER NOT NULL,
     status TEXT NOT NULL,       -- transcoded, kept, unsupported, damaged

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import BinaryIO, Generic, TypeVar
 
@@ -17,7 +17,8 @@ from j4d.bulk.settings import Recoded
 from j4d.errors import J4DError
 
 BYTES_UNDER_WAY = 32 << 20  # per unit, and one part more
-PARTS_PER_THREAD = 4
+TASKS_PER_THREAD = 4
+BYTES_PER_TASK, PARTS_PER_TASK = 256 << 10, 16  # of images that go to another thread and back together
 
 Tag = TypeVar("Tag")
 
@@ -48,24 +49,52 @@ class Lane:
 
     def in_order(self, parts: Iterable[Part[Tag]]) -> Iterator[tuple[Part[Tag], Recoded | None]]:
         """Each part with what it was recoded to, or None where it is no image. Raises StoppedError."""
-        waiting: deque[tuple[Part[Tag], Future[Recoded] | None]] = deque()
+        waiting: deque[_Task[Tag]] = deque()
         held = 0
         for part in parts:
             if self.stop.is_set():
                 raise StoppedError("given up")
-            if isinstance(part.data, bytes):
-                waiting.append((part, self.pool.submit(self.recode, part.key, part.data) if part.image else None))
-                held += len(part.data)
-            while waiting and (
-                len(waiting) > PARTS_PER_THREAD * self.threads
-                or held > BYTES_UNDER_WAY
-                or not isinstance(part.data, bytes)
-            ):
-                first, future = waiting.popleft()
-                held -= len(first.data) if isinstance(first.data, bytes) else 0
-                yield first, future.result() if future else None
             if not isinstance(part.data, bytes):
+                while waiting:
+                    yield from self._ended(waiting.popleft())
+                held = 0
                 yield part, None
+                continue
+            if not waiting or waiting[-1].started or len(waiting[-1].parts) == PARTS_PER_TASK:
+                waiting.append(_Task())
+            waiting[-1].parts.append(part)
+            waiting[-1].bytes += len(part.data)
+            held += len(part.data)
+            if waiting[-1].bytes >= BYTES_PER_TASK or len(waiting[-1].parts) == PARTS_PER_TASK:
+                self._start(waiting[-1])
+            while len(waiting) > TASKS_PER_THREAD * self.threads or held > BYTES_UNDER_WAY:
+                held -= waiting[0].bytes
+                yield from self._ended(waiting.popleft())
         while waiting:
-            first, future = waiting.popleft()
-            yield first, future.result() if future else None
+            yield from self._ended(waiting.popleft())
+
+    def _start(self, task: _Task[Tag]) -> None:
+        images = [(part.key, part.data) for part in task.parts if part.image and isinstance(part.data, bytes)]
+        task.started = True
+        if images:
+            task.future = self.pool.submit(self._recoded, images)
+
+    def _recoded(self, images: list[tuple[str, bytes]]) -> list[Recoded]:
+        return [self.recode(key, data) for key, data in images]
+
+    def _ended(self, task: _Task[Tag]) -> Iterator[tuple[Part[Tag], Recoded | None]]:
+        if not task.started:
+            self._start(task)
+        recoded = iter(task.future.result() if task.future else ())
+        for part in task.parts:
+            yield part, next(recoded) if part.image else None
+
+
+@dataclass
+class _Task(Generic[Tag]):
+    """Parts that follow each other, whose images are recoded on one thread."""
+
+    parts: list[Part[Tag]] = field(default_factory=list)
+    bytes: int = 0
+    started: bool = False
+    future: Future[list[Recoded]] | None = None

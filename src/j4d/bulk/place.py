@@ -1,17 +1,22 @@
 """Places that a data set is read from and written to: a local folder.
 
 A source is only ever read, and no link is followed out of it. A target's files appear under their names whole or not
-at all: they are written under temporary names in `.j4d/tmp` of the target, flushed to the disk and renamed.
+at all: they are written under temporary names in `.j4d/tmp` of the target, flushed to the disk and renamed. Small files
+are flushed many at a time: a disk takes about as long for one as for all of them.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
+import platform
+import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -21,6 +26,7 @@ from j4d.errors import DataError
 PRIVATE = ".j4d"  # in the target: manifest, lock, temporary files, quarantine
 TEMPORARY = f"{PRIVATE}/tmp"
 QUARANTINE = f"{PRIVATE}/quarantine"
+_SYNCFS_TELLS = (5, 8)  # Linux's version from which on `syncfs` raises what writing back has met
 _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 
 
@@ -43,6 +49,9 @@ class Source(Protocol):
         ...
 
 
+Create = Callable[[str], AbstractContextManager[BinaryIO]]
+
+
 class Target(Protocol):
     """Files below a root, to be written."""
 
@@ -51,6 +60,10 @@ class Target(Protocol):
 
     def create(self, name: str) -> AbstractContextManager[BinaryIO]:
         """A file that appears under its name when the block ends well, and not at all when it raises."""
+        ...
+
+    def together(self) -> AbstractContextManager[Create]:
+        """A `create` for many small files, which appear by the end of the block, or of which none may when it raises."""
         ...
 
     def open(self, name: str) -> BinaryIO: ...
@@ -73,6 +86,7 @@ class LocalSource:
 
     def __init__(self, root: str | os.PathLike[str], names: tuple[str, ...] | None = None) -> None:
         self._root = Path(root).resolve()
+        self._inside = os.path.join(self._root, "")
         self.names = names
         status = self._root.stat()
         self._device = (status.st_dev, status.st_ino)
@@ -115,7 +129,7 @@ class LocalSource:
         return Entry(name, status.st_size, str(status.st_mtime_ns), refused)
 
     def open(self, name: str) -> BinaryIO:
-        real = os.path.realpath(self._root / name)
+        real = os.path.realpath(self._inside + name)
         if not self._holds(real):
             raise OSError(errno.ELOOP, "a link that leads out of the source", os.fspath(self._root / name))
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -129,7 +143,7 @@ class LocalSource:
         return (status.st_dev, status.st_ino) != self._device
 
     def _holds(self, real: str) -> bool:
-        return Path(real).is_relative_to(self._root)
+        return real.startswith(self._inside)
 
 
 class LocalTarget:
@@ -144,26 +158,38 @@ class LocalTarget:
 
     @contextmanager
     def create(self, name: str) -> Iterator[BinaryIO]:
-        path, folder = self._root / name, self._root / TEMPORARY
-        temporary = folder / f"{os.getpid()}-{os.urandom(8).hex()}"
+        with self.together() as create, create(name) as file:
+            yield file
+
+    @contextmanager
+    def together(self) -> Iterator[Create]:
+        written: dict[str, str] = {}  # paths: temporary, final
+        try:
+            yield partial(self._create, written)
+            _flush(written, self.root)
+            for temporary, path in written.items():
+                _replace(temporary, path)
+        except BaseException:
+            for temporary in written:
+                with suppress(OSError):
+                    os.unlink(temporary)
+            raise
+
+    @contextmanager
+    def _create(self, written: dict[str, str], name: str) -> Iterator[BinaryIO]:
+        """A file under a temporary name, which goes into `written` with its final one."""
+        path, folder = os.path.join(self.root, name), os.path.join(self.root, TEMPORARY)
+        temporary = os.path.join(folder, f"{os.getpid()}-{os.urandom(8).hex()}")
         try:
             try:
                 file = open(temporary, "xb")  # noqa: SIM115
             except FileNotFoundError:
-                folder.mkdir(parents=True, exist_ok=True)
+                os.makedirs(folder, exist_ok=True)
                 file = open(temporary, "xb")  # noqa: SIM115
+            written[temporary] = path
             with file:
                 yield file
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                os.replace(temporary, path)
-            except FileNotFoundError:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(temporary, path)
-        except BaseException as error:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        except OSError as error:
             _tell_where(error, path)
             raise
 
@@ -184,7 +210,7 @@ class LocalTarget:
             try:
                 os.fsync(handle)
             except OSError as error:
-                _tell_where(error, folder)
+                _tell_where(error, os.fspath(folder))
                 raise
             finally:
                 os.close(handle)
@@ -193,10 +219,58 @@ class LocalTarget:
         shutil.rmtree(self._root / TEMPORARY, ignore_errors=True)
 
 
-def _tell_where(error: BaseException, path: Path) -> None:
+def _flush(paths: Iterable[str], root: str) -> None:
+    """Bring the bytes of these files to the disk: of several with one flush of the file system, where it tells of errors.
+
+    root: the folder that they are in, for what an error says.
+    """
+    several = list(paths)
+    syncfs = _syncfs() if len(several) > 1 else None
+    try:
+        for path in several[:1] if syncfs else several:
+            handle = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+            try:
+                (syncfs or os.fsync)(handle)
+            finally:
+                os.close(handle)
+    except OSError as error:
+        _tell_where(error, root)
+        raise
+
+
+@cache
+def _syncfs() -> Callable[[int], None] | None:
+    """Linux's `syncfs`, raising OSError; None where there is none that can be relied on."""
+    version = re.match(r"(\d+)\.(\d+)", platform.release())
+    if platform.system() != "Linux" or not version or tuple(map(int, version.groups())) < _SYNCFS_TELLS:
+        return None
+    found = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if found is None:
+        return None
+
+    def syncfs(handle: int) -> None:
+        if found(handle):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+    return syncfs
+
+
+def _replace(temporary: str, path: str) -> None:
+    try:
+        try:
+            os.replace(temporary, path)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.replace(temporary, path)
+    except OSError as error:
+        _tell_where(error, path)
+        raise
+
+
+def _tell_where(error: OSError, path: str) -> None:
     """Name the path in an error of a full disk: a write and a flush do not."""
-    if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename is None:
-        error.filename = os.fspath(path)
+    if error.errno in _NO_ROOM and error.filename is None:
+        error.filename = path
 
 
 def must_be_apart(source: LocalSource, target: LocalTarget) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
-from j4d.bulk.place import PRIVATE
+from j4d.bulk.place import PRIVATE, Create
 from j4d.bulk.results import Entry
 from j4d.errors import DataError
 
@@ -105,6 +105,10 @@ class RemoteTarget:
             self._fs.put_file(local, path)
         finally:
             os.unlink(local)
+
+    @contextmanager
+    def together(self) -> Iterator[Create]:
+        yield self.create
 
     def open(self, name: str) -> BinaryIO:
         return cast(BinaryIO, self._fs.open(f"{self._path}/{name}", "rb"))

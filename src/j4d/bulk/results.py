@@ -28,7 +28,7 @@ class Entry:
 class Image(NamedTuple):
     """An image's row in the manifest. key: unique in the data set but for equal names within one tar file.
 
-    digest: BLAKE2b-128 of its bytes in the source. bytes_out: 0 where it is in quarantine. kept: not made smaller.
+    digest: XXH3-128 of its bytes in the source. bytes_out: 0 where it is in quarantine. kept: not made smaller.
     """
 
     key: str

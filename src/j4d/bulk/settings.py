@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import xxhash
+
 from j4d import __version__
 from j4d.bulk.results import Image, Status
 from j4d.codec import MAX_PIXELS
@@ -85,18 +87,25 @@ class Settings:
         profile, reading = self.profile, self._reading()
         if profile is not None and self.judges:
             asked = _judge(self.judges)
-            return lambda key, data: self._recode(
-                key, data, lambda d: profile.chosen(d, asked, **self.place, **reading)
-            )
-        if profile is None or not self.adapt or profile.adaptation is None:
-            fixed = self._fixed()
-            return lambda key, data: self._recode(key, data, lambda _: fixed)
-        return lambda key, data: self._recode(key, data, lambda d: profile.adapted(d, **self.place, **reading))
+            return self._recoder(lambda data: profile.chosen(data, asked, **self.place, **reading))
+        if profile is not None and self.adapt and profile.adaptation is not None:
+            return self._recoder(lambda data: profile.adapted(data, **self.place, **reading))
+        fixed = self._fixed()
+        if self.deterministic or fixed.sharpness is None:  # nothing is drawn: the same transcoder for every image
+            same = self._transcoder(fixed, self.seed)
+            return lambda key, data: self._recode(key, data, lambda: same)
+        return self._recoder(lambda _: fixed)
 
-    def _recode(self, key: str, data: bytes, parameters: Callable[[bytes], EncodingParameters]) -> Recoded:
-        digest = hashlib.blake2b(data, digest_size=16).digest()
+    def _recoder(self, parameters: Callable[[bytes], EncodingParameters]) -> Callable[[str, bytes], Recoded]:
+        """That function where `parameters` or the draws differ from image to image."""
+        return lambda key, data: self._recode(
+            key, data, lambda: self._transcoder(parameters(data), image_seed(self.seed, key))
+        )
+
+    def _recode(self, key: str, data: bytes, transcoder: Callable[[], Transcoder]) -> Recoded:
+        digest = xxhash.xxh3_128_digest(data)
         try:
-            found = self._transcoder(parameters(data), image_seed(self.seed, key)).one(data)
+            found = transcoder().one(data)
         except CodecError as error:
             if self.on_error == "fail":
                 raise DataError(f"{key}: {error}") from None

@@ -40,7 +40,12 @@ class DamagedError(DataError):
 
 
 class _Member(tarfile.TarInfo):
-    """A member whose extended headers have a limit."""
+    """A member whose extended headers have a limit.
+
+    header: its bytes in the archive, extended headers included; empty where more than they tell of it.
+    """
+
+    header = b""
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type in _EXTENDED and self.size > LARGEST_HEADER:
@@ -89,16 +94,19 @@ def parts(file: BinaryIO, name: str) -> Iterator[Part[tarfile.TarInfo]]:
 
 def _part(archive: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> Part[tarfile.TarInfo]:
     key = f"{name}/{member.name}"
+    file = archive.fileobj
+    assert file is not None and isinstance(member, _Member)
+    if not archive.pax_headers:  # which would hold for all members behind them
+        file.seek(member.offset)
+        member.header = file.read(member.offset_data - member.offset)
     if not member.isreg():
         return Part(member, key, b"", image=False)
-    opened = archive.extractfile(member)
-    assert opened is not None
-    head = opened.read(3)
-    opened.seek(0)
+    file.seek(member.offset_data)
+    head = file.read(min(3, member.size))
     image = is_image(member.name, head, member.size)
     if not image and member.size > IN_MEMORY:
-        return Part(member, key, opened, image=False)  # type: ignore[arg-type]
-    data = opened.read()
+        return Part(member, key, archive.extractfile(member), image=False)  # type: ignore[arg-type]
+    data = head + file.read(member.size - len(head))
     if len(data) != member.size:
         raise DamagedError(f"{member.name}: the archive ends in the middle of it")
     return Part(member, key, data, image)
@@ -127,15 +135,29 @@ def _check(member: tarfile.TarInfo, name: str) -> None:
 
 def _write(out: BinaryIO, member: tarfile.TarInfo, data: bytes | BinaryIO) -> int:
     """A member's header and data; how many bytes of data."""
-    header = member.replace(deep=True)
-    header.pax_headers = {key: value for key, value in member.pax_headers.items() if key not in _MISPLACED}
-    header.size = len(data) if isinstance(data, bytes) else member.size
-    out.write(header.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
+    size = len(data) if isinstance(data, bytes) else member.size
+    out.write(_header(member, size))
     written = out.write(data) if isinstance(data, bytes) else copy_blocks(data, out)
-    if written != header.size:
+    if written != size:
         raise DamagedError(f"{member.name}: the archive ends in the middle of it")
     out.write(bytes(-written % tarfile.BLOCKSIZE))
     return written
+
+
+def _header(member: tarfile.TarInfo, size: int) -> bytes:
+    """The member's header for data of this size: its own with another size and checksum, where that is all there is to
+    change, else one in the PAX format with all that is known of it.
+    """
+    own = getattr(member, "header", b"")
+    if own and size < 8**11 and "size" not in member.pax_headers:
+        block = own[-tarfile.BLOCKSIZE :]
+        start, checksum, end = block[:124] + b"%011o\0" % size + block[136:148], b" " * 8, block[156:]
+        checksum = b"%06o\0 " % sum(start + checksum + end)
+        return own[: -tarfile.BLOCKSIZE] + start + checksum + end
+    header = member.replace(deep=False)  # what is changed is put in its place below, never changed where it is
+    header.pax_headers = {key: value for key, value in member.pax_headers.items() if key not in _MISPLACED}
+    header.size = size
+    return header.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
 def _global_header(file: BinaryIO) -> bytes:
