@@ -10,10 +10,16 @@ SIGKILL at K random moments and resumed each time; at the end both trees are com
     python bench/bulk.py faults --images 4000 --share 0.01
 
 `speed` takes turns: folders and shards of photographs through `j4d transcode` on each number of threads, the codec
-alone over the same images in memory, and Pillow scripts that decode and encode in a pool of processes, file by file or
-shard by shard.
+alone over the same images in memory, and scripts that decode and encode in a pool of processes: Pillow file by file or
+shard by shard, OpenCV shard by shard as img2dataset re-encodes. Nothing is deleted before the last turn: ext4 takes
+longer to make files for seconds after many were removed.
 
     python bench/bulk.py speed "$J4D_DATA/originals" --threads 1 2 --rounds 5
+
+`sizes` is what large data sets are sized by: processor time and bytes per image through `j4d transcode` of a folder,
+one thread, for photographs of about 500 x 375, crops of 224 x 224, and mosaics of 4000 x 3000 made of photographs.
+
+    python bench/bulk.py sizes "$J4D_DATA/originals"
 """
 
 from __future__ import annotations
@@ -23,6 +29,7 @@ import io
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import statistics
@@ -39,9 +46,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from j4d import Profile
 from j4d.bulk import Settings, source_of, target_of, transcode_data_set
 from j4d.parameters import EncodingParameters
 from j4d.transcode import Transcoder
+
+try:
+    import cv2
+except ImportError:  # pip install 'j4d[bench]'
+    cv2 = None
 
 QUALITY = 40
 DISTINCT = 500  # generated pictures; each file has one of them and bytes of its own
@@ -72,8 +85,13 @@ def main() -> None:
     speed.add_argument("--rounds", type=int, default=5)
     speed.add_argument("--copies", type=int, default=10, help="of every image, so that what a run costs once is small")
     speed.add_argument("--folder", type=Path, help="where to work; by default a temporary folder")
+    sizes = commands.add_parser("sizes")
+    sizes.add_argument("images", type=Path)
+    sizes.add_argument("--folder", type=Path, help="where to work; by default a temporary folder")
     options = parser.parse_args()
-    if options.command == "faults":
+    if options.command == "sizes":
+        sized(options)
+    elif options.command == "faults":
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             damaged(Path(folder), options)
     elif options.command == "kills":
@@ -230,9 +248,12 @@ def measure(options: argparse.Namespace) -> None:
                 for source, _ in jobs[i::SHARDS]:
                     archive.add(source, os.path.relpath(source, place / "in"))
 
+        turns = iter(range(10**6))
+
         def ours(source: str, threads: int) -> None:
             settings = Settings(parameters=parameters)
-            transcode_data_set(source_of([source]), target_of(str(place / "out")), settings, threads=threads)
+            out = str(place / f"out-{next(turns)}")
+            transcode_data_set(source_of([source]), target_of(out), settings, threads=threads)
 
         def pool(work: Callable[..., None], jobs: Sequence[tuple[str, str]], threads: int) -> None:
             with Pool(threads) as processes:
@@ -244,9 +265,10 @@ def measure(options: argparse.Namespace) -> None:
                 timed(f"codec alone in memory, {n}", partial(transcoder.many, datas, threads=n))
                 for kind in ("in", "tar"):
                     timed(f"`j4d transcode`, {KINDS[kind]}, {n}", partial(ours, str(place / kind), n))
-                    shutil.rmtree(place / "out")
                 timed(f"Pillow, folder, {n}", partial(pool, pillow, jobs, n))
                 timed(f"Pillow, shards, {n}", partial(pool, pillow_shard, shards, n))
+                if cv2 is not None:
+                    timed(f"OpenCV as in img2dataset, shards, {n}", partial(pool, opencv_shard, shards, n))
     size = sum(map(len, datas))
     told = f"{len(datas)} images, {size / 1e6:.1f} MB"
     print(f"{told}; default JPEG quality {QUALITY}; medians of {options.rounds} rounds, and the quartiles of ratios")
@@ -268,17 +290,105 @@ def pillow(job: tuple[str, str]) -> None:
 
 
 def pillow_shard(job: tuple[str, str]) -> None:
-    """The same from shard to shard, as img2dataset writes them: one process a shard, members in order."""
+    """The same from shard to shard: one process a shard, members in order."""
+
+    def recoded(data: bytes) -> bytes:
+        out = io.BytesIO()
+        with Image.open(io.BytesIO(data)) as image:
+            image.convert("RGB").save(out, "JPEG", quality=QUALITY, optimize=True)
+        return out.getvalue()
+
+    rewrite(job, recoded)
+
+
+def opencv_shard(job: tuple[str, str]) -> None:
+    """What img2dataset does to a shard where it re-encodes: OpenCV's decoder and encoder, one after the other."""
+    cv2.setNumThreads(1)
+
+    def recoded(data: bytes) -> bytes:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        return bytes(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1])
+
+    rewrite(job, recoded)
+
+
+def rewrite(job: tuple[str, str], recoded: Callable[[bytes], bytes]) -> None:
     with tarfile.open(job[0]) as source, tarfile.open(job[1], "w") as target:
         for member in source:
             file = source.extractfile(member)
             assert file is not None
-            out = io.BytesIO()
-            with Image.open(file) as image:
-                image.convert("RGB").save(out, "JPEG", quality=QUALITY, optimize=True)
-            member.size = out.tell()
-            out.seek(0)
-            target.addfile(member, out)
+            data = recoded(file.read())
+            member.size = len(data)
+            target.addfile(member, io.BytesIO(data))
+
+
+def sized(options: argparse.Namespace) -> None:
+    photographs = sorted(p for p in options.images.iterdir() if p.suffix.lower() in (".jpg", ".jpeg"))
+    ways = {
+        "universal, quality 40": Settings(profile=Profile.builtin("universal"), place={"quality": 40}),
+        "the same, not adapted": Settings(profile=Profile.builtin("universal"), place={"quality": 40}, adapt=False),
+        f"default JPEG, quality {QUALITY}": Settings(parameters=EncodingParameters.from_quality(QUALITY)),
+    }
+    print(
+        "| images | asked for | kB in | kB out | core ms | of it kernel | images/s a core | MB/s read | core h, 10^9 |"
+    )
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        for kind, files in made_of(photographs).items():
+            source = Path(folder) / kind.replace(" ", "")
+            source.mkdir()
+            for number, data in enumerate(files):
+                (source / f"{number:05d}.jpg").write_bytes(data)
+            for number, (way, settings) in enumerate(ways.items()):
+                before = resource.getrusage(resource.RUSAGE_SELF)
+                target = target_of(f"{source}-{number}")
+                totals = transcode_data_set(source_of([str(source)]), target, settings, threads=1).totals
+                after = resource.getrusage(resource.RUSAGE_SELF)
+                kernel = (after.ru_stime - before.ru_stime) / len(files)
+                seconds = (after.ru_utime - before.ru_utime) / len(files) + kernel
+                size = totals["bytes_in"] / len(files)
+                print(
+                    f"| {kind} | {way} | {size / 1e3:.1f} | {totals['bytes_written'] / len(files) / 1e3:.1f} "
+                    f"| {1e3 * seconds:.2f} | {kernel / seconds:.0%} | {1 / seconds:.0f} | {size / seconds / 1e6:.0f} "
+                    f"| {seconds / 3.6e-6:,.0f} |",
+                    flush=True,
+                )
+
+
+def made_of(photographs: Sequence[Path]) -> dict[str, list[bytes]]:
+    """Files by kind: the photographs four times over, their centres at quality 90, and mosaics at quality 90."""
+
+    def saved(image: Image.Image) -> bytes:
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=90)
+        return file.getvalue()
+
+    small = []
+    tiles = []
+    for path in photographs:
+        with Image.open(path) as opened:
+            image = opened.convert("RGB")
+        scale = 256 / min(image.size)
+        scaled = image.resize((round(image.width * scale), round(image.height * scale)))
+        left, top = (scaled.width - 224) // 2, (scaled.height - 224) // 2
+        small.append(saved(scaled.crop((left, top, left + 224, top + 224))))
+        if min(image.size) >= 375 and max(image.size) >= 500:
+            tiles.append(
+                image.crop((0, 0, 500, 375))
+                if image.width >= 500
+                else image.crop((0, 0, 375, 500)).rotate(90, expand=True)
+            )
+    large = []
+    for start in range(0, len(tiles) - 64, 16):
+        mosaic = Image.new("RGB", (4000, 3000))
+        for number, tile in enumerate(tiles[start : start + 64]):
+            mosaic.paste(tile, (500 * (number % 8), 375 * (number // 8)))
+        large.append(saved(mosaic))
+    return {
+        "crops of 224 x 224": small * 10,
+        "photographs of about 500 x 375": [path.read_bytes() for path in photographs] * 4,
+        "mosaics of 4000 x 3000": large,
+    }
 
 
 if __name__ == "__main__":

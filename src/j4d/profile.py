@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -178,7 +179,7 @@ class Profile:
             f"profile {self.name} does not know the judge {judge.name} (known: {known}); `j4d judge` teaches it"
         )
 
-    @property
+    @cached_property
     def ladder(self) -> Ladder:
         """The points' parameters along their estimated rates."""
         rates = [math.log(point.estimated_bpp) for point in self.points]

@@ -148,9 +148,9 @@ def ready_made(
 ) -> list[EncodingParameters]:
     """Tables that others made, at about `bpp`, estimated: those worth trying beside what sensitivity asks for.
 
-    `default`, default JPEG's at its quality `quality`, and some of mozjpeg's; for the start "best" also the place on the
-    built-in profile's ladder that has this rate on these pictures. It was learned for several models at once, so there is
-    less noise in it than a single model and a few photographs leave.
+    `default`, default JPEG's at its quality `quality`, and some of mozjpeg's; for the start "best" also the place on
+    the built-in profile's ladder that has this rate on these pictures. It was learned for several models at once, so
+    there is less noise in it than a single model and a few photographs leave.
     """
     found = [default, *(preset_parameters(preset, quality, default.sampling) for preset in PRESETS)]
     if start == "best":

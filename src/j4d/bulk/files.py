@@ -56,7 +56,8 @@ def _part(entry: Entry, file: BinaryIO) -> Part[Entry]:
     head = file.read(3)
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    entry = dataclasses.replace(entry, size=size)
+    if size != entry.size:  # it grew or shrank since it was listed
+        entry = dataclasses.replace(entry, size=size)
     if is_image(entry.name, head, size):
         with file:
             return Part(entry, entry.name, file.read(), image=True)

@@ -63,7 +63,7 @@ class Target(Protocol):
         ...
 
     def together(self) -> AbstractContextManager[Create]:
-        """A `create` for many small files, which appear by the end of the block, or of which none may when it raises."""
+        """A `create` for many small files, which appear when the block ends well, and maybe not when it raises."""
         ...
 
     def open(self, name: str) -> BinaryIO: ...
@@ -220,7 +220,7 @@ class LocalTarget:
 
 
 def _flush(paths: Iterable[str], root: str) -> None:
-    """Bring the bytes of these files to the disk: of several with one flush of the file system, where it tells of errors.
+    """Bring the bytes of these files to the disk, of several by one flush of the file system if it tells of errors.
 
     root: the folder that they are in, for what an error says.
     """
