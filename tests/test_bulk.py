@@ -239,6 +239,7 @@ def test_a_full_disk_ends_the_run_whole_and_a_rerun_goes_on(
         if stat.S_IFMT(os.fstat(handle).st_mode) == kind and next(calls) >= held:
             raise OSError(errno.ENOSPC, "No space left on device")
 
+    monkeypatch.setattr("j4d.bulk.run.FILES_PER_UNIT", 32)
     monkeypatch.setattr(os, "fsync", full)
     monkeypatch.setattr(place, "_syncfs", lambda: full if flush == "all" else None)
     with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/out"):

@@ -18,7 +18,7 @@ from j4d.errors import J4DError
 
 BYTES_UNDER_WAY = 32 << 20  # per unit, and one part more
 TASKS_PER_THREAD = 4
-BYTES_PER_TASK, PARTS_PER_TASK = 256 << 10, 16  # of images that go to another thread and back together
+BYTES_PER_TASK, PARTS_PER_TASK = 1 << 20, 16  # of images that go to another thread and back together
 
 Tag = TypeVar("Tag")
 

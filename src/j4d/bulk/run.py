@@ -134,14 +134,16 @@ def _units(manifest: Manifest, verify: bool) -> Iterator[Unit]:
 def batches(entries: Iterator[Entry], check: bool) -> Iterator[Unit]:
     """Units of these sources, in order."""
     some: list[Entry] = []
+    size = 0
     for entry in entries:
         if kind_of(entry.name) != "file":
             yield Unit((entry,), check)
             continue
-        if some and (len(some) == FILES_PER_UNIT or sum(e.size for e in some) + entry.size > BYTES_PER_UNIT):
+        if some and (len(some) == FILES_PER_UNIT or size + entry.size > BYTES_PER_UNIT):
             yield Unit(tuple(some), check)
-            some = []
+            some, size = [], 0
         some.append(entry)
+        size += entry.size
     if some:
         yield Unit(tuple(some), check)
 

@@ -19,7 +19,7 @@ from j4d.bulk.results import Done, Entry, Unit
 from j4d.bulk.settings import Settings
 from j4d.errors import DataError
 
-FILES_PER_UNIT = 64
+FILES_PER_UNIT = 256
 BYTES_PER_UNIT = 64 << 20
 
 
