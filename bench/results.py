@@ -5,6 +5,7 @@
 Results are the compact files that `--store` makes of the evaluation.json files that `j4d evaluate` wrote:
 
     python bench/results.py report --store docs/results
+    python bench/results.py report --store docs/results --add    # codecs beside those that are stored there
 
 What did not work, and other remarks, are taken from notes.md in the folder of the results.
 """
@@ -53,17 +54,19 @@ def result_files(places: Iterable[Path]) -> list[Path]:
     return found
 
 
-def store(results: Iterable[StoredResult], folder: Path) -> list[Path]:
-    """Write each result as a compact file of its own, replacing an older one of the same name."""
+def store(results: Iterable[StoredResult], folder: Path, add: bool = False) -> list[Path]:
+    """Write each result as a compact file of its own, replacing an older one of the same name, or with `add` taking in
+    what that has."""
     kept = list(results)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, result in zip(folder_names(kept), kept, strict=True):
-        data = result.dumps()
+        path = folder / f"{name}.json"
+        data = (read_result(path).with_codecs_of(result) if add else result).dumps()
         if len(data) > LIMIT:
             raise DataError(f"{name}: {len(data)} bytes, more than the {LIMIT} of a stored result")
-        written.append(folder / f"{name}.json")
-        write_atomic(written[-1], data)
+        written.append(path)
+        write_atomic(path, data)
     return written
 
 
@@ -106,12 +109,13 @@ def main() -> None:
     parser.add_argument("places", nargs="+", type=Path, help="stored results or evaluations, or folders of them")
     parser.add_argument("-o", "--out", type=Path, help="the page to write")
     parser.add_argument("--store", type=Path, help="write compact results into this folder")
+    parser.add_argument("--add", action="store_true", help="... beside the codecs of the results that are there")
     arguments = parser.parse_args()
     try:
         paths = result_files(arguments.places)
         results = [read_result(path) for path in paths]
         if arguments.store is not None:
-            paths = store(results, arguments.store)
+            paths = store(results, arguments.store, arguments.add)
             print(*paths, sep="\n")
         if arguments.out is not None:
             command = f"python bench/results.py {' '.join(map(str, arguments.places))} -o {arguments.out}"

@@ -87,6 +87,28 @@ def test_a_stored_result_reads_back_as_it_was_and_is_small(two):
     assert len(result.dumps()) < 8000 * len(result.codecs)
 
 
+def test_codecs_measured_later_stand_beside_the_others_as_in_one_run(two):
+    first = {"profile A": 0.2, "rival": 0.15}
+    earlier = StoredResult.of(evaluation(first, roles=ROLES))
+    read_back = StoredResult.from_json(json.loads(earlier.dumps()))
+    later = StoredResult.of(evaluation({"profile B": 0.1, "rival": 0.15, "webp": 0.4}, roles=ROLES, not_jpeg=("webp",)))
+    joined = read_back.with_codecs_of(later)
+    whole = StoredResult.of(evaluation({**first, "profile B": 0.1, "webp": 0.4}, roles=ROLES, not_jpeg=("webp",)))
+    assert [codec.name for codec in joined.codecs] == [codec.name for codec in whole.codecs]
+    for name in ("profile A", "profile B", "webp"):
+        found, expected = (r.against_reference(name, "kl").bd_rate for r in (joined, whole))
+        assert [found.value, found.low, found.high] == pytest.approx(
+            [expected.value, expected.low, expected.high], rel=1e-3
+        )
+
+
+@pytest.mark.parametrize("change", [{"model": "B"}, {"protocol": "model-size"}, {"points": 9}])
+def test_codecs_measured_on_another_footing_are_refused(change):
+    earlier, later = (StoredResult.of(evaluation({"rival": 0.1}, **more)) for more in ({}, change))
+    with pytest.raises(DataError, match="measure it anew"):
+        earlier.with_codecs_of(later)
+
+
 def test_a_stored_result_names_no_folder_of_the_machine_that_measured():
     made = evaluation({})
     made.record["model"] = "/home/someone/zoo.py:load?name=A"

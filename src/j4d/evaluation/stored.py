@@ -11,7 +11,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ UNADAPTED = "unadapted"  # the role of a profile that does not move pictures, be
 CHOSEN = "chosen"  # that of one whose pictures are placed by a judge
 FORMAT, VERSION = "j4d-result", 1
 _DATA = (Point, Comparison, RateCut)
+_FOOTING = ("model_fingerprint", "data_fingerprint", "image_count", "protocol", "sampling", "decoder", "seed")
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,25 @@ class StoredResult:
     def duel(self, ours: str, rival: str, metric: str) -> Comparison | None:
         """The direct comparison of `ours` with `rival`, None where there is none."""
         return _find(self.duels, ours, rival, metric, True)
+
+    def with_codecs_of(self, other: StoredResult) -> StoredResult:
+        """This result and, behind it, the codecs that only `other` has, measured later on the same footing.
+
+        Duels with them are known only where `other` has the profiles too. DataError where model, images, protocol
+        or decoder differ, or the reference's curve, since comparisons would then not be with the same thing.
+        """
+        for name in _FOOTING:
+            if self.record.get(name) != other.record.get(name):
+                raise DataError(f"{name} {other.record.get(name)!r} is not {self.record.get(name)!r}; measure it anew")
+        if _plain(self.codecs[0]) != _plain(other.codecs[0]):
+            raise DataError(f"{self.reference} has another curve there; measure it anew")
+        known = {codec.name for codec in self.codecs}
+        return replace(
+            self,
+            codecs=self.codecs + tuple(codec for codec in other.codecs if codec.name not in known),
+            comparisons=self.comparisons + tuple(c for c in other.comparisons if c.codec not in known),
+            duels=self.duels + tuple(c for c in other.duels if c.reference not in known),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """JSON values with five significant digits."""
