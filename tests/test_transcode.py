@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import signal
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from j4d import _core, codec
 from j4d.codec import Coefficients
 from j4d.errors import CodecError, ParameterError, UnsupportedError
 from j4d.parameters import SAMPLINGS, EncodingParameters
-from j4d.transcode import Transcoder, transcode, transcode_many
+from j4d.transcode import OpenedJPEG, Transcoder, transcode, transcode_many
 
 FIXTURES = Path(__file__).parent / "fixtures"
 QUALITY_50 = EncodingParameters.from_quality(50)
@@ -421,6 +422,41 @@ def test_a_batch_is_its_files_in_order_whatever_the_threads() -> None:
                     transcode(datas[i], SAMPLED)
                 assert str(alone.value) == str(result)
     assert transcode_many([], SAMPLED) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"strip": True}, {"progressive": True}, {"seed": 5}, {"effort": 2}, {"sampling": "parameters"}],
+)
+@pytest.mark.parametrize("source", ["4:4:4", "4:2:0", "gray"])
+def test_a_file_that_was_opened_gives_the_same_bytes_again_and_again(source: str, options: dict[str, Any]) -> None:
+    image = Image.fromarray(picture()).convert("L" if source == "gray" else "RGB")
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x010E] = "a description"
+    subsampling = {} if source == "gray" else {"subsampling": source}
+    image.save(file, "JPEG", quality=92, exif=exif, **subsampling)
+    data = file.getvalue()
+    opened = OpenedJPEG(data)
+    for parameters in (SAMPLED, EncodingParameters.from_quality(20), SAMPLED):
+        transcoder = Transcoder(parameters, never_grow=False, **options)
+        assert transcoder.one(opened) == transcoder.one(data)
+    least = Transcoder(EncodingParameters.from_quality(100), strip=True)  # may grow, and is then the source stripped
+    assert least.one(opened) == least.one(data)
+
+
+def test_what_cannot_be_opened_is_told_as_transcoding_tells_it() -> None:
+    whole = saved(picture())
+    for data in (whole[: len(whole) // 2], b"", saved(picture(), "CMYK")):
+        with pytest.raises(CodecError) as direct:
+            transcode(data, QUALITY_50)
+        with pytest.raises(type(direct.value), match=f"^{re.escape(str(direct.value))}$"):
+            OpenedJPEG(data)
+    with pytest.raises(CodecError, match="pixels"):
+        OpenedJPEG(whole, max_pixels=100)
+    with pytest.raises(ParameterError, match="max_pixels"):
+        OpenedJPEG(whole, max_pixels=0)
+    half = OpenedJPEG(whole[: len(whole) // 2], tolerate_damage=True)
+    assert Transcoder(QUALITY_50).one(half) == Transcoder(QUALITY_50, tolerate_damage=True).one(half.data)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that sends a signal")

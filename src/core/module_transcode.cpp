@@ -27,6 +27,32 @@ nb::tuple to_tuple(const Transcoded& result) {
     return nb::make_tuple(nb::bytes(result.file.data(), result.file.size()), result.height, result.width);
 }
 
+// A file that was read once, to be transcoded more than once.
+class Opened {
+  public:
+    Opened(nb::bytes data, bool tolerate_damage, std::int64_t max_pixels, int max_scans, int max_markers)
+        : data_(std::move(data)) {
+        const std::uint8_t* bytes = data_of(data_);
+        const std::size_t size = data_.size();
+        nb::gil_scoped_release unlocked;
+        source_ = read_source(bytes, size, {{max_pixels, max_scans, max_markers}, tolerate_damage, true});
+    }
+
+    Opened(const Opened&) = delete;
+    Opened& operator=(const Opened&) = delete;
+
+    Transcoded transcoded(const TranscodeOptions& options) const {
+        const std::uint8_t* bytes = data_of(data_);
+        const std::size_t size = data_.size();
+        nb::gil_scoped_release unlocked;
+        return transcode(copy_of(source_), bytes, size, options);
+    }
+
+  private:
+    nb::bytes data_;
+    Source source_;
+};
+
 // One file's result, or why there is none.
 struct Outcome {
     Transcoded result;
@@ -66,6 +92,8 @@ class Transcoder {
         return to_tuple(result);
     }
 
+    nb::tuple opened(const Opened& source) const { return to_tuple(source.transcoded(options_)); }
+
     nb::list many(std::vector<nb::bytes> datas, int threads) const {
         require(threads > 0, "threads start at 1");
         std::vector<Outcome> outcomes(datas.size());
@@ -104,6 +132,9 @@ class Transcoder {
 void add_transcoder(nb::module_& module, const nb::handle& jpeg_error) {
     using namespace nb::literals;
     nb::exception<UnsupportedError>(module, "UnsupportedError", jpeg_error.ptr());
+    nb::class_<Opened>(module, "Opened")
+        .def(nb::init<nb::bytes, bool, std::int64_t, int, int>(), "data"_a, nb::kw_only(), "tolerate_damage"_a,
+             "max_pixels"_a, "max_scans"_a, "max_markers"_a);
     nb::class_<Transcoder>(module, "Transcoder")
         .def(nb::init<Table, Table, PerFrequency, PerFrequency, double, std::uint64_t,
                       std::optional<std::tuple<int, int, int>>, bool, bool, bool, std::int64_t, int, int,
@@ -112,6 +143,7 @@ void add_transcoder(nb::module_& module, const nb::handle& jpeg_error) {
              "sampling"_a.none(), "progressive"_a, "strip"_a, "tolerate_damage"_a, "max_pixels"_a, "max_scans"_a,
              "max_markers"_a, "trellis"_a)
         .def("one", &Transcoder::one, "data"_a)
+        .def("opened", &Transcoder::opened, "source"_a)
         .def("many", &Transcoder::many, "datas"_a, "threads"_a);
 }
 

@@ -2,6 +2,9 @@
 // where they lie.
 #include "transcode.hpp"
 
+#include <cstring>
+#include <new>
+
 #include "joint_planes.hpp"
 #include "requantize.hpp"
 #include "resample.hpp"
@@ -94,7 +97,25 @@ Layout target_layout(const Layout& layout, const std::optional<Sampling>& wanted
 }  // namespace
 
 Transcoded transcode(const std::uint8_t* data, std::size_t size, const TranscodeOptions& options) {
-    Source source = read_source(data, size, {options.limits, options.tolerate_damage, !options.strip});
+    return transcode(read_source(data, size, {options.limits, options.tolerate_damage, !options.strip}), data, size,
+                     options);
+}
+
+Source copy_of(const Source& source) {
+    Source copy{source.layout, source.tables, {}, source.metadata};
+    for (int i = 0; i < static_cast<int>(source.planes.size()); ++i) {
+        const BlockRows& plane = source.planes[i];
+        const std::size_t bytes = source.layout.grid(i).rows * plane.stride * kBlockSize * sizeof(std::int16_t);
+        BlockRows& rows = copy.planes.emplace_back();
+        rows.values.reset(static_cast<std::int16_t*>(std::malloc(bytes)));
+        if (!rows.values) throw std::bad_alloc();
+        std::memcpy(rows.values.get(), plane.values.get(), bytes);
+        rows.stride = plane.stride;
+    }
+    return copy;
+}
+
+Transcoded transcode(Source source, const std::uint8_t* data, std::size_t size, const TranscodeOptions& options) {
     const Layout layout = target_layout(source.layout, options.sampling);
     std::array<std::unique_ptr<std::int16_t[]>, 2> chroma;
     PlaneRequantizer requantizer(options);
@@ -115,6 +136,7 @@ Transcoded transcode(const std::uint8_t* data, std::size_t size, const Transcode
         const QuantizerSettings& table = table_for(options, layout.colour, i);
         tables.emplace_back(table.steps.begin(), table.steps.end());
     }
+    if (options.strip) source.metadata.clear();
     const WriteOptions writing{options.progressive, false, 0, std::move(source.metadata)};
     const std::optional<Sampling> sampling = layout.sampling();
     std::string file = sampling ? write_jpeg({layout.height, layout.width, *sampling, tables}, planes, writing)

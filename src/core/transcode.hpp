@@ -36,4 +36,10 @@ struct Transcoded {
 // Raises UnsupportedError and JpegError.
 Transcoded transcode(const std::uint8_t* data, std::size_t size, const TranscodeOptions& options);
 
+// The same of a file that was read before, with its metadata, and is used up; data and size are still the file's.
+Transcoded transcode(Source source, const std::uint8_t* data, std::size_t size, const TranscodeOptions& options);
+
+// A second one of the same file, to be used up.
+Source copy_of(const Source& source);
+
 }  // namespace j4d

@@ -11,6 +11,14 @@ Trellis = tuple[float, float, npt.NDArray[np.float64], npt.NDArray[np.float64]]
 class JpegError(ValueError): ...
 class UnsupportedError(JpegError): ...
 
+class Opened:
+    """A file that was read once, to be transcoded more than once; metadata is kept until a transcoder strips it."""
+
+    def __init__(
+        self, data: bytes, *, tolerate_damage: bool, max_pixels: int, max_scans: int, max_markers: int
+    ) -> None:
+        """Raises JpegError, UnsupportedError."""
+
 class Transcoder:
     """Settings of transcoding. `sampling` None keeps the source's; otherwise as everywhere."""
 
@@ -34,6 +42,9 @@ class Transcoder:
     ) -> None: ...
     def one(self, data: bytes) -> tuple[bytes, int, int]:
         """A JPEG file to (file, height, width). Raises JpegError, UnsupportedError."""
+
+    def opened(self, source: Opened) -> tuple[bytes, int, int]:
+        """The same of a file that was read before. Raises JpegError, UnsupportedError."""
 
     def many(self, datas: list[bytes], threads: int) -> list[tuple[bytes, int, int] | tuple[str, bool]]:
         """In order: (file, height, width), or (reason, whether it is unsupported)."""

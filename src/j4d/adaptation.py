@@ -21,7 +21,7 @@ from j4d.codec import encode
 from j4d.errors import ProfileError
 from j4d.interpolation import REACH, Ladder
 from j4d.parameters import finite_number
-from j4d.transcode import Transcoder
+from j4d.transcode import OpenedJPEG, Transcoder
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,9 @@ class Adaptation:
         low, high = ladder.log_rates[0] - REACH, ladder.log_rates[-1] + REACH
         return min(max(log_rate + offset + self.move(bpp, side), low), high)
 
-    def measured(self, ladder: Ladder, picture: NDArray[np.uint8] | bytes, **reading: Any) -> tuple[float, int]:
+    def measured(
+        self, ladder: Ladder, picture: NDArray[np.uint8] | bytes | OpenedJPEG, **reading: Any
+    ) -> tuple[float, int]:
         """(actual bits per pixel at the reference, shorter side) of pixels, or of a JPEG file as transcoding sees it.
 
         reading: of `Transcoder`, how the file is read. Raises ImageError for pixels that cannot be encoded, CodecError

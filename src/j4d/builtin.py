@@ -20,6 +20,7 @@ from j4d.codec import check_image
 from j4d.errors import ParameterError, ProfileError
 from j4d.parameters import EncodingParameters, check_sampling
 from j4d.profile import Profile
+from j4d.transcode import OpenedJPEG
 
 DEFAULT = "universal"  # what encoding takes where no profile is named
 DEFAULT_SAMPLING = "4:2:0"
@@ -106,7 +107,7 @@ def parameters_for(
     if parameters is not None:
         return parameters
     profile = load(DEFAULT)
-    if not isinstance(picture, bytes):
+    if not isinstance(picture, (bytes, OpenedJPEG)):
         picture = check_image(picture, profile.provenance.sampling)
     return profile.adapted(picture, quality=quality, **reading)
 

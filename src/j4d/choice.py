@@ -26,7 +26,7 @@ from j4d import codec
 from j4d.errors import ParameterError, ProfileError
 from j4d.interpolation import REACH, Ladder
 from j4d.parameters import EncodingParameters, finite_number
-from j4d.transcode import Transcoder
+from j4d.transcode import OpenedJPEG, Transcoder
 
 if TYPE_CHECKING:
     from j4d.judge import EncoderJudge, PictureJudge
@@ -114,22 +114,24 @@ def lambda_for(bpp: Array, loss: Array, wanted: float) -> float:
     return math.exp((low + high) / 2)
 
 
-def looks(ladder: Ladder, picture: Pixels | bytes, judge: EncoderJudge, **reading: Any) -> Iterator[Look]:
+def looks(ladder: Ladder, picture: Pixels | bytes | OpenedJPEG, judge: EncoderJudge, **reading: Any) -> Iterator[Look]:
     """A picture's files at `places_of` the ladder, in order.
 
-    picture: uint8 pixels (H, W, 3), or the bytes of a JPEG file that is to be transcoded; then reading is of
-    `Transcoder`, how the file is read, and the judge sees it upright. Raises ImageError, CodecError, ModelError.
+    picture: uint8 pixels (H, W, 3), or a JPEG file that is to be transcoded; then reading is of `transcode`, how the
+    file is read, and the judge sees it upright. Raises ImageError, CodecError, ModelError.
     """
+    sampling = reading.pop("sampling", "keep")
+    source = OpenedJPEG(picture, **reading) if isinstance(picture, bytes) else picture
     asked = None
     for place in places_of(ladder):
         parameters = ladder.at(place)
-        if isinstance(picture, np.ndarray):
-            data = codec.encode(picture, parameters)
+        if isinstance(source, OpenedJPEG):
+            data = Transcoder(parameters, strip=True, never_grow=False, sampling=sampling).one(source).data
         else:
-            data = Transcoder(parameters, strip=True, never_grow=False, **reading).one(picture).data
+            data = codec.encode(source, parameters)
         if asked is None:  # only now: a file that cannot be transcoded is told so, not that it cannot be decoded
-            orientation = 1 if isinstance(picture, np.ndarray) else _orientation(picture)
-            clean = picture if isinstance(picture, np.ndarray) else _upright(codec.decode(picture), orientation)
+            orientation = _orientation(source.data) if isinstance(source, OpenedJPEG) else 1
+            clean = _upright(codec.decode(source.data), orientation) if isinstance(source, OpenedJPEG) else source
             asked = judge.of_picture(clean)
         bpp = 8 * len(data) / (clean.shape[0] * clean.shape[1])
         yield Look(parameters, data, bpp, partial(_loss, asked, data, orientation))

@@ -23,6 +23,7 @@ from j4d.frozen import freeze, freeze_mapping
 from j4d.interpolation import Ladder
 from j4d.parameters import EncodingParameters, finite_number
 from j4d.provenance import Provenance
+from j4d.transcode import OpenedJPEG
 
 if TYPE_CHECKING:
     from j4d.judge import EncoderJudge
@@ -131,7 +132,7 @@ class Profile:
 
     def adapted(
         self,
-        picture: npt.NDArray[np.uint8] | bytes,
+        picture: npt.NDArray[np.uint8] | bytes | OpenedJPEG,
         *,
         index: int | None = None,
         bpp: float | None = None,
@@ -140,10 +141,11 @@ class Profile:
     ) -> EncodingParameters:
         """Encoding parameters for one picture at one place of the ladder: busy and large ones take coarser steps.
 
-        picture: uint8 pixels (H, W, 3), or the bytes of a JPEG file that is to be transcoded. The place is given as for
-        `at`; over many pictures the rate is as without adaptation. A profile without adaptation gives what `at` gives.
-        The picture is encoded once on the way, at the reference point. reading: sampling, tolerate_damage and
-        max_pixels of `transcode`, for a file. Raises ProfileError, ImageError, CodecError.
+        picture: uint8 pixels (H, W, 3), or the bytes of a JPEG file that is to be transcoded, or that file opened, so
+        that it is read once. The place is given as for `at`; over many pictures the rate is as without adaptation. A
+        profile without adaptation gives what `at` gives. The picture is encoded once on the way, at the reference
+        point. reading: sampling of `transcode`, and for bytes its tolerate_damage and max_pixels. Raises ProfileError,
+        ImageError, CodecError.
         """
         if self.adaptation is None:
             return self.at(index=index, bpp=bpp, quality=quality)
@@ -152,7 +154,7 @@ class Profile:
 
     def chosen(
         self,
-        picture: npt.NDArray[np.uint8] | bytes,
+        picture: npt.NDArray[np.uint8] | bytes | OpenedJPEG,
         judge: EncoderJudge,
         *,
         index: int | None = None,

@@ -12,7 +12,8 @@ for. The arithmetic is native (`j4d._core`). No PyTorch here. What quantizing tw
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -77,11 +78,12 @@ def transcode(
     Raises CodecError for damage and limits, UnsupportedError (a CodecError) for CMYK, YCCK, 12-bit, lossless and
     hierarchical files, ParameterError.
     """
+    source: bytes | OpenedJPEG = data
     if parameters is None or quality is not None:
         from j4d.builtin import parameters_for  # as in `encode`
 
-        reading = {"sampling": sampling, "tolerate_damage": tolerate_damage, "max_pixels": max_pixels}
-        parameters = parameters_for(check_bytes(data), parameters, quality, **reading)
+        source = OpenedJPEG(data, tolerate_damage=tolerate_damage, max_pixels=max_pixels)
+        parameters = parameters_for(source, parameters, quality, sampling=sampling)
     transcoder = Transcoder(
         parameters,
         seed=seed,
@@ -94,7 +96,7 @@ def transcode(
         tolerate_damage=tolerate_damage,
         max_pixels=max_pixels,
     )
-    return transcoder.one(data).data
+    return transcoder.one(source).data
 
 
 def transcode_many(
@@ -109,6 +111,26 @@ def transcode_many(
     """
     results = Transcoder(parameters, **options).many(datas, threads=threads)
     return [result if isinstance(result, CodecError) else result.data for result in results]
+
+
+class OpenedJPEG:
+    """A JPEG file that is read once and transcoded more than once, as where its place on a ladder is looked for.
+
+    tolerate_damage, max_pixels: as for `transcode`; a `Transcoder`'s own are not asked again. Holds the file's
+    coefficients, 3 bytes a pixel at 4:2:0. Raises CodecError, UnsupportedError, ParameterError.
+    """
+
+    def __init__(self, data: bytes, *, tolerate_damage: bool = False, max_pixels: int = MAX_PIXELS) -> None:
+        self.data = check_bytes(data)
+        pixels = _pixel_limit(max_pixels)
+        with _told():
+            self.core = _core.Opened(
+                self.data,
+                tolerate_damage=bool(tolerate_damage),
+                max_pixels=pixels,
+                max_scans=MAX_SCANS,
+                max_markers=MAX_MARKERS,
+            )
 
 
 class Transcoder:
@@ -148,19 +170,20 @@ class Transcoder:
             progressive=bool(progressive),
             strip=self._strip,
             tolerate_damage=bool(tolerate_damage),
-            max_pixels=_integer(max_pixels, "max_pixels", 1, 2**32),
+            max_pixels=_pixel_limit(max_pixels),
             max_scans=MAX_SCANS,
             max_markers=MAX_MARKERS,
             **trellis_of(parameters),
         )
 
-    def one(self, data: bytes) -> Transcoded:
+    def one(self, data: bytes | OpenedJPEG) -> Transcoded:
         """Transcode one file. Raises CodecError, UnsupportedError."""
+        if isinstance(data, OpenedJPEG):
+            with _told():
+                return self._finish(data.data, *self._core.opened(data.core))
         source = check_bytes(data)
-        try:
+        with _told():
             return self._finish(source, *self._core.one(source))
-        except _core.JpegError as error:
-            raise _codec_error(str(error), isinstance(error, _core.UnsupportedError)) from None
 
     def many(self, datas: Iterable[bytes], *, threads: int | None = None) -> list[Transcoded | CodecError]:
         """Transcode files on native threads: results in order, a CodecError in the place of a file that failed."""
@@ -199,13 +222,22 @@ def _widened(dead_zone: NDArray[np.float64] | None, *, ties: bool) -> NDArray[np
     return zone
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """The core's errors as CodecError."""
+    try:
+        yield
+    except _core.JpegError as error:
+        raise _codec_error(str(error), isinstance(error, _core.UnsupportedError)) from None
+
+
 def _codec_error(reason: str, unsupported: bool) -> CodecError:
     if unsupported:
         return UnsupportedError(f"this kind of JPEG file is not transcoded: {reason}")
     return CodecError(f"cannot transcode this JPEG file: {reason}")
 
 
-def _integer(value: Any, name: str, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
-        raise ParameterError(f"{name} {value!r} is not an integer {low}..{high}")
+def _pixel_limit(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= 2**32:
+        raise ParameterError(f"max_pixels {value!r} is not an integer 1..{2**32}")
     return int(value)

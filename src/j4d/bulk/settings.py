@@ -23,7 +23,7 @@ from j4d.errors import CodecError, DataError, ParameterError, UnsupportedError
 from j4d.markers import without_metadata
 from j4d.parameters import EncodingParameters
 from j4d.profile import Profile
-from j4d.transcode import Sampling, Transcoder
+from j4d.transcode import OpenedJPEG, Sampling, Transcoded, Transcoder
 
 if TYPE_CHECKING:
     from j4d.judge import EncoderJudge
@@ -84,28 +84,33 @@ class Settings:
 
     def recoder(self) -> Callable[[str, bytes], Recoded]:
         """The function from an image's key and bytes to what is written in its place."""
-        profile, reading = self.profile, self._reading()
+        profile, place = self.profile, {**self.place, "sampling": self.sampling}
         if profile is not None and self.judges:
             asked = _judge(self.judges)
-            return self._recoder(lambda data: profile.chosen(data, asked, **self.place, **reading))
+            return self._placing(lambda opened: profile.chosen(opened, asked, **place))
         if profile is not None and self.adapt and profile.adaptation is not None:
-            return self._recoder(lambda data: profile.adapted(data, **self.place, **reading))
+            return self._placing(lambda opened: profile.adapted(opened, **place))
         fixed = self._fixed()
         if self.deterministic or fixed.sharpness is None:  # nothing is drawn: the same transcoder for every image
             same = self._transcoder(fixed, self.seed)
-            return lambda key, data: self._recode(key, data, lambda: same)
-        return self._recoder(lambda _: fixed)
-
-    def _recoder(self, parameters: Callable[[bytes], EncodingParameters]) -> Callable[[str, bytes], Recoded]:
-        """That function where `parameters` or the draws differ from image to image."""
+            return lambda key, data: self._recode(key, data, lambda: same.one(data))
         return lambda key, data: self._recode(
-            key, data, lambda: self._transcoder(parameters(data), image_seed(self.seed, key))
+            key, data, lambda: self._transcoder(fixed, image_seed(self.seed, key)).one(data)
         )
 
-    def _recode(self, key: str, data: bytes, transcoder: Callable[[], Transcoder]) -> Recoded:
+    def _placing(self, parameters: Callable[[OpenedJPEG], EncodingParameters]) -> Callable[[str, bytes], Recoded]:
+        """That function where each image has parameters of its own; it is read once for both."""
+
+        def transcoded(key: str, data: bytes) -> Transcoded:
+            opened = OpenedJPEG(data, tolerate_damage=self.tolerate_damage, max_pixels=self.max_pixels)
+            return self._transcoder(parameters(opened), image_seed(self.seed, key)).one(opened)
+
+        return lambda key, data: self._recode(key, data, lambda: transcoded(key, data))
+
+    def _recode(self, key: str, data: bytes, transcoded: Callable[[], Transcoded]) -> Recoded:
         digest = xxhash.xxh3_128_digest(data)
         try:
-            found = transcoder().one(data)
+            found = transcoded()
         except CodecError as error:
             if self.on_error == "fail":
                 raise DataError(f"{key}: {error}") from None
@@ -125,9 +130,6 @@ class Settings:
         assert self.profile is not None
         return self.profile.at(**self.place)
 
-    def _reading(self) -> dict[str, Any]:
-        return {"sampling": self.sampling, "tolerate_damage": self.tolerate_damage, "max_pixels": self.max_pixels}
-
     def _transcoder(self, parameters: EncodingParameters, seed: int) -> Transcoder:
         return Transcoder(
             parameters,
@@ -137,7 +139,9 @@ class Settings:
             progressive=self.progressive,
             strip=self.strip,
             never_grow=self.never_grow,
-            **self._reading(),
+            sampling=self.sampling,
+            tolerate_damage=self.tolerate_damage,
+            max_pixels=self.max_pixels,
         )
 
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from j4d.parameters import EncodingParameters
     from j4d.profile import Profile
+    from j4d.transcode import OpenedJPEG
 
-    Picture = NDArray[np.uint8] | bytes
+    Picture = NDArray[np.uint8] | bytes | OpenedJPEG
 
 
 class SamplingName(str, Enum):

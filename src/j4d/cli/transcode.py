@@ -150,7 +150,7 @@ def transcode(
       j4d transcode 'shards/train-{000..099}.tar' small/ --quality 40 --verify
       j4d transcode photos/ small/ --quality 40 --dry-run --model timm:resnet18
     """
-    from j4d.transcode import Transcoder
+    from j4d.transcode import OpenedJPEG, Transcoder
 
     if model is not None and not dry_run:
         raise ParameterError("--model goes with --dry-run; to have a model choose for each picture, use --judge")
@@ -177,7 +177,8 @@ def transcode(
 
     def one(data: bytes) -> Transcoded | CodecError:
         try:
-            return Transcoder(parameters(data), **reading, **writing, **keeping).one(data)
+            opened = OpenedJPEG(data, tolerate_damage=tolerate_damage, max_pixels=max_pixels)
+            return Transcoder(parameters(opened), **reading, **writing, **keeping).one(opened)
         except CodecError as error:
             return error
 
