@@ -26,6 +26,7 @@ from j4d import codec
 from j4d.errors import ParameterError, ProfileError
 from j4d.interpolation import REACH, Ladder
 from j4d.parameters import EncodingParameters, finite_number
+from j4d.size import at_most
 from j4d.transcode import Transcoder
 
 if TYPE_CHECKING:
@@ -117,9 +118,12 @@ def lambda_for(bpp: Array, loss: Array, wanted: float) -> float:
 def looks(ladder: Ladder, picture: Pixels | bytes, judge: EncoderJudge, **reading: Any) -> Iterator[Look]:
     """A picture's files at `places_of` the ladder, in order.
 
-    picture: uint8 pixels (H, W, 3), or the bytes of a JPEG file that is to be transcoded; then reading is of
-    `Transcoder`, how the file is read, and the judge sees it upright. Raises ImageError, CodecError, ModelError.
+    picture: uint8 pixels (H, W, 3), looked at as they are stored, or the bytes of a JPEG file that is to be transcoded;
+    then reading is of `Transcoder`, how the file is read, and the judge sees it upright. Raises ImageError, CodecError,
+    ModelError.
     """
+    if isinstance(picture, np.ndarray) and ladder.longest_side is not None:
+        picture = at_most(codec.check_image(picture, ladder.parameters[0].sampling), ladder.longest_side)
     asked = None
     for place in places_of(ladder):
         parameters = ladder.at(place)
