@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from j4d import builtin, codec, load_images, load_model
 from j4d.bd import Curves, bd_rate, interval, resample_weights
@@ -30,7 +31,6 @@ from j4d.cli.inputs import folder_and_split
 from j4d.evaluation.judging import evaluating, judge, log_probabilities
 from j4d.images import ImageSet
 from j4d.profile import Profile
-from j4d.size import at_most
 from j4d.tasks import Model
 
 SIDES = (352, 304, 272, 256, 232)  # shorter ones
@@ -47,10 +47,8 @@ class Way:
     shorter: int | None = None
 
     def file(self, picture: Pixels, quality: float) -> bytes:
-        if self.shorter is not None:
-            factor = self.shorter / min(picture.shape[:2])
-            picture = at_most(picture, round(max(picture.shape[:2]) * factor))
-        return codec.encode(picture, self.profile.adapted(picture, quality=quality))
+        small = smaller(picture, self.shorter)
+        return codec.encode(small, self.profile.adapted(small, quality=quality))
 
 
 def main() -> None:
@@ -112,6 +110,15 @@ def measured(ways: Sequence[Way], model: Model, images: ImageSet, places: int) -
                     bits = 8 * len(data) / (picture.shape[0] * picture.shape[1])
                     found[i, w, p] = bits, losses["cross_entropy"][0], losses["kl"][0]
     return found
+
+
+def smaller(picture: Pixels, side: int | None) -> Pixels:
+    """Scaled down to this shorter side."""
+    height, width = picture.shape[:2]
+    if side is None or side >= min(height, width):
+        return picture
+    factor = side / min(height, width)
+    return np.asarray(Image.fromarray(picture).resize((round(width * factor), round(height * factor)), Image.LANCZOS))
 
 
 def text(before: NDArray[np.float64], after: NDArray[np.float64], metric: int, weights: NDArray[np.float64]) -> str:
