@@ -116,8 +116,7 @@ def quantize(
             _core.quantize(plane, steps[component], dead_zones[component], sharpness, seed, component)
             for component, plane in enumerate(coefficients)
         )
-    height, width = pixels.shape[:2]
-    return Coefficients(planes, tuple(steps), parameters.sampling, height, width)
+    return Coefficients(planes, tuple(steps), parameters.sampling, pixels.shape[0], pixels.shape[1])
 
 
 def encode(
@@ -147,15 +146,13 @@ def encode(
     if parameters is None or quality is not None:
         from j4d.builtin import parameters_for  # which stands above this module, and is not needed with parameters
 
-        stored = image
         if check_longest_side(longest_side) is not None:
-            stored = at_most(check_image(image, "gray" if np.ndim(image) == 2 else "4:2:0"), longest_side)
-        parameters = parameters_for(stored, parameters, quality)
-    _check_parameters(parameters)
-    if longest_side is not None:
-        parameters = replace(parameters, longest_side=longest_side)
+            image = at_most(check_image(image, "4:2:0"), longest_side)
+        parameters = parameters_for(image, parameters, quality)
     parameters = with_effort(parameters, effort)
     steps, dead_zones, sharpness = quantizers(parameters, deterministic)
+    if longest_side is not None:
+        parameters = replace(parameters, longest_side=longest_side)
     pixels = as_stored(image, parameters)
     options = {**trellis_of(parameters), **file_options(progressive, jfif, icc, exif, xmp, restart_interval)}
     return _core.encode(pixels, steps, dead_zones, sharpness, FACTORS[parameters.sampling], check_seed(seed), **options)

@@ -152,6 +152,7 @@ class LearnedJPEG:
             raise ParameterError(
                 "a learned codec stores pictures at one longest side, its operating points have several"
             )
+        self.longest_side = self._parameters[0].longest_side  # pixels, of what is stored; None for any
         self.name = name or "learned"
         self.seed = seed
         self.deterministic = deterministic
@@ -159,11 +160,6 @@ class LearnedJPEG:
     @property
     def settings(self) -> tuple[Setting, ...]:
         return tuple(range(len(self._parameters)))
-
-    @property
-    def longest_side(self) -> int | None:
-        """Pixels, the longest side of what is stored; None for any."""
-        return self._parameters[0].longest_side
 
     def encode(self, image: Image, setting: Setting) -> bytes:
         parameters = self._for_image(image, int(setting))
@@ -225,7 +221,7 @@ class ChosenJPEG:
 
     def __init__(self, profile: Profile, judge: EncoderJudge, *, name: str | None = None, at_least: int = 0) -> None:
         self._ladder, self._judge = profile.ladder, judge
-        self._choice = profile.choice_of(judge)
+        self._choice, self.longest_side = profile.choice_of(judge), profile.longest_side
         self._rates = _between([point.estimated_bpp for point in profile.points], at_least)
         self.name = name or f"{profile.name}, chosen by {judge.name}"
         self._seen: tuple[bytes, list[Look]] = (b"", [])  # a picture, and its files
@@ -233,11 +229,6 @@ class ChosenJPEG:
     @property
     def settings(self) -> tuple[Setting, ...]:
         return tuple(range(len(self._rates)))
-
-    @property
-    def longest_side(self) -> int | None:
-        """Pixels, the longest side of what is stored; None for any."""
-        return self._ladder.longest_side
 
     def encode(self, image: Image, setting: Setting) -> bytes:
         identity = _pixels(image)
