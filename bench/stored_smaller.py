@@ -10,8 +10,8 @@
 Each picture is scaled down (Lanczos), to a shorter side (`--sides`) or to a longest side (`--longest`, which is what
 `j4d` takes), encoded along the profile's ladder and decoded; the model sees it through its own resize, as it sees the
 whole picture. `--learned`: profiles learned for a longest side, at theirs: size and tables jointly. Rates are of whole
-files, over the pixels of the picture as it was. Prints BD-rates against the first profile without scaling, at equal
-loss, with 95 % intervals by paired bootstrap.
+files, over the pixels of the picture as it was. Prints BD-rates against the first profile as it is (which may have a
+longest side too, `Profile.stored_at`), at equal loss, with 95 % intervals by paired bootstrap.
 """
 
 from __future__ import annotations
@@ -89,7 +89,11 @@ def ways_of(options: argparse.Namespace) -> list[Way]:
     learned = [builtin.find(place) for place in options.learned]
     shorter = options.sides or ([] if options.longest or learned else SIDES)
     return [
-        Way("full size", profile.name, profile),
+        Way(
+            "full size" if profile.longest_side is None else f"longest side {profile.longest_side}",
+            profile.name,
+            profile,
+        ),
         *(Way(f"shorter side {side}", profile.name, profile, side) for side in shorter),
         *(Way(f"longest side {side}", profile.name, profile.stored_at(side)) for side in options.longest or ()),
         *(Way(f"longest side {own.longest_side}", f"{own.name}, its own", own) for own in learned),
