@@ -9,10 +9,14 @@ What is done to the photographs before either codec sees them:
     shorter side 224 scaled down (Lanczos) to what models look at; smaller ones are left out
     gray             three equal channels of luma
     after JPEG 75    encoded by default JPEG of IJG quality 75 at 4:2:0 and decoded: the second compression is measured
+    as CIFAR         the middle square, scaled down to 32 x 32 and up to 224 x 224 (both Lanczos), in place of CIFAR's
+                     pictures, which models for 224 are shown so
+    scaled up to 640 enlarged (Lanczos) to that shorter side, larger ones left out: not what a photograph of that size
+                     would be, since there is nothing in its high frequencies
 
 `--unlabelled` photographs are measured as stored, with the model's own answers as the truth: agreement and KL. So are
-all KL figures: the answers are those on the changed picture before the codec. Pictures are never scaled up, since that
-makes no photograph; sizes beyond those of the photographs given are not covered.
+all KL figures: the answers are those on the changed picture before the codec. Enlarged pictures
+say what happens to the encoder, not what a large photograph would do: larger ones than those given are not covered.
 """
 
 from __future__ import annotations
@@ -43,7 +47,7 @@ from j4d.images import ImageSet
 from j4d.profile import Profile
 
 QUALITIES = (5, 8, 12, 18, 25, 35, 50, 65, 80, 88, 93)
-SIDE = 224
+SIDE, LARGE = 224, 640
 Pixels = NDArray[np.uint8]
 
 
@@ -63,11 +67,29 @@ def compressed(picture: Pixels) -> Pixels:
     return j4d.decode(j4d.encode(picture, j4d.EncodingParameters.from_quality(75)))
 
 
+def as_cifar(picture: Pixels) -> Pixels:
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    tiny = Image.fromarray(picture[top : top + side, left : left + side]).resize((32, 32), Image.LANCZOS)
+    return np.asarray(tiny.resize((SIDE, SIDE), Image.LANCZOS))
+
+
+def larger(picture: Pixels) -> Pixels | None:
+    height, width = picture.shape[:2]
+    factor = LARGE / min(height, width)
+    if factor <= 1:
+        return None
+    return np.asarray(Image.fromarray(picture).resize((round(width * factor), round(height * factor)), Image.LANCZOS))
+
+
 CHANGES: dict[str, Callable[[Pixels], Pixels | None]] = {
     "as stored": lambda picture: picture,
     f"shorter side {SIDE}": smaller,
     "gray": gray,
     "after JPEG 75": compressed,
+    "as CIFAR": as_cifar,
+    f"scaled up to {LARGE}": larger,
 }
 
 

@@ -15,20 +15,24 @@ from j4d.profile import OperatingPoint, Profile, Provenance
 tables = hnp.arrays(np.int32, (8, 8), elements=st.integers(1, 255))
 dead_zones = st.none() | hnp.arrays(np.float64, (8, 8), elements=st.floats(0, 0.5))
 weights = st.none() | hnp.arrays(np.float64, (8, 8), elements=st.floats(0.001, 1000))
+longest_sides = st.none() | st.integers(8, 65500)
 positive = st.floats(0, exclude_min=True, allow_infinity=False)
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 settings = st.dictionaries(st.text(), scalars | st.lists(scalars | st.lists(scalars, max_size=3), max_size=3))
 
 
-def parameters(sampling: str | None = None) -> st.SearchStrategy[EncodingParameters]:
+def parameters(
+    sampling: str | None = None, sides: st.SearchStrategy[int | None] | None = None
+) -> st.SearchStrategy[EncodingParameters]:
+    """sides: longest sides, by default none."""
     samplings = st.sampled_from(SAMPLINGS) if sampling is None else st.just(sampling)
     drawn = st.tuples(st.none() | positive)
     chosen = st.tuples(st.none(), st.floats(0.001, 1000), st.none() | st.floats(1, 1e300), weights, weights)
     return st.builds(
-        lambda luma, chroma, sampling, luma_zone, chroma_zone, choice: EncodingParameters(
-            luma, chroma, sampling, choice[0], luma_zone, chroma_zone, *choice[1:]
+        lambda luma, chroma, sampling, luma_zone, chroma_zone, choice, side: EncodingParameters(
+            luma, chroma, sampling, choice[0], luma_zone, chroma_zone, *choice[1:], longest_side=side
         ),
-        *(tables, tables, samplings, dead_zones, dead_zones, drawn | chosen),
+        *(tables, tables, samplings, dead_zones, dead_zones, drawn | chosen, st.none() if sides is None else sides),
     )
 
 
@@ -66,6 +70,7 @@ def profiles(draw: st.DrawFn) -> Profile:
     rates = sorted(draw(st.sets(st.floats(1e-6, 1e3), min_size=1, max_size=4)))
     measured = st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False), max_size=3)
     lagrangians = st.none() | st.floats(0, allow_infinity=False)
-    points = [OperatingPoint(draw(parameters(sampling)), r, draw(lagrangians), draw(measured)) for r in rates]
+    side = st.just(draw(longest_sides))
+    points = [OperatingPoint(draw(parameters(sampling, side)), r, draw(lagrangians), draw(measured)) for r in rates]
     source = provenance(sampling=sampling, settings=draw(settings), model=draw(st.text()), seed=draw(st.integers()))
     return Profile(draw(st.text()), tuple(points), source, draw(st.none() | adaptations(len(points))))

@@ -98,11 +98,12 @@ def taught(
 
 
 def measure(ladder: Ladder, models: Sequence[Model], pictures: ImageSet, progress: bool = False) -> Measured:
-    """Files of the pictures all along the ladder, as the models see them.
+    """Files of the pictures, as they are stored, all along the ladder, as the models see them.
 
     The loss is the KL of the models' answers against those on the uncompressed picture; labels would not tell for each
     picture what compression does.
     """
+    pictures = pictures.at_most(ladder.longest_side)
     places = places_of(ladder)
     codec = LearnedJPEG([ladder.at(place) for place in places])
     losses, files = [], EncodeCache()

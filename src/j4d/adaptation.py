@@ -5,7 +5,9 @@ answer is not: busy pictures cost many bits for the same loss. So a picture that
 times the bits per pixel of the average one goes down the ladder by a share `by_bpp` of log r; 0 is the same table for
 all, 1 would be the same rate for all. Likewise `by_side` for the shorter side, since models scale pictures to one size
 before they look, and errors of a large one average out. Both are learned from the model's answers on learning pictures
-(`j4d.adapt`). The model is not needed to encode, and the files are ordinary JPEG.
+(`j4d.adapt`). Where pictures are stored smaller, both figures are those of the picture as stored, so that two that are
+stored alike are encoded alike, whatever size they had. The model is not needed to encode, and the files are ordinary
+JPEG.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from j4d.codec import encode
+from j4d.codec import check_image, encode
 from j4d.errors import ProfileError
 from j4d.interpolation import REACH, Ladder
 from j4d.parameters import finite_number
+from j4d.size import at_most
 from j4d.transcode import OpenedJPEG, Transcoder
 
 
@@ -81,13 +84,16 @@ class Adaptation:
     def measured(
         self, ladder: Ladder, picture: NDArray[np.uint8] | bytes | OpenedJPEG, **reading: Any
     ) -> tuple[float, int]:
-        """(actual bits per pixel at the reference, shorter side) of pixels, or of a JPEG file as transcoding sees it.
+        """(actual bits per pixel at the reference, shorter side) of pixels as they are stored, or of a JPEG file as
+        transcoding sees it.
 
         reading: of `Transcoder`, how the file is read. Raises ImageError for pixels that cannot be encoded, CodecError
         for a file that cannot be transcoded.
         """
         reference = ladder.parameters[self.reference]
         if isinstance(picture, np.ndarray):
+            if reference.longest_side is not None:
+                picture = at_most(check_image(picture, reference.sampling), reference.longest_side)
             data = encode(picture, reference, deterministic=True)
             height, width = picture.shape[:2]
         else:

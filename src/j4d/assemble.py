@@ -32,18 +32,23 @@ def assembled(
     held_out: ImageSet,
     pictures: ImageSet | None,
     provenance: dict[str, Any],
+    share: float = 1.0,
 ) -> Profile:
     """Fit the rate model, measure the points on the held-out pictures, and put them in order of rate.
 
     A point that costs no fewer bits than its neighbour above is dropped: a ladder climbs. pictures: what
-    adaptation and the choice of the models as judges are learned from, if they are.
+    adaptation and the choice of the models as judges are learned from, if they are. share: pixels of pictures as stored
+    over their own; spectra and lambdas are of stored ones, the profile's rates and lambdas of their own.
     """
     ladder = [parameters for parameters, _ in points]
     rate_model = RateModel.fit(few_spectrum, few, ladder)
     measured = _measured(ladder, models, held_out) if len(held_out) else [{} for _ in points]
     rungs = [
         OperatingPoint(
-            parameters, rate_model.bpp(spectrum, parameters) * trellis_factor(few, parameters), lagrangian, figures
+            parameters,
+            rate_model.bpp(spectrum, parameters) * trellis_factor(few, parameters) * share,
+            lagrangian / share,
+            figures,
         )
         for (parameters, lagrangian), figures in zip(points, measured, strict=True)
     ]

@@ -53,7 +53,7 @@ def encode_many(
     results: list[bytes | ImageError | CodecError] = []
     pixels = []
     for image in batch:
-        checked = _checked(image, parameters.sampling)
+        checked = _checked(image, parameters)
         if isinstance(checked, ImageError):
             results.append(checked)
         else:
@@ -76,9 +76,9 @@ def thread_count(threads: Any) -> int:
     return int(threads)
 
 
-def _checked(image: Any, sampling: str) -> npt.NDArray[np.uint8] | ImageError:
+def _checked(image: Any, parameters: EncodingParameters) -> npt.NDArray[np.uint8] | ImageError:
     try:
-        return codec.check_image(image, sampling)
+        return codec.as_stored(image, parameters)
     except ImageError as error:
         return error
 

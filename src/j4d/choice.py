@@ -26,6 +26,7 @@ from j4d import codec
 from j4d.errors import ParameterError, ProfileError
 from j4d.interpolation import REACH, Ladder
 from j4d.parameters import EncodingParameters, finite_number
+from j4d.size import at_most
 from j4d.transcode import OpenedJPEG, Transcoder
 
 if TYPE_CHECKING:
@@ -117,9 +118,11 @@ def lambda_for(bpp: Array, loss: Array, wanted: float) -> float:
 def looks(ladder: Ladder, picture: Pixels | bytes | OpenedJPEG, judge: EncoderJudge, **reading: Any) -> Iterator[Look]:
     """A picture's files at `places_of` the ladder, in order.
 
-    picture: uint8 pixels (H, W, 3), or a JPEG file that is to be transcoded; then reading is of `transcode`, how the
-    file is read, and the judge sees it upright. Raises ImageError, CodecError, ModelError.
+    picture: uint8 pixels (H, W, 3), looked at as they are stored, or a JPEG file that is to be transcoded; then reading
+    is of `transcode`, how the file is read, and the judge sees it upright. Raises ImageError, CodecError, ModelError.
     """
+    if isinstance(picture, np.ndarray) and ladder.longest_side is not None:
+        picture = at_most(codec.check_image(picture, ladder.parameters[0].sampling), ladder.longest_side)
     sampling = reading.pop("sampling", "keep")
     source = OpenedJPEG(picture, **reading) if isinstance(picture, bytes) else picture
     asked = None

@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,10 @@ from j4d import _core
 from j4d.effort import with_effort
 from j4d.errors import CodecError, ImageError, ParameterError
 from j4d.markers import segments
-from j4d.parameters import EncodingParameters, check_sampling
+from j4d.parameters import MAX_SIDE, EncodingParameters, check_longest_side, check_sampling
+from j4d.size import at_most
 from j4d.tables import check_table
 
-MAX_SIDE = 65500  # libjpeg's JPEG_MAX_DIMENSION; the format's own limit is 65535
 MAX_PIXELS = 1 << 28  # of a file that is read, checked before memory is taken
 MAX_SCANS = 500  # of a progressive file that is read; each costs time over the whole picture
 
@@ -101,13 +101,14 @@ def quantize(
     frequency). Where `deterministic` is set or the parameters' sharpness is None, the index is the limit of great
     sharpness, k = sign(u) max(0, floor(|u| + 1/2 - d)), which for d = 0 is libjpeg's rounding. With a trellis the
     indices of each block are then chosen together (see `EncodingParameters`), by the code lengths that the whole
-    picture has before; `deterministic` says nothing of it. seed: 0..2^64 - 1. effort: 0, 1 or 2, see `j4d.effort`.
-    Raises ImageError, ParameterError.
+    picture has before; `deterministic` says nothing of it. A picture beyond the parameters' longest side is scaled down
+    first. seed: 0..2^64 - 1. effort: 0, 1 or 2, see `j4d.effort`. Raises ImageError, ParameterError.
     """
     parameters = with_effort(parameters, effort)
     steps, dead_zones, sharpness = quantizers(parameters, deterministic)
     seed = check_seed(seed)
-    coefficients = list(forward_dct(image, parameters.sampling))
+    pixels = as_stored(image, parameters)
+    coefficients = list(_core.forward_dct(pixels, FACTORS[parameters.sampling]))
     if parameters.trellis is not None:
         planes = tuple(_core.quantize_jointly(coefficients, steps, dead_zones, **trellis_of(parameters)))
     else:
@@ -115,8 +116,7 @@ def quantize(
             _core.quantize(plane, steps[component], dead_zones[component], sharpness, seed, component)
             for component, plane in enumerate(coefficients)
         )
-    height, width = image.shape[:2]
-    return Coefficients(planes, tuple(steps), parameters.sampling, height, width)
+    return Coefficients(planes, tuple(steps), parameters.sampling, pixels.shape[0], pixels.shape[1])
 
 
 def encode(
@@ -124,6 +124,7 @@ def encode(
     parameters: EncodingParameters | None = None,
     *,
     quality: float | None = None,
+    longest_side: int | None = None,
     seed: int = 0,
     deterministic: bool = False,
     effort: int | None = None,
@@ -137,17 +138,22 @@ def encode(
     """Encode uint8 pixels, (H, W, 3) RGB, to a JPEG file; (H, W) too where the sampling is "gray".
 
     parameters, or quality: 0..100 along the built-in profile "universal" at 4:2:0, the picture moved along its ladder
-    as `Profile.adapted` does. Same arguments, same bytes. `seed`, `deterministic` and `effort` choose the indices (see
-    `quantize`), the rest the file around them (see `write_coefficients`). Raises ImageError, ParameterError,
-    ProfileError, CodecError.
+    as `Profile.adapted` does. longest_side: pixels, in place of the parameters'; a larger picture is stored smaller,
+    and moved along the ladder as it is stored. Same arguments, same bytes. `seed`, `deterministic` and `effort` choose
+    the indices (see `quantize`), the rest the file around them (see `write_coefficients`). Raises ImageError,
+    ParameterError, ProfileError, CodecError.
     """
     if parameters is None or quality is not None:
         from j4d.builtin import parameters_for  # which stands above this module, and is not needed with parameters
 
+        if check_longest_side(longest_side) is not None:
+            image = at_most(check_image(image, "4:2:0"), longest_side)
         parameters = parameters_for(image, parameters, quality)
     parameters = with_effort(parameters, effort)
     steps, dead_zones, sharpness = quantizers(parameters, deterministic)
-    pixels = check_image(image, parameters.sampling)
+    if longest_side is not None:
+        parameters = replace(parameters, longest_side=longest_side)
+    pixels = as_stored(image, parameters)
     options = {**trellis_of(parameters), **file_options(progressive, jfif, icc, exif, xmp, restart_interval)}
     return _core.encode(pixels, steps, dead_zones, sharpness, FACTORS[parameters.sampling], check_seed(seed), **options)
 
@@ -271,6 +277,11 @@ def file_options(
         raise ParameterError(f"restart interval {restart_interval} is outside 0..65535 MCUs")
     markers = segments(icc=icc, exif=exif, xmp=xmp)
     return {"progressive": progressive, "jfif": jfif, "restart_interval": int(restart_interval), "markers": markers}
+
+
+def as_stored(image: Any, parameters: EncodingParameters) -> npt.NDArray[np.uint8]:
+    """The image as contiguous (H, W, channels), no larger than the parameters' longest side, or ImageError."""
+    return at_most(check_image(image, parameters.sampling), parameters.longest_side)
 
 
 def check_image(image: Any, sampling: str) -> npt.NDArray[np.uint8]:

@@ -51,7 +51,7 @@ class Codec(Protocol):
         ...
 
     def decode(self, data: bytes) -> Image:
-        """uint8 RGB (H, W, 3), the size of what was encoded."""
+        """uint8 RGB (H, W, 3), the size of what was encoded; the `stored_size` where a codec has a `longest_side`."""
         ...
 
     def estimated_bpp(self, setting: Setting) -> float | None:
@@ -118,7 +118,8 @@ class LearnedJPEG:
     `seed` draws the indices where the points have a sharpness; `deterministic` takes the nearest index instead.
     `at_least`: a profile with fewer points has others between them, as `Profile.at` interpolates, the same number
     between any two neighbours, until there are so many. `adapt`: a profile's pictures are moved along its ladder, as
-    `Profile.adapted` does, if it has learned to. Raises ParameterError where there is no point.
+    `Profile.adapted` does, if it has learned to. Raises ParameterError where there is no point, or where points have
+    several longest sides.
     """
 
     id = "learned-jpeg"
@@ -147,6 +148,11 @@ class LearnedJPEG:
             self._estimates = (None,) * len(self._parameters)
         if not self._parameters:
             raise ParameterError("a learned codec needs at least one operating point, got none")
+        if len({parameters.longest_side for parameters in self._parameters}) > 1:
+            raise ParameterError(
+                "a learned codec stores pictures at one longest side, its operating points have several"
+            )
+        self.longest_side = self._parameters[0].longest_side  # pixels, of what is stored; None for any
         self.name = name or "learned"
         self.seed = seed
         self.deterministic = deterministic
@@ -215,7 +221,7 @@ class ChosenJPEG:
 
     def __init__(self, profile: Profile, judge: EncoderJudge, *, name: str | None = None, at_least: int = 0) -> None:
         self._ladder, self._judge = profile.ladder, judge
-        self._choice = profile.choice_of(judge)
+        self._choice, self.longest_side = profile.choice_of(judge), profile.longest_side
         self._rates = _between([point.estimated_bpp for point in profile.points], at_least)
         self.name = name or f"{profile.name}, chosen by {judge.name}"
         self._seen: tuple[bytes, list[Look]] = (b"", [])  # a picture, and its files

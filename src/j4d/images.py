@@ -14,7 +14,7 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,6 +25,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from j4d.errors import DataError, ImageError
 from j4d.files import read_limited
+from j4d.size import at_most, share_kept
 
 SUFFIXES = (".bmp", ".gif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
@@ -91,7 +92,8 @@ class ImageSet:
     """Images by index, with labels or without.
 
     paths: one per image (for arrays, a made-up name). labels: (N,) int64 class numbers, or None. root:
-    the folder that the paths are named from. Indexing and iteration decode afresh each time.
+    the folder that the paths are named from. longest_side: larger images come out scaled down to it (`j4d.size`).
+    Indexing and iteration decode afresh each time.
     """
 
     name: str
@@ -99,6 +101,7 @@ class ImageSet:
     labels: npt.NDArray[np.int64] | None = None
     root: Path = Path()
     arrays: tuple[RGBImage, ...] | None = field(default=None)
+    longest_side: int | None = None
 
     def __post_init__(self) -> None:
         if self.labels is not None:
@@ -130,7 +133,8 @@ class ImageSet:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> RGBImage:
-        return read_image(self.paths[index]) if self.arrays is None else self.arrays[index]
+        image = read_image(self.paths[index]) if self.arrays is None else self.arrays[index]
+        return at_most(image, self.longest_side)
 
     def __iter__(self) -> Iterator[RGBImage]:
         return (self[i] for i in range(len(self)))
@@ -138,13 +142,30 @@ class ImageSet:
     def subset(self, indices: Iterable[int]) -> ImageSet:
         """The images at `indices`, in that order."""
         chosen = [int(i) for i in indices]
-        return ImageSet(
-            self.name,
-            tuple(self.paths[i] for i in chosen),
-            None if self.labels is None else self.labels[chosen],
-            self.root,
-            None if self.arrays is None else tuple(self.arrays[i] for i in chosen),
+        return replace(
+            self,
+            paths=tuple(self.paths[i] for i in chosen),
+            labels=None if self.labels is None else self.labels[chosen],
+            arrays=None if self.arrays is None else tuple(self.arrays[i] for i in chosen),
         )
+
+    def at_most(self, longest_side: int | None) -> ImageSet:
+        """The same images, larger ones scaled down to this longest side in pixels; None: as they come out already."""
+        limits = [side for side in (self.longest_side, longest_side) if side is not None]
+        return replace(self, longest_side=min(limits, default=None))
+
+    def share_kept(self) -> float:
+        """Pixels of the images as they come out over those of the images themselves, all together. Reads headers."""
+        if self.longest_side is None:
+            return 1.0
+        return share_kept([self._own_size(i) for i in range(len(self))], self.longest_side)
+
+    def _own_size(self, index: int) -> tuple[int, int]:
+        """(height, width), of a file before its orientation is applied."""
+        if self.arrays is not None:
+            return self.arrays[index].shape[0], self.arrays[index].shape[1]
+        with _open(self.paths[index], os.fspath(self.paths[index])) as image:
+            return image.height, image.width
 
     def split(self, count: int, *, seed: int = 0) -> tuple[ImageSet, ImageSet]:
         """Two disjoint parts, `count` images drawn with `seed` and the rest, each in the old order."""
@@ -155,7 +176,10 @@ class ImageSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hexadecimal sha256 over names and bytes: the same on every machine, in whatever order the images are."""
+        """Hexadecimal sha256 over names and bytes: the same on every machine, in whatever order the images are.
+
+        Of the images themselves, before any scaling.
+        """
         rows = []
         for i, path in enumerate(self.paths):
             relative = path.relative_to(self.root).as_posix()

@@ -41,6 +41,11 @@ class Ladder:
         end = min(high, len(self.log_rates) - 1)
         return scaled(self.parameters[end], math.exp(self._slope() * (log_rate - self.log_rates[end])))
 
+    @property
+    def longest_side(self) -> int | None:
+        """Pixels at which pictures are stored, the same all along the ladder; None for any size."""
+        return self.parameters[0].longest_side
+
     def _slope(self) -> float:
         """Mean d log(step) / d log(rate) from the first point to the last."""
         if len(self.log_rates) == 1:
@@ -81,6 +86,7 @@ def _between(low: EncodingParameters, high: EncodingParameters, t: float) -> Enc
         dead_zone(low.luma_dead_zone, high.luma_dead_zone),
         dead_zone(low.chroma_dead_zone, high.chroma_dead_zone),
         **_trellis_between(low, high, t),
+        longest_side=low.longest_side,
     )
 
 

@@ -45,6 +45,26 @@ def ladder_goals(
     return [{"quality": _nearest(qualities, curve, r), "bpp": float(r)} for r in targets]
 
 
+def as_stored(
+    share: float, rates: Sequence[float] | None, lambdas: Sequence[float] | None
+) -> tuple[list[float] | None, list[float] | None]:
+    """Rates and lambdas per pixel of the pictures as given, turned into those per pixel of what is stored of them.
+
+    share: stored pixels over given ones. The bits are the same: R / share bits per stored pixel, lambda x share nats
+    for each.
+    """
+    return (
+        None if rates is None else [rate / share for rate in rates],
+        None if lambdas is None else [value * share for value in lambdas],
+    )
+
+
+def as_given(share: float, goals: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+    """Goals per pixel of what is stored, turned back into those per pixel of the pictures as given."""
+    factors = {"quality": 1.0, "bpp": share, "lambda": 1 / share}
+    return [{name: value * factors[name] for name, value in goal.items()} for goal in goals]
+
+
 def _nearest(qualities: NDArray[np.int64], curve: NDArray[np.float64], bpp: float) -> int:
     return int(qualities[np.abs(np.log(curve) - math.log(bpp)).argmin()])
 

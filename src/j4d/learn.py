@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from os import PathLike
 from typing import Any
 
@@ -28,11 +28,11 @@ from j4d.errors import DataError, ModelError, ParameterError
 from j4d.heldout import EarlyStop, Judge
 from j4d.images import ImageSet
 from j4d.judge import names_of
-from j4d.ladder import carry, ladder_goals
+from j4d.ladder import as_given, as_stored, carry, ladder_goals
 from j4d.models import joint_fingerprint
 from j4d.objective import Objective
 from j4d.optimize import Optimizer, Progress, Recipe
-from j4d.parameters import EncodingParameters
+from j4d.parameters import EncodingParameters, check_longest_side
 from j4d.profile import Profile
 from j4d.progress import LadderProgress
 from j4d.provenance import PROTOCOLS
@@ -59,6 +59,7 @@ def learn(
     labels: Sequence[int] | NDArray[np.int64] | None = None,
     *,
     sampling: str = "4:2:0",
+    longest_side: int | None = None,
     points: int = 8,
     rates: Sequence[float] | None = None,
     lambdas: Sequence[float] | None = None,
@@ -82,6 +83,10 @@ def learn(
     labels: one class per image, by default the ImageSet's; without any, the model's own answers on the uncompressed
     pictures are what must survive. answers: weight of those answers beside the labels, 0..1.
 
+    longest_side: pixels; larger pictures are scaled down to it before they are encoded, while learning and by the
+    profile (`EncodingParameters.longest_side`). Rates and lambdas are per pixel of the pictures as given all the same,
+    and the figures recorded beside a point compare with the model's answers on those.
+
     points: operating points, spread evenly in log rate over default JPEG's range. rates: instead, target rates in
     estimated bits per pixel. lambdas: instead, fixed trade-offs in nats per bpp. options: fields of
     `Recipe` (steps, batch_size, learning_rate, forward, sharpness, ...). checkpoint: a file that keeps finished points;
@@ -103,10 +108,13 @@ def learn(
         raise ParameterError(f"protocol {protocol!r} is not one of {', '.join(PROTOCOLS)}")
     if seed < 0:
         raise ParameterError(f"seed {seed} is below 0")
-    image_set = ImageSet(image_set.name, image_set.paths, classes, image_set.root, image_set.arrays)
+    image_set = replace(image_set, labels=classes)
+    check_longest_side(longest_side)
     held_out, train = image_set.split(round(recipe.holdout * len(image_set)), seed=seed)
     if not len(train):
         raise DataError(f"{image_set.name}: no images left to learn from")
+    train, stored = train.at_most(longest_side), held_out.at_most(longest_side)
+    share = train.share_kept()
     train = _in_memory(train)
 
     models = tuple(model) if isinstance(model, (list, tuple)) else (model,)
@@ -123,7 +131,7 @@ def learn(
         few_spectrum = Spectrum.of(few, sampling)
         default = [EncodingParameters.from_quality(q, sampling) for q in FIT_QUALITIES]
         rate_model = ranks.agreed(RateModel.fit(few_spectrum, few, default)) if recipe.calibrate else RateModel()
-        goals = ranks.agreed(ladder_goals(spectrum, rate_model, points, rates, lambdas))
+        goals = ranks.agreed(ladder_goals(spectrum, rate_model, points, *as_stored(share, rates, lambdas)))
         run: dict[str, Any] = {
             "model": model_name or names_of(models),
             "model_fingerprint": joint_fingerprint(models),
@@ -133,14 +141,22 @@ def learn(
             "sampling": sampling,
             "forward": recipe.forward,
             "seed": seed,
-            "settings": {**asdict(recipe), "answers": tasks[0].answers, "labels": _digest(classes), "goals": goals},
+            "settings": {
+                **asdict(recipe),
+                "answers": tasks[0].answers,
+                "labels": _digest(classes),
+                "goals": as_given(share, goals),
+            },
         }
         if weights is not None:
             run["settings"]["weights"] = list(weights)
+        if longest_side is not None:
+            run["settings"] |= {"longest_side": longest_side, "pixels_kept": share}
         optimizer = Optimizer(train, tasks, spectrum, rate_model, recipe, seed=seed, device=device, weights=weights)
         kept = _opened(checkpoint, run)
-        judge = Judge(models, held_out, answers, rate_model, sampling, device, optimizer.objective)
+        judge = Judge(models, stored, answers, rate_model, sampling, device, optimizer.objective)
         trial = judge_of(optimizer)
+        display.share = share
         interrupted = False
         try:
             for index in range(len(kept.points), len(goals)):
@@ -154,9 +170,14 @@ def learn(
         display.finish("measuring")
         settings = {**run.pop("settings"), "interrupted": interrupted}
         step = max(1, len(image_set) // ADAPTATION_IMAGES)
-        pictures = _in_memory(image_set.subset(range(0, len(image_set), step))) if recipe.adapt else None
+        pictures = (
+            _in_memory(image_set.subset(range(0, len(image_set), step)).at_most(longest_side)) if recipe.adapt else None
+        )
         provenance = {**run, "settings": settings}
-        profile = assembled(name, kept.points, few, few_spectrum, spectrum, models, held_out, pictures, provenance)
+        points_kept = [(replace(found, longest_side=longest_side), value) for found, value in kept.points]
+        profile = assembled(
+            name, points_kept, few, few_spectrum, spectrum, models, held_out, pictures, provenance, share
+        )
         return ranks.agreed(profile)
 
 
@@ -192,7 +213,7 @@ def _in_memory(images: ImageSet, limit: int = 2 << 30) -> ImageSet:
         size += image.nbytes
         if size > limit:
             return images
-    return ImageSet(images.name, images.paths, images.labels, images.root, tuple(arrays))
+    return replace(images, arrays=tuple(arrays))
 
 
 def _point(

@@ -21,7 +21,14 @@ SAMPLINGS = ("4:4:4", "4:2:2", "4:2:0", "gray")
 LEAST_TRELLIS, MOST_TRELLIS = 0.001, 1000.0  # bits per squared step: all indices are 0, none changes
 LEAST_MASKING = 1.0
 LEAST_WEIGHT, MOST_WEIGHT = 0.001, 1000.0
-_LATER = ("trellis", "masking", "luma_weights", "chroma_weights")  # fields that profiles have not had from the start
+LEAST_SIDE, MAX_SIDE = 8, 65500  # pixels: a block; libjpeg's JPEG_MAX_DIMENSION, the format's own limit is 65535
+_LATER = (
+    "trellis",
+    "masking",
+    "luma_weights",
+    "chroma_weights",
+    "longest_side",
+)  # fields that profiles have not had from the start
 
 
 def check_sampling(sampling: Any) -> str:
@@ -29,6 +36,16 @@ def check_sampling(sampling: Any) -> str:
     if not isinstance(sampling, str) or sampling not in SAMPLINGS:
         raise ParameterError(f"sampling {sampling!r} is not one of {', '.join(SAMPLINGS)}")
     return sampling
+
+
+def check_longest_side(longest_side: Any) -> int | None:
+    """Return `longest_side` if it is None or a whole number of pixels 8..65500, else raise ParameterError."""
+    if longest_side is None:
+        return None
+    whole = isinstance(longest_side, (int, np.integer)) and not isinstance(longest_side, bool)
+    if not whole or not LEAST_SIDE <= longest_side <= MAX_SIDE:
+        raise ParameterError(f"longest side {longest_side!r} is not a whole number {LEAST_SIDE}..{MAX_SIDE} of pixels")
+    return int(longest_side)
 
 
 def _by_frequency(
@@ -104,7 +121,7 @@ def check_trellises(trellises: Any) -> None:
 
 @dataclass(frozen=True, eq=False)
 class EncodingParameters:
-    """One operating point: tables, sampling, and how indices are chosen.
+    """One operating point: tables, sampling, how indices are chosen, and the size of what is stored.
 
     luma, chroma: (8, 8) int32 steps 1..255, natural order. sharpness: kappa = alpha q^2 of the
     probabilistic quantizer, scale-free, > 0; None is the deterministic limit (nearest index).
@@ -116,6 +133,9 @@ class EncodingParameters:
     0.001..1000, how many squared steps one of that frequency counts for; None means 1 for all, and all ones are
     stored as None. DC's is not used. With L a model's loss, E[(dL/du)^2] = q^2 E[(dL/dc)^2] over its mean is such a
     weight: it is in squared steps so that mu stays what it is, and a weight stays right when all steps are scaled.
+
+    longest_side: pixels, 8..65500; a larger picture is scaled down to it before it is encoded (`j4d.size`). None: no
+    picture is. Rates stay bits per pixel of the picture as it was given.
 
     With u = c / q the quantizer draws index k with P(k|c) proportional to exp(-kappa ((u - k)^2 + 2 d
     |k|)), d the dead zone; its limit for large kappa is k = sign(u) max(0, floor(|u| + 0.5 - d)). A trellis
@@ -134,6 +154,7 @@ class EncodingParameters:
     masking: float | None = None
     luma_weights: npt.NDArray[np.float64] | None = None
     chroma_weights: npt.NDArray[np.float64] | None = None
+    longest_side: int | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -152,6 +173,7 @@ class EncodingParameters:
         trellis, masking = check_trellis(self.trellis, self.masking)
         put(self, "trellis", trellis)
         put(self, "masking", masking)
+        put(self, "longest_side", check_longest_side(self.longest_side))
         if trellis is not None and self.sharpness is not None:
             raise ParameterError(
                 f"sharpness {self.sharpness:g} and trellis {trellis:g}: indices are either drawn or chosen; "
@@ -171,7 +193,8 @@ class EncodingParameters:
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values that `from_json` turns back into an equal object.
 
-        The trellis and what belongs to it are left out where they are None: who does not use them sees no change.
+        The trellis, what belongs to it and the longest side are left out where they are None: who does not use them
+        sees no change.
         """
         values = ((f.name, getattr(self, f.name)) for f in fields(self))
         kept = ((name, value) for name, value in values if value is not None or name not in _LATER)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -61,12 +61,13 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class Profile:
-    """A ladder of operating points of one sampling, strictly increasing in estimated rate, with provenance.
+    """A ladder of operating points of one sampling and one longest side, strictly increasing in estimated rate, with
+    provenance.
 
     Between neighbouring points everything is interpolated (see `at`). adaptation: how single pictures are moved along
     the ladder (see `adapted`), None for not at all. choices: one for each judge that may choose their places (see
-    `chosen`). Raises ProfileError where there is no point, the rates do not increase, a sampling differs, adaptation or
-    a choice is for another number of points, or two choices are for one judge.
+    `chosen`). Raises ProfileError where there is no point, the rates do not increase, a sampling or a longest side
+    differs, adaptation or a choice is for another number of points, or two choices are for one judge.
     """
 
     name: str
@@ -86,6 +87,11 @@ class Profile:
                 raise ProfileError(
                     f"points[{i}]: sampling {point.parameters.sampling} differs from the profile's "
                     f"{self.provenance.sampling}; one profile has one sampling"
+                )
+            if point.parameters.longest_side != self.longest_side:
+                raise ProfileError(
+                    f"points[{i}]: longest_side {point.parameters.longest_side} differs from the first point's "
+                    f"{self.longest_side}; one profile has one"
                 )
             if i and point.estimated_bpp <= self.points[i - 1].estimated_bpp:
                 raise ProfileError(
@@ -180,6 +186,19 @@ class Profile:
         raise ProfileError(
             f"profile {self.name} does not know the judge {judge.name} (known: {known}); `j4d judge` teaches it"
         )
+
+    @property
+    def longest_side(self) -> int | None:
+        """Pixels that no stored picture goes beyond; None where pictures are stored as they are."""
+        return self.points[0].parameters.longest_side
+
+    def stored_at(self, longest_side: int | None) -> Profile:
+        """The same profile for pictures stored at another longest side, pixels, or for None as they are.
+
+        Tables, estimates and figures stay what they were learned as. Raises ParameterError.
+        """
+        points = (replace(p, parameters=replace(p.parameters, longest_side=longest_side)) for p in self.points)
+        return replace(self, points=tuple(points))
 
     @cached_property
     def ladder(self) -> Ladder:

@@ -1,11 +1,11 @@
 """How a profile looks in a file: the JSON format, its published schema, and a reader that trusts nothing.
 
 A file is `{"format": "j4d-profile", "version": 1, "name", "points", "provenance"}`; tables are 8 rows of 8
-steps in natural order. What the format has not had from the start (`adaptation`, and of a point `trellis`, `masking`
-and the weights) is written only where it is set, so that a file without it is the same after it was read and written.
-Reading limits the size before parsing, refuses unknown keys and versions, and turns every fault into one ProfileError
-line with the file, the place, the value and the limit. The schema is written by `python -m j4d.profile_file
-docs/profile.schema.json`.
+steps in natural order. What the format has not had from the start (`adaptation`, and of a point `trellis`, `masking`,
+the weights and `longest_side`) is written only where it is set, so that a file without it is the same after it was read
+and written. Reading limits the size before parsing, refuses unknown keys and versions, and turns every fault into one
+ProfileError line with the file, the place, the value and the limit. The schema is written by `python -m
+j4d.profile_file docs/profile.schema.json`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ from j4d.files import read_limited, write_atomic
 from j4d.interpolation import REACH
 from j4d.parameters import (
     LEAST_MASKING,
+    LEAST_SIDE,
     LEAST_TRELLIS,
     LEAST_WEIGHT,
+    MAX_SIDE,
     MOST_TRELLIS,
     MOST_WEIGHT,
     EncodingParameters,
@@ -84,13 +86,16 @@ class ParametersModel(_Strict):
     )
     luma_weights: _Weights | None = Field(None, description="of the trellis; null: 1 for all frequencies")
     chroma_weights: _Weights | None = Field(None, description="of the trellis; null: 1 for all frequencies")
+    longest_side: Annotated[int, Field(ge=LEAST_SIDE, le=MAX_SIDE)] | None = Field(
+        None, description="pixels; larger pictures are scaled down to it before they are encoded; null: none is"
+    )
 
 
 class PointModel(_Strict):
     """One operating point: what to encode with, and what is known of it."""
 
     parameters: ParametersModel
-    estimated_bpp: _Positive = Field(description="bits per pixel estimated from the marginals")
+    estimated_bpp: _Positive = Field(description="bits per pixel of pictures as given, estimated from the marginals")
     lagrangian: Annotated[float, Field(ge=0)] | None = Field(None, description="lambda, nats per bpp")
     measured: dict[str, float] = Field({}, description="figures by name: actual_bpp, loss, top1, agreement, ...")
 
@@ -115,8 +120,10 @@ class AdaptationModel(_Strict):
     """How single pictures are moved along the ladder, in log rate."""
 
     reference: Annotated[int, Field(ge=0)] = Field(description="the point that pictures are compared at")
-    bpp: _Positive = Field(description="geometric mean of the learning pictures' actual bits per pixel there")
-    side: _Positive = Field(description="geometric mean of the learning pictures' shorter sides, pixels")
+    bpp: _Positive = Field(
+        description="geometric mean of the learning pictures' actual bits per pixel there, as stored"
+    )
+    side: _Positive = Field(description="geometric mean of the learning pictures' shorter sides as stored, pixels")
     by_bpp: _Slope = Field(description="log rate taken away per log(bits per pixel over bpp)")
     by_side: _Slope = Field(description="log rate taken away per log(shorter side over side)")
     offsets: list[Annotated[float, Field(ge=-2 * REACH, le=2 * REACH)]] = Field(

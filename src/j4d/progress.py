@@ -26,6 +26,7 @@ class LadderProgress:
         )
         self.task = self.display.add_task("preparing", total=None)
         self.loss: float | None = None
+        self.share = 1.0  # pixels stored over pixels given, where pictures are stored smaller
 
     def __enter__(self) -> LadderProgress:
         self.display.start()
@@ -40,9 +41,9 @@ class LadderProgress:
         self.display.update(self.task, total=count * self.steps, completed=index * self.steps)
 
     def step(self, step: int, loss: float, bpp: float) -> None:
-        """One step is done: batch loss in nats (shown as a running mean), entropy rate in bits per pixel."""
+        """One step is done: batch loss in nats (shown as a running mean), rate in bits per stored pixel."""
         self.loss = loss if self.loss is None else 0.8 * self.loss + 0.2 * loss
-        self.text = f"point {self.index + 1}/{self.count}  estimated {bpp:.3f} bpp  loss {self.loss:.3f}"
+        self.text = f"point {self.index + 1}/{self.count}  estimated {bpp * self.share:.3f} bpp  loss {self.loss:.3f}"
         self.display.update(self.task, completed=self.index * self.steps + step + 1, description=self.text)
 
     def end(self) -> None:

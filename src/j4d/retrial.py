@@ -46,6 +46,7 @@ def retried(
     everything = images if isinstance(images, ImageSet) else ImageSet.from_arrays(list(images))
     some = everything.subset(range(0, len(everything), max(1, len(everything) // pictures)))
     with Frozen(models) as device:
+        some = some.at_most(profile.longest_side)
         judge = Judge(models, some, answers, RateModel(), profile.provenance.sampling, device)
         points = tuple(_retried(judge, point, trellises) for point in profile.points)
         settings: dict[str, Json] = {**profile.provenance.settings, "retried": [list(t) for t in trellises]}
@@ -65,8 +66,10 @@ def retried(
 def _retried(judge: Judge, point: OperatingPoint, trellises: Trellises) -> OperatingPoint:
     if point.parameters.sharpness is not None:
         return point
-    best = best_trellis(judge, point.parameters, trellises)
-    if best == point.parameters:
+    before = replace(point.parameters, longest_side=None)  # the judge's pictures are scaled already
+    best = best_trellis(judge, before, trellises)
+    if best == before:
         return point
-    estimate = point.estimated_bpp * judge.rate(best) / judge.rate(point.parameters)
+    estimate = point.estimated_bpp * judge.rate(best) / judge.rate(before)
+    best = replace(best, longest_side=point.parameters.longest_side)
     return replace(point, parameters=best, estimated_bpp=estimate, measured={})

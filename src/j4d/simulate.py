@@ -60,6 +60,11 @@ class SimulatedJPEG(nn.Module):
             raise ParameterError(f"forward {forward!r} is not one of {', '.join(FORWARDS)}")
         if gradient not in GRADIENTS:
             raise ParameterError(f"gradient {gradient!r} is not one of {', '.join(GRADIENTS)}")
+        if parameters.longest_side is not None:
+            raise ParameterError(
+                f"longest side {parameters.longest_side}: the simulator scales no pictures; give it scaled ones "
+                "(`j4d.size.at_most`) and parameters without"
+            )
         kappa = parameters.sharpness if sharpness is None else sharpness
         kappa = HARD_SHARPNESS if kappa is None else kappa
         low, high = SHARPNESS_RANGE

@@ -5,8 +5,9 @@
     >>> results = transcode_many(datas, parameters)   # each bytes, or the CodecError that file ended in
 
 A file's coefficients are read, quantized anew with the steps, the dead zones and the sharpness of `parameters`, and
-written with Huffman codes made for them. The picture keeps its size, and its sampling unless the parameters' is asked
-for. The arithmetic is native (`j4d._core`). No PyTorch here. What quantizing twice costs is in docs/transcoding.md.
+written with Huffman codes made for them. The picture keeps its size, so that parameters with a longest side are
+refused, and its sampling unless the parameters' is asked for. The arithmetic is native (`j4d._core`). No PyTorch here.
+What quantizing twice costs is in docs/transcoding.md.
 """
 
 from __future__ import annotations
@@ -152,6 +153,7 @@ class Transcoder:
     ) -> None:
         if not isinstance(parameters, EncodingParameters):
             raise ParameterError(f"a {type(parameters).__name__} is no EncodingParameters; of a profile, take .at(...)")
+        check_keeps_size(parameters)
         if sampling not in get_args(Sampling):
             raise ParameterError(f"sampling {sampling!r} is not one of {', '.join(get_args(Sampling))}")
         parameters = with_effort(parameters, effort)
@@ -212,6 +214,15 @@ class Transcoder:
             if kept is not None and len(data) >= len(kept):
                 return Transcoded(kept, height, width, copied=True)
         return Transcoded(data, height, width, copied=False)
+
+
+def check_keeps_size(parameters: EncodingParameters) -> None:
+    """Raise ParameterError where the parameters have a longest side: coefficients cannot be scaled."""
+    if parameters.longest_side is not None:
+        raise ParameterError(
+            f"these parameters store pictures at a longest side of {parameters.longest_side} pixels, but transcoding "
+            "never decodes, so sizes stay; decode and encode instead (`j4d encode` reads JPEG files too)"
+        )
 
 
 def _widened(dead_zone: NDArray[np.float64] | None, *, ties: bool) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ from j4d.cli.options import (
     IndexOption,
     JpegQualityOption,
     JudgeOption,
+    LongestSideOption,
     ProfileOption,
     ProgressiveOption,
     QualityOption,
@@ -58,6 +59,7 @@ def encode(
     progressive: ProgressiveOption = False,
     adapt: AdaptOption = True,
     judge: JudgeOption = None,
+    longest_side: LongestSideOption = None,
 ) -> None:
     """Encode images as ordinary JPEG files with learned parameters, or with default JPEG's.
 
@@ -68,7 +70,8 @@ def encode(
     and large pictures get coarser steps than calm and small ones; --no-adapt
     gives all the same. With --judge a model is asked for each picture, and
     the bits go where its answers need them. The rate printed is actual: all
-    bytes of the file over the pixels of the picture. Without -o, photo.png
+    bytes of the file over the pixels of the picture as it was given, also
+    where --longest-side or the profile has it stored smaller. Without -o, photo.png
     becomes photo.jpg beside it, and no file is overwritten; standard input
     goes to standard output. Metadata of the source (EXIF, ICC) are not
     copied; the orientation is applied.
@@ -77,12 +80,14 @@ def encode(
       j4d encode photo.png --quality 40
       j4d encode photo.png -o photo.jpg --profile profile.json --bpp 0.5
       j4d encode photos/ -o encoded/ --profile profile.json --quality 40
+      j4d encode photos/ -o small/ --quality 60 --longest-side 408
       j4d encode photos/*.webp -o default/ --jpeg-quality 30 --sampling 4:2:0
       convert scan.tif png:- | j4d encode - --quality 40 > scan.jpg
     """
     from j4d import codec
+    from j4d.size import stored_size
 
-    parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, sampling, adapt, judge=judge)
+    parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, sampling, adapt, None, judge, longest_side)
     total_bytes = total_pixels = 0
     plan = plan_of_streams(images, out, JPEG_SUFFIXES)
     plan = plan or (_beside(images) if out is None else _plan(_expand(images), out, JPEG_SUFFIXES))
@@ -90,14 +95,17 @@ def encode(
         image = read_picture(source)
         try:
             options: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "effort": effort}
-            data = codec.encode(image, parameters(image), progressive=progressive, **options)
+            found = parameters(image)
+            data = codec.encode(image, found, progressive=progressive, **options)
         except ImageError as error:
             raise ImageError(f"{name_of(source)}: {error}") from None
         write_result(target, data)
         pixels = image.shape[0] * image.shape[1]
         total_bytes, total_pixels = total_bytes + len(data), total_pixels + pixels
         to_stdout = target == STANDARD_STREAM
-        typer.echo(f"{target}  {len(data)} bytes  {8 * len(data) / pixels:.3f} bpp", err=to_stdout)
+        height, width = stored_size(image.shape[0], image.shape[1], found.longest_side)
+        stored = "" if (height, width) == image.shape[:2] else f"  stored at {width} x {height}"
+        typer.echo(f"{target}  {len(data)} bytes  {8 * len(data) / pixels:.3f} bpp{stored}", err=to_stdout)
     if len(plan) > 1:
         rate = 8 * total_bytes / total_pixels
         typer.echo(f"{len(plan)} files  {total_bytes} bytes  {rate:.3f} bpp over all pixels")

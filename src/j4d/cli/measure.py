@@ -69,6 +69,13 @@ def learn(
         typer.Option(help="Are these photographs as stored, or the model's crops?", show_default="stored-size"),
     ] = None,
     sampling: Annotated[SamplingName, typer.Option(help="Chroma sampling.")] = SamplingName.quarter,
+    longest_side: Annotated[
+        int | None,
+        typer.Option(
+            help="Pixels; learn for pictures scaled down to it before they are stored (docs/size.md).",
+            show_default="none, stored as they are",
+        ),
+    ] = None,
     points: Annotated[int | None, typer.Option(min=1, help="Operating points on the ladder.", show_default="8")] = None,
     rates: Annotated[
         str | None, typer.Option(help="Instead of --points: target rates in estimated bpp, such as 0.2,0.4,0.8.")
@@ -138,6 +145,7 @@ def learn(
     \b
       j4d learn --model timm:resnet18 --images photos -o profile.json
       j4d learn -m mypackage.models:build -i data:learn --points 6 -o profile.json
+      j4d learn -m timm:resnet18 -i photos --longest-side 408 -o small.json
       j4d learn -m timm:resnet18 -i photos --checkpoint run.json -o profile.json
       j4d learn -m timm:resnet18 -m timm:vit_tiny_patch16_224 -i photos -o both.json
       torchrun --nproc-per-node 2 -m j4d learn -m timm:resnet18 -i photos -o profile.json
@@ -146,6 +154,7 @@ def learn(
         for file in [out] if checkpoint is None else [out, checkpoint]:
             must_be_writable(file)
     options: dict[str, Any] = {
+        "longest_side": longest_side,
         "points": points,
         "rates": None if rates is None else numbers(rates, "--rates"),
         "lambdas": None if lambdas is None else numbers(lambdas, "--lambdas"),

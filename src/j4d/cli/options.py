@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -79,6 +80,14 @@ JudgeOption = Annotated[
         show_default=False,
     ),
 ]
+LongestSideOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Pixels; larger pictures are scaled down to it before they are encoded. What is scaled away is gone for "
+        "any later model (docs/size.md). By default the profile's, and that is none unless it was learned with one.",
+        show_default=False,
+    ),
+]
 ProgressiveOption = Annotated[bool, typer.Option("--progressive", help="Write progressive files.")]
 
 
@@ -129,12 +138,14 @@ def parameters_for(
     adapt: bool,
     reading: Mapping[str, Any] | None = None,
     judge: list[str] | None = None,
+    longest_side: int | None = None,
 ) -> Callable[[Picture], EncodingParameters]:
     """What pixels or a JPEG file are encoded with: the options' operating point, moved for the picture if `adapt`.
 
     Without --profile and --jpeg-quality the profile is the built-in universal. reading: see `Profile.adapted`. judge:
-    specs of models that choose each picture's place instead. ParameterError where options contradict or miss each
-    other, ProfileError where the profile does not know the judge, before any picture is seen.
+    specs of models that choose each picture's place instead. longest_side: in place of the profile's. ParameterError
+    where options contradict or miss each other, ProfileError where the profile does not know the judge, before any
+    picture is seen.
     """
     from j4d.builtin import DEFAULT
     from j4d.parameters import EncodingParameters
@@ -148,8 +159,11 @@ def parameters_for(
         if judge:
             raise ParameterError("--judge needs a profile that knows it; --jpeg-quality stands alone")
         default = EncodingParameters.from_quality(jpeg_quality, sampling.value if sampling else "4:2:0")
+        default = replace(default, longest_side=longest_side)
         return lambda picture: default
     loaded = profile_of(profile or DEFAULT, sampling)
+    if longest_side is not None:
+        loaded = loaded.stored_at(longest_side)
     place = place_on(loaded, index=index, bpp=bpp, quality=quality)
     fixed = loaded.at(**place)
     if judge:

@@ -26,6 +26,7 @@ from j4d.cli.options import (
     SamplingName,
     SeedOption,
     parameters_for,
+    profile_of,
 )
 from j4d.cli.single_files import OnUnsupported, transcode_files
 from j4d.errors import CodecError, DataError, ParameterError
@@ -150,7 +151,7 @@ def transcode(
       j4d transcode 'shards/train-{000..099}.tar' small/ --quality 40 --verify
       j4d transcode photos/ small/ --quality 40 --dry-run --model timm:resnet18
     """
-    from j4d.transcode import OpenedJPEG, Transcoder
+    from j4d.transcode import OpenedJPEG, Transcoder, check_keeps_size
 
     if model is not None and not dry_run:
         raise ParameterError("--model goes with --dry-run; to have a model choose for each picture, use --judge")
@@ -174,6 +175,8 @@ def transcode(
     if out is None:
         raise DataError("say where to write with -o: a file for one source, a folder for several, or -")
     parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, named, adapt, reading, judge)
+    if profile is not None:
+        check_keeps_size(profile_of(profile, named).points[0].parameters)
 
     def one(data: bytes) -> Transcoded | CodecError:
         try:

@@ -23,6 +23,7 @@ from j4d.evaluation.identity import codec_identity, digest, image_identity
 from j4d.evaluation.measurements import Measurements
 from j4d.images import ImageSet
 from j4d.markers import header_bytes
+from j4d.size import stored_size
 from j4d.versions import package_versions
 
 if TYPE_CHECKING:
@@ -216,10 +217,11 @@ class Ruler:
         return (files[start : start + size] for start in range(0, len(files), size))
 
     def _decode(self, codec: Codec, file: bytes) -> Image:
-        decoded, image = codec.decode(file), self.image
-        if decoded.shape != image.shape or decoded.dtype != np.uint8:
-            came = f"{decoded.dtype} {decoded.shape}"
-            raise CodecError(f"{codec.name} decoded to {came}, encoded was uint8 {image.shape}")
+        decoded = codec.decode(file)
+        height, width, channels = self.image.shape
+        shape = (*stored_size(height, width, getattr(codec, "longest_side", None)), channels)
+        if decoded.shape != shape or decoded.dtype != np.uint8:
+            raise CodecError(f"{codec.name} decoded to {decoded.dtype} {decoded.shape}, encoded was uint8 {shape}")
         return decoded
 
     def _clean_answer(self, model: int) -> torch.Tensor:

@@ -99,7 +99,9 @@ def profile_table(profile: Profile) -> Table:
     quantizers = sorted({quantizer_text(point.parameters) for point in profile.points})
     title = f"{profile.name}: {len(profile.points)} operating points, {' or '.join(quantizers)}"
     table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0), caption_justify="left")
-    notes = [] if profile.adaptation is None else [adaptation_text(profile.adaptation)]
+    side = profile.longest_side
+    notes = [] if side is None else [f"Larger pictures are stored at {side} pixels; rates are per pixel as given."]
+    notes += [] if profile.adaptation is None else [adaptation_text(profile.adaptation)]
     notes += [f"Knows the judge {choice.judge}." for choice in profile.choices]
     table.caption = "\n".join(notes) or None
     for column in ("index", "quality", "estimated\nbpp", "lambda", *(MEASURED[name] for name in shown)):

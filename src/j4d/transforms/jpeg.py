@@ -43,6 +43,8 @@ class JPEG:
     that seed and the picture's pixels alone, the same in any worker and order, and in every epoch. Nothing is drawn at
     a fixed place of a profile whose quantizer draws nothing.
 
+    With a longest side pictures come back in the size that is stored; boxes and masks beside them stay as they are.
+
     Gray pictures, PIL's mode L, (H, W) and (..., 1, H, W), become gray files. No gradient passes. Can be pickled.
     Raises ParameterError, ProfileError.
     """

@@ -72,9 +72,10 @@ def like(picture: Any, pixels: list[Pixels], white: float) -> Any:
     if not pixels:
         result = picture.detach().clone()
     else:
-        *_, channels, height, width = picture.shape
+        *others, channels, _, _ = picture.shape
+        height, width = pixels[0].shape[:2]
         stacked = torch.from_numpy(np.stack(pixels)).reshape(-1, height, width, channels).permute(0, 3, 1, 2)
-        result = stacked.reshape(picture.shape).contiguous().to(picture.device)
+        result = stacked.reshape(*others, channels, height, width).contiguous().to(picture.device)
         if picture.is_floating_point():
             exact = torch.promote_types(picture.dtype, torch.float32)
             result = (result.to(exact) / (255 / white)).to(picture.dtype)
