@@ -38,6 +38,7 @@ CLASSES = _OCTAVES**2 * (len(_SPREADS) + 1)
 _NEAR = 2.5  # frequencies nearer to DC than this are the low ones
 _SMALLEST = 0.25  # added to a sum of magnitudes before its octave is taken; those below 2 are one class
 _FEWEST = 0.001  # of all blocks are in a class
+_AT_ONCE = 32  # planes, before their cells become one list
 _GROUPS = 16  # of files at most
 _BINS = ((0.125, 16.0), (0.25, 48.0), (0.5, 128.0), (1.0, 256.0), (4.0, 2080.0))  # width, up to this magnitude
 
@@ -63,29 +64,45 @@ def block_classes(blocks: Tensor) -> Tensor:
 
 
 class ClassHistogram:
-    """Counts of magnitudes for each class of blocks: of DC differences (row 0) and of the 63 AC frequencies."""
+    """Counts of magnitudes for each class of blocks: of DC differences (frequency 0) and of the 63 AC frequencies.
+
+    Few of the many cells are ever used: those that are, (frequency x bins + bin) x CLASSES + class, are kept in order.
+    """
 
     def __init__(self) -> None:
         self.edges = _edges()
-        self.shape = (64, len(self.edges) + 1, CLASSES)
-        self.counts = torch.zeros(64 * self.shape[1] * CLASSES, dtype=torch.int32)
-        self.sums = torch.zeros(64 * self.shape[1], dtype=torch.float64)
+        self.bins = len(self.edges) + 1
+        self.cells = self.counts = torch.zeros(0, dtype=torch.int64)
+        self.sums = torch.zeros(64 * self.bins, dtype=torch.float64)  # of the magnitudes in a bin, all classes
+        self._new: list[tuple[Tensor, Tensor]] = []
 
     def add(self, frequencies: Tensor, magnitudes: Tensor, classes: Tensor) -> None:
         """magnitudes (N, F) at `frequencies` (F,), of blocks of `classes` (N,)."""
-        place = torch.bucketize(magnitudes, self.edges, right=True) + frequencies * self.shape[1]
+        place = torch.bucketize(magnitudes, self.edges, right=True) + frequencies * self.bins
         self.sums += torch.bincount(place.view(-1), magnitudes.double().view(-1), len(self.sums))
-        place = (place * CLASSES + classes[:, None]).view(-1)
-        self.counts.index_add_(0, place, torch.ones((), dtype=torch.int32).expand(len(place)))
+        cells = (place * CLASSES + classes[:, None]).view(-1)
+        self._new.append(torch.unique(cells, return_counts=True))
+        if len(self._new) >= _AT_ONCE:
+            self._merge(self._new)
+
+    def _merge(self, parts: list[tuple[Tensor, Tensor]]) -> None:
+        cells, counts = (torch.cat(x) for x in zip((self.cells, self.counts), *parts, strict=True))
+        self.cells, place = torch.unique(cells, return_inverse=True)
+        self.counts = torch.zeros_like(self.cells).index_add_(0, place, counts)
+        self._new = []
 
     def pool(self) -> None:
         """Add those of the other ranks."""
-        self.counts, self.sums = ranks.total(self.counts), ranks.total(self.sums)
+        self._merge(self._new)
+        parts = ranks.gathered([(self.cells, self.counts)])
+        self.cells = self.counts = self.cells[:0]
+        self._merge(parts)
+        self.sums = ranks.total(self.sums)
 
 
 @dataclass(frozen=True)
 class FileBits:
-    """Bits of the files of a set of images, scalar tensors: of AC and of DC symbols with their extra bits, of headers."""
+    """Bits of the files of a set of images, scalar tensors: AC and DC symbols with their extra bits, and headers."""
 
     ac: Tensor
     dc: Tensor
@@ -93,7 +110,7 @@ class FileBits:
 
 
 def _merged(blocks: Tensor) -> Tensor:
-    """(CLASSES, n) of ones and zeros: neighbouring classes made one until each has _FEWEST of all `blocks` (CLASSES,)."""
+    """Numbers (CLASSES,) from 0 that neighbouring classes share until each has _FEWEST of `blocks` (CLASSES,)."""
     fewest, number, held = _FEWEST * float(blocks.sum()), 0, 0.0
     numbers = []
     for count in blocks.tolist():
@@ -101,7 +118,7 @@ def _merged(blocks: Tensor) -> Tensor:
             number, held = number + 1, 0.0
         numbers.append(number)
         held += count
-    return F.one_hot(torch.tensor(numbers)).double()
+    return torch.tensor(numbers)
 
 
 class _TableSymbols:
@@ -110,15 +127,17 @@ class _TableSymbols:
     def __init__(self, histogram: ClassHistogram, blocks: Tensor, scanned: Tensor) -> None:
         """blocks, scanned: of each class in each group's mean file, (groups, CLASSES) both. Those scanned hold blocks
         that only fill up the last MCUs, too, in the class of the block that they repeat the DC of."""
-        counts = histogram.counts.view(histogram.shape)
-        total = counts.sum(2)
-        merged = _merged(counts[1].sum(0))  # row 1 holds every block
-        frequency, place = total.nonzero(as_tuple=True)
-        self.frequency = frequency
-        self.magnitudes = (histogram.sums.view(total.shape) / total.clamp_min(1))[frequency, place].float()
-        self.weights = counts[frequency, place].float() @ merged.float()
-        self.rows = torch.bincount(frequency, minlength=64).tolist()
-        self.differences, self.blocks = counts[:2].sum(1).double() @ merged
+        place, classes, counts = histogram.cells // CLASSES, histogram.cells % CLASSES, histogram.counts.double()
+        first = place // histogram.bins == 1  # a frequency that every block has
+        numbers = _merged(torch.bincount(classes[first], counts[first], CLASSES))
+        merged = F.one_hot(numbers).double()  # (CLASSES, n)
+        used, row = torch.unique(place, return_inverse=True)
+        weights = merged.new_zeros(len(used), merged.shape[1]).index_put_((row, numbers[classes]), counts, True)
+        self.frequency = used // histogram.bins
+        self.magnitudes = (histogram.sums[used] / weights.sum(1)).float()
+        self.weights = weights.float()
+        self.rows = torch.bincount(self.frequency, minlength=64).tolist()
+        self.differences, self.blocks = (weights[self.frequency == row].sum(0) for row in (0, 1))
         self.ac_classes, self.dc_classes = blocks @ merged, scanned @ merged
         self.padding = (scanned - blocks).sum(1)
 
@@ -179,7 +198,7 @@ class SymbolCounter:
 
 
 class SymbolSpectrum:
-    """What `Spectrum` keeps so that the symbols of all files follow from the encoding parameters, without the images."""
+    """What a `Spectrum` keeps so that the symbols of all files follow from the encoding parameters alone."""
 
     def __init__(self, components: int, tables: Sequence[_TableSymbols], files: Tensor) -> None:
         self.components, self.tables, self.files = components, tables, files

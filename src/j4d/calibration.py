@@ -1,11 +1,14 @@
-"""From marginal entropies to whole-file bits: four numbers fitted to real files.
+"""From estimated bits to those of whole files: a few numbers fitted to real files.
 
-One static ideal code per frequency is not what a JPEG file holds: runs of zeros and end-of-block share a code, Huffman
-spends whole bits, every block costs something, every file has a header. `RateModel` states the file size as
+`RateModel` states the size of files as
 
-    bits = ac x (entropy of AC indices) + dc x (entropy of DC differences) + block x (blocks) + file x (files)
+    bits = ac x (bits of AC indices) + dc x (bits of DC differences) + header + block x (blocks) + file x (files)
 
-and is fitted to files written with the very parameters of a ladder, on learning images; elsewhere it predicts.
+and is fitted to files written with the very parameters of a ladder, on learning images; elsewhere it predicts. Bits are
+estimated in one of two ways. From symbols (`j4d.activity`), headers are known, and `ac` alone is fitted: indices of
+blocks of one class are not quite independent, which is 2 % of their bits. From the entropies of marginals (`j4d.rate`)
+all four numbers are needed: one static ideal code per frequency is not what a JPEG file holds, where runs of zeros and
+end-of-block share a code, Huffman spends whole bits, every block costs something, every file has a header.
 """
 
 from __future__ import annotations
@@ -27,14 +30,14 @@ from j4d.spectrum import Spectrum
 
 Rate = Literal["symbols", "marginal"]
 RATES: tuple[Rate, ...] = ("symbols", "marginal")
-_PRIOR = {
+_PRIOR = {  # of marginals: an ideal coder behind a header of 300 bytes
     "symbols": np.array([1.0, 1.0, 0.0, 0.0]),
     "marginal": np.array([1.0, 1.0, 0.0, 2400.0]),
-}  # 300 bytes of header
-_SCALE = {
-    "symbols": np.array([0.03, 0.03, 0.05, 50.0]),
+}
+_SCALE = {  # how far from it files are expected to be
+    "symbols": np.array([0.03, 0.0, 0.0, 0.0]),
     "marginal": np.array([0.3, 0.3, 1.0, 800.0]),
-}  # expected errors
+}
 _RIDGE = 1e-4  # weight of the prior against squared relative errors of the file sizes
 
 

@@ -80,10 +80,10 @@ def _on(device: torch.device | str, table: np.ndarray) -> Tensor:
 class Allocation:
     """Steps that minimise sum_f s_f D_f(q_f) + lambda R_f(q_f), each frequency's best found by trying them all.
 
-    R_f is the entropy of the frequency's marginal, times what its bits count in files. By a rate model of marginals that
-    is a number for all AC frequencies. A symbol's bits belong to several frequencies; where files are estimated from
-    symbols, the bits of f count as many as the estimate moves by when those of the marginal move by one, at the steps
-    found the round before.
+    R_f is the entropy of the frequency's marginal, times what its bits count in files. By a rate model of marginals
+    that is one number for all AC frequencies. A symbol's bits belong to several frequencies; where files are estimated
+    from symbols, a bit of f's marginal counts what the estimate moves by when it moves, at the steps found the round
+    before.
     """
 
     def __init__(self, spectrum: Spectrum, rate_model: RateModel) -> None:
@@ -135,7 +135,7 @@ class Allocation:
 
 
 def _cheapest(cost: Tensor, bits: Tensor, wanted: float) -> Tensor:
-    """The numbers of the steps (tables, 8, 8) of least cost that take the bits `wanted` in all; (steps, tables, 8, 8)."""
+    """Which of the steps, (tables, 8, 8), costs least where all take `wanted` bits; both are (steps, tables, 8, 8)."""
     low, high = math.log(1e-12), math.log(1e12)  # lambda, in loss per bit
     choice = cost.argmin(0)
     for _ in range(60):

@@ -1,17 +1,17 @@
 """The symbols of a baseline JPEG scan, expected and differentiable: what its Huffman coder spends bits on.
 
 An AC index that is not zero is coded as one symbol for the run of zeros before it (0..15) and the size of its magnitude
-(the number of bits of |k|), then `size` extra bits for sign and magnitude. Sixteen zeros before an index are a symbol of
-their own, and so is the end of a block whose last index is zero. The difference of neighbouring DC indices is coded by
-its size. (ITU-T T.81, F.1.2.)
+(the number of bits of |k|), then `size` extra bits for sign and magnitude. Sixteen zeros before an index have a symbol
+of their own, and so has the end of a block whose last index is zero. The difference of neighbouring DC indices is coded
+by its size. (ITU-T T.81, F.1.2.)
 
 Given the probability of each size at each frequency, and indices that are independent, the expected number of each
 symbol in a block is a sum over pairs of positions along the zigzag: j the last index before z that is not zero,
 
-    E[symbols of run r before size s] = sum_z sum_{j: z - 1 - j = r} P(k_j != 0) prod_{j < i < z} P(k_i = 0) P(size_z = s),
+    E[runs of r before size s] = sum_z sum_{j: z - 1 - j = r} P(k_j != 0) prod_{j < i < z} P(k_i = 0) P(size_z = s),
 
-with position 0 always in the place of an index that is not zero. Indices of one block are far from independent, those of
-blocks that are equally busy nearly are: `j4d.activity` sorts blocks by that.
+with position 0 always in the place of an index that is not zero. Indices of one block are far from independent, those
+of blocks that are equally busy nearly are: `j4d.activity` sorts blocks by that.
 """
 
 from __future__ import annotations
@@ -179,9 +179,9 @@ def table_bits(counts: Tensor) -> Tensor:
 def coded(users: list[Tensor]) -> tuple[Tensor, Tensor]:
     """(bits of codes, bits of the tables in the header), (N,) each, of N files with optimal Huffman codes.
 
-    users: expected counts (N, SYMBOLS) of luma, and of chroma where there is chroma; they share a code where the file is
-    smaller so. What a symbol costs is its code's length, and so is the derivative: at an optimum, a change of the code
-    itself changes nothing.
+    users: expected counts (N, SYMBOLS) of luma, and of chroma where there is chroma; they share a code where the file
+    is smaller so. What a symbol costs is its code's length, and so is the derivative: at an optimum, a change of the
+    code itself changes nothing.
     """
     codes = torch.stack([(c * code_lengths(c)).sum(1) for c in users]).sum(0)
     tables = torch.stack([table_bits(c) for c in users]).sum(0)
