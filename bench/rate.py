@@ -61,7 +61,8 @@ def print_bands(models: dict[str, RateModel], images: ImageSet, spectrum: Spectr
     slopes = {}
     for name, model in models.items():
         bpp = model.whole(spectrum, steps, 8.0)
-        slopes[name] = [g * s / bpp for g, s in zip(torch.autograd.grad(bpp, steps), steps, strict=True)]
+        parts = zip(torch.autograd.grad(bpp, steps), steps, strict=True)
+        slopes[name] = [(g * s / bpp).detach() for g, s in parts]
     print(f"| band | files | {' | '.join(models)} |\n| --- | --- |{' --- |' * len(models)}")
     for band, table, mask in BANDS:
         up, down = (scaled(at, table, mask, sign * CHANGE) for sign in (1, -1))

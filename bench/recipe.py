@@ -45,7 +45,7 @@ VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("each frequency alone", {"smoothness": 0.0}),
     ("smoothness 1.2", {"smoothness": 1.2}),
     ("entropies not calibrated", {"calibrate": False}),
-    ("marginal rate", {"rate": "marginal"}),
+    ("symbols rate", {"rate": "symbols"}),
     ("start flat", {"start": "flat"}),
     ("start Annex K", {"start": "annex-k"}),
     ("start only", {"steps": 1, "learning_rate": 1e-5}),

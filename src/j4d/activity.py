@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from j4d import ranks
@@ -72,32 +73,41 @@ class ClassHistogram:
     def __init__(self) -> None:
         self.edges = _edges()
         self.bins = len(self.edges) + 1
-        self.cells = self.counts = torch.zeros(0, dtype=torch.int64)
+        self.cells, self.counts = np.zeros(0, np.int32), np.zeros(0, np.int64)
         self.sums = torch.zeros(64 * self.bins, dtype=torch.float64)  # of the magnitudes in a bin, all classes
-        self._new: list[tuple[Tensor, Tensor]] = []
+        self._new: list[NDArray[np.int32]] = []
 
     def add(self, frequencies: Tensor, magnitudes: Tensor, classes: Tensor) -> None:
         """magnitudes (N, F) at `frequencies` (F,), of blocks of `classes` (N,)."""
         place = torch.bucketize(magnitudes, self.edges, right=True) + frequencies * self.bins
         self.sums += torch.bincount(place.view(-1), magnitudes.double().view(-1), len(self.sums))
-        cells = (place * CLASSES + classes[:, None]).view(-1)
-        self._new.append(torch.unique(cells, return_counts=True))
+        self._new.append((place * CLASSES + classes[:, None]).view(-1).int().numpy())
         if len(self._new) >= _AT_ONCE:
-            self._merge(self._new)
+            self._count()
 
-    def _merge(self, parts: list[tuple[Tensor, Tensor]]) -> None:
-        cells, counts = (torch.cat(x) for x in zip((self.cells, self.counts), *parts, strict=True))
-        self.cells, place = torch.unique(cells, return_inverse=True)
-        self.counts = torch.zeros_like(self.cells).index_add_(0, place, counts)
+    def _count(self) -> None:
+        new = np.unique(np.concatenate(self._new), return_counts=True)
+        self.cells, self.counts = _added([(self.cells, self.counts), new])
         self._new = []
 
     def pool(self) -> None:
         """Add those of the other ranks."""
-        self._merge(self._new)
-        parts = ranks.gathered([(self.cells, self.counts)])
-        self.cells = self.counts = self.cells[:0]
-        self._merge(parts)
+        if self._new:
+            self._count()
+        self.cells, self.counts = _added(ranks.gathered([(self.cells, self.counts)]))
         self.sums = ranks.total(self.sums)
+
+
+Counts = tuple[NDArray[np.int32], NDArray[np.int64]]
+
+
+def _added(parts: Sequence[Counts]) -> Counts:
+    """Cells in order, each once, and the sums of their counts."""
+    cells, counts = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.argsort(cells, kind="stable")
+    cells = cells[order]
+    first = np.flatnonzero(np.diff(cells, prepend=-1))
+    return cells[first], np.add.reduceat(counts[order], first) if len(first) else counts
 
 
 @dataclass(frozen=True)
@@ -127,7 +137,8 @@ class _TableSymbols:
     def __init__(self, histogram: ClassHistogram, blocks: Tensor, scanned: Tensor) -> None:
         """blocks, scanned: of each class in each group's mean file, (groups, CLASSES) both. Those scanned hold blocks
         that only fill up the last MCUs, too, in the class of the block that they repeat the DC of."""
-        place, classes, counts = histogram.cells // CLASSES, histogram.cells % CLASSES, histogram.counts.double()
+        cells, counts = torch.from_numpy(histogram.cells).long(), torch.from_numpy(histogram.counts).double()
+        place, classes = cells // CLASSES, cells % CLASSES
         first = place // histogram.bins == 1  # a frequency that every block has
         numbers = _merged(torch.bincount(classes[first], counts[first], CLASSES))
         merged = F.one_hot(numbers).double()  # (CLASSES, n)
@@ -151,9 +162,9 @@ class _TableSymbols:
         frequency = self.frequency[differences:].to(step.device)
         pmf = size_pmf(magnitudes[differences:], frequency, step, sharpness, dead_zone)
         parts = zip(torch.split(weights[differences:], self.rows[1:]), torch.split(pmf, self.rows[1:]), strict=True)
-        masses = torch.stack([w.T @ p for w, p in parts]).double()  # (63, classes, sizes)
+        masses = torch.stack([w.T @ p for w, p in parts])  # (63, classes, sizes)
         zigzag = torch.from_numpy(ZIGZAG[1:].astype(np.int64) - 1).to(step.device)
-        of_blocks = block_symbols((masses / blocks.clamp_min(1)[:, None])[zigzag].transpose(0, 1))
+        of_blocks = block_symbols((masses / blocks.to(step.dtype)[:, None])[zigzag].transpose(0, 1)).double()
         ends = F.pad(self.padding.to(step.device)[:, None], (END_OF_BLOCK, SYMBOLS - END_OF_BLOCK - 1))
         dc = weights[:differences].T @ difference_size_pmf(magnitudes[:differences], step[0, 0])
         dc = dc.double() / of_class.clamp_min(1)[:, None]

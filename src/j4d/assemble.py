@@ -39,7 +39,7 @@ def assembled(
     adaptation and the choice of the models as judges are learned from, if they are.
     """
     ladder = [parameters for parameters, _ in points]
-    rate_model = RateModel.fit(few_spectrum, few, ladder, provenance["settings"]["rate"])
+    rate_model = RateModel.fit(few_spectrum, few, ladder)
     measured = _measured(ladder, models, held_out) if len(held_out) else [{} for _ in points]
     rungs = [
         OperatingPoint(

@@ -70,7 +70,7 @@ class Recipe:
     learn_dead_zone: bool = False
     dead_zone_pace: float = 0.1
     smoothness: float = 0.7
-    rate: Rate = "symbols"
+    rate: Rate = "marginal"
     calibrate: bool = True
     flip: bool = True
     start: Start = "sensitivity"

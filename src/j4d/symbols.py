@@ -131,17 +131,16 @@ def _runs() -> Tensor:
 
 
 def block_symbols(pmf: Tensor) -> Tensor:
-    """Expected number of each symbol in a block's AC indices, (G, SYMBOLS) float64.
+    """Expected number of each symbol in a block's AC indices, (G, SYMBOLS).
 
     pmf: (G, 63, AC_SIZES), the probability of each size at each AC frequency in zigzag order, for G kinds of blocks.
     """
-    pmf = pmf.double()
     zero, sized = pmf[..., 0], pmf[..., 1:]
     nonzero = sized.sum(2)
-    logs = F.pad(zero.clamp_min(_LEAST).log().cumsum(1), (1, 0))  # (G, 64): of all zeros up to a position
+    logs = F.pad(zero.double().clamp_min(_LEAST).log().cumsum(1), (1, 0))  # (G, 64): of all zeros up to a position
     before = F.pad(nonzero, (1, 0), value=1.0)[:, :63]
     later = torch.ones(63, 63, dtype=torch.bool, device=pmf.device).triu(1)  # j >= z
-    exponents = (logs[:, :63].T[:, :, None] - logs[None, :, :63]).masked_fill(later[:, None], -torch.inf)
+    exponents = (logs[:, :63].T[:, :, None] - logs[None, :, :63]).to(pmf.dtype).masked_fill(later[:, None], -torch.inf)
     last = before * exponents.exp()  # (z, G, j): the last index before z that is not zero is the one at j
     runs = torch.bmm(last, _runs().to(pmf)).transpose(0, 1)  # (G, z, 17)
     counts = torch.bmm(runs[..., :16].transpose(1, 2), sized)
