@@ -45,6 +45,7 @@ VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("each frequency alone", {"smoothness": 0.0}),
     ("smoothness 1.2", {"smoothness": 1.2}),
     ("entropies not calibrated", {"calibrate": False}),
+    ("symbols rate", {"rate": "symbols"}),
     ("start without the built-in profile", {"start": "sensitivity"}),
     ("start flat", {"start": "flat"}),
     ("start Annex K", {"start": "annex-k"}),

@@ -30,6 +30,7 @@ def everything(images: list[np.ndarray], out: str | None = None) -> dict[str, np
     rate_model = RateModel.fit(spectrum, images, parameters)
     found = {
         "bits": torch.stack([t.ac for t in spectrum.bits([torch.full((8, 8), 9.0)] * 2, 8.0)]).numpy(),
+        "symbols": torch.stack(list(vars(spectrum.symbol_bits([torch.full((8, 8), 9.0)] * 2, 8.0)).values())).numpy(),
         "rate model": np.array([rate_model.ac, rate_model.dc, rate_model.block, rate_model.file]),
         "sensitivity": sensitivity(pictures, tasks[1], parameters[1]).numpy(),
     }

@@ -118,9 +118,12 @@ def test_a_sensitivity_is_computed_where_the_optimizer_is_told_to(images: ImageS
             optimizer.start(default, 1.0, 0)
 
 
-def test_an_allocation_meets_its_rate_and_no_change_of_two_steps_is_better(spectrum: Spectrum) -> None:
+@pytest.mark.parametrize("rate_model", [RateModel(1.0, 0.5, 1.2, 800), RateModel(kind="symbols")])
+def test_an_allocation_meets_its_rate_and_no_change_of_two_steps_is_better(
+    rate_model: RateModel, spectrum: Spectrum
+) -> None:
     weights = torch.rand(2, 8, 8, generator=torch.Generator().manual_seed(2)) + 0.01
-    allocation = Allocation(spectrum, RateModel(1.0, 0.5, 1.2, 800))
+    allocation = Allocation(spectrum, rate_model)
 
     def judged(luma: np.ndarray, chroma: np.ndarray) -> tuple[float, float]:
         steps = [torch.from_numpy(t.astype(np.float32)) for t in (luma, chroma)]
@@ -131,8 +134,9 @@ def test_an_allocation_meets_its_rate_and_no_change_of_two_steps_is_better(spect
     luma, chroma = allocation.steps(weights, 1.5)
     cost, bpp = judged(luma, chroma)
     assert bpp == pytest.approx(1.5, rel=0.02)
-    default = EncodingParameters.from_quality(70, "4:4:4")
-    assert judged(default.luma, default.chroma)[1] > bpp and judged(default.luma, default.chroma)[0] > cost
+    ladder = [EncodingParameters.from_quality(quality, "4:4:4") for quality in range(40, 91, 2)]
+    costs = [judged(p.luma, p.chroma)[0] for p in ladder if judged(p.luma, p.chroma)[1] > bpp]
+    assert costs[0] > 1.05 * cost, "default JPEG at no lower rate costs more"
     rng = np.random.default_rng(0)
     better = 0
     for _ in range(60):
@@ -142,14 +146,16 @@ def test_an_allocation_meets_its_rate_and_no_change_of_two_steps_is_better(spect
         changed[tuple(coarser)] = min(255, round(luma[tuple(coarser)] * 1.25))
         new_cost, new_bpp = judged(changed, chroma)
         better += new_cost < cost * (1 - 1e-6) and new_bpp < bpp * (1 - 1e-6)
-    assert better == 0
+    # symbols' bits are not a sum over frequencies, and steps are found by their slopes: nearly none is better
+    assert better <= (3 if rate_model.kind == "symbols" else 0)
 
 
-def test_gray_pictures_have_one_table(images: ImageSet) -> None:
+@pytest.mark.parametrize("rate_model", [RateModel(), RateModel(kind="symbols")])
+def test_gray_pictures_have_one_table(rate_model: RateModel, images: ImageSet) -> None:
     spectrum = Spectrum.of(images, "gray")
-    luma, chroma = Allocation(spectrum, RateModel()).steps(torch.ones(2, 8, 8), 1.0)
+    luma, chroma = Allocation(spectrum, rate_model).steps(torch.ones(2, 8, 8), 1.0)
     np.testing.assert_array_equal(luma, chroma)
-    assert RateModel().bpp(spectrum, EncodingParameters(luma, chroma, "gray")) == pytest.approx(1.0, rel=0.03)
+    assert rate_model.bpp(spectrum, EncodingParameters(luma, chroma, "gray")) == pytest.approx(1.0, rel=0.03)
 
 
 def test_each_start_is_what_it_says(images: ImageSet, spectrum: Spectrum) -> None:

@@ -130,7 +130,9 @@ def learn(
         few = some.subset(range(0, len(some), max(1, len(some) // FIT_IMAGES)))
         few_spectrum = Spectrum.of(few, sampling)
         default = [EncodingParameters.from_quality(q, sampling) for q in FIT_QUALITIES]
-        rate_model = ranks.agreed(RateModel.fit(few_spectrum, few, default)) if recipe.calibrate else RateModel()
+        rate_model = RateModel(kind=recipe.rate)
+        if recipe.calibrate:
+            rate_model = ranks.agreed(RateModel.fit(few_spectrum, few, default, recipe.rate))
         goals = ranks.agreed(ladder_goals(spectrum, rate_model, points, *as_stored(share, rates, lambdas)))
         run: dict[str, Any] = {
             "model": model_name or names_of(models),

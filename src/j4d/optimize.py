@@ -17,7 +17,7 @@ from torch import Tensor
 
 from j4d import ranks
 from j4d.backward import batch_backward
-from j4d.calibration import RateModel
+from j4d.calibration import RATES, Rate, RateModel
 from j4d.errors import ParameterError
 from j4d.images import ImageSet
 from j4d.objective import COMBINES, Combine, Objective, Running
@@ -42,12 +42,13 @@ class Recipe:
     that a learned point's indices may be chosen with in place of the dead zone, where real files of learning pictures
     do better so at the same rate (`j4d.trial`). smoothness: log steps are a
     Gaussian average over neighbouring frequencies of the numbers that Adam moves, with this standard deviation in
-    frequencies; 0 moves each alone. calibrate: weigh entropies as real files do (`j4d.calibration`). flip: mirror
-    pictures at random. start: tables to begin with, "best" (from the model's Fisher information, or the point
+    frequencies; 0 moves each alone. rate: of the files' expected "symbols" (`j4d.activity`), or the "marginal"
+    entropies of single frequencies (`j4d.rate`). calibrate: weigh its parts as real files do (`j4d.calibration`). flip:
+    mirror pictures at random. start: tables to begin with, "best" (from the model's Fisher information, or the point
     before, or ready-made ones, the built-in profile's among them: the best on real files), "sensitivity" (the same
-    without the built-in profile's), "annex-k" (default JPEG's at the target rate) or "flat" (both
-    for the first point; the others begin with the point before), see `j4d.start`. trial_pictures: how many files of
-    learning pictures such choices are made on. holdout: share of the pictures kept for early stopping and for the
+    without the built-in profile's), "annex-k" (default JPEG's at the target rate) or "flat" (both for the first point;
+    the others begin with the point before), see `j4d.start`. trial_pictures: how many files of learning pictures such
+    choices are made on. holdout: share of the pictures kept for early stopping and for the
     measured figures. adapt: learn how single pictures are moved along the ladder, too (`j4d.adaptation`). combine: of
     several models' losses the "mean", or "worst", what the one that fares worst loses (`j4d.objective`). precision: of
     the models while learning, "float32" or "bfloat16"; files are judged in float32.
@@ -70,6 +71,7 @@ class Recipe:
     learn_dead_zone: bool = False
     dead_zone_pace: float = 0.1
     smoothness: float = 0.7
+    rate: Rate = "marginal"
     calibrate: bool = True
     flip: bool = True
     start: Start = "best"
@@ -97,7 +99,7 @@ class Recipe:
             raise ParameterError(f"forward {self.forward!r} is not one of {', '.join(FORWARDS)}")
         if self.gradient not in GRADIENTS:
             raise ParameterError(f"gradient {self.gradient!r} is not one of {', '.join(GRADIENTS)}")
-        for name, known in (("start", STARTS), ("combine", COMBINES), ("precision", PRECISIONS)):
+        for name, known in (("start", STARTS), ("combine", COMBINES), ("precision", PRECISIONS), ("rate", RATES)):
             if getattr(self, name) not in known:
                 raise ParameterError(f"{name} {getattr(self, name)!r} is not one of {', '.join(known)}")
         if not self.dead_zones or not all(0 <= d <= DEAD_ZONE_LIMIT for d in self.dead_zones):
@@ -149,8 +151,7 @@ class Optimizer:
 
     def bpp(self, jpeg: SimulatedJPEG) -> Tensor:
         """Estimated bits per pixel of the learning pictures, differentiable."""
-        tables = self.spectrum.bits(list(jpeg.steps), jpeg.sharpness, jpeg.dead_zones)
-        return self.rate_model.whole(self.spectrum, tables)
+        return self.rate_model.whole(self.spectrum, list(jpeg.steps), jpeg.sharpness, jpeg.dead_zones)
 
     def run(
         self, jpeg: SimulatedJPEG, index: int, lagrangian: float, target_bpp: float | None, trust: float = 100.0

@@ -6,7 +6,7 @@ DC is coded as differences between neighbours in scan order: with c_1 - c_0 = u 
 uniform, the difference of the indices is floor(u) or floor(u) + 1 with mean u, a triangular pmf.
 
 What one static code per frequency does not know (zero runs, end of block, Huffman's whole bits, headers) is the
-business of `calibration.py`, which turns these bits into whole-file bits.
+business of `activity.py`, which knows it, and of `calibration.py`, which turns bits of either kind into whole files'.
 """
 
 from __future__ import annotations
@@ -155,23 +155,33 @@ def difference_bits(differences: Tensor, dc_step: Tensor, weights: Tensor | None
     return _code(histogram[None])[0][0]
 
 
-def dc_differences(plane: Tensor, sampling: str, component: int) -> Tensor:
-    """Differences of neighbouring DC coefficients in scan order, (N,); plane (B, By, Bx, 8, 8), each image from zero.
+def scan_order(values: Tensor, sampling: str, component: int) -> Tensor:
+    """A number for each block (B, By, Bx) in the order in which a scan codes the blocks, (B, n).
 
     Luma blocks of a subsampled picture are visited MCU by MCU; a block that only fills up the last MCU repeats the
     block coded before it, as libjpeg has it.
     """
-    dc = plane[..., 0, 0]
     v, h = subsampling(sampling) if component == 0 else (1, 1)
     if (v, h) != (1, 1):
-        rows, columns = dc.shape[1:]
-        at = [torch.arange(-(-n // m) * m, device=dc.device).clamp_(max=n - 1) for n, m in ((rows, v), (columns, h))]
-        dc = dc[:, at[0]][:, :, at[1]]
-        dc = dc.view(len(dc), len(at[0]) // v, v, len(at[1]) // h, h).transpose(2, 3)
+        rows, columns = values.shape[1:]
+        at = [
+            torch.arange(-(-n // m) * m, device=values.device).clamp_(max=n - 1) for n, m in ((rows, v), (columns, h))
+        ]
+        values = values[:, at[0]][:, :, at[1]]
+        values = values.view(len(values), len(at[0]) // v, v, len(at[1]) // h, h).transpose(2, 3)
         if rows % v:  # the lower half of the last MCUs repeats the last block of the upper half
-            dc = torch.cat((dc[:, :-1], dc[:, -1:, :, :1, :].expand(-1, -1, -1, v, -1).clone()), 1)
-            dc[:, -1, :, 1:] = dc[:, -1, :, :1, -1:]
-    return dc.reshape(len(dc), -1).diff(dim=1, prepend=dc.new_zeros(len(dc), 1)).reshape(-1)
+            values = torch.cat((values[:, :-1], values[:, -1:, :, :1, :].expand(-1, -1, -1, v, -1).clone()), 1)
+            values[:, -1, :, 1:] = values[:, -1, :, :1, -1:]
+    return values.reshape(len(values), -1)
+
+
+def dc_differences(plane: Tensor, sampling: str, component: int) -> Tensor:
+    """Differences of neighbouring DC coefficients in scan order, (N,); plane (B, By, Bx, 8, 8), each image from zero.
+
+    Blocks that fill up the last MCUs count, with a difference of zero.
+    """
+    dc = scan_order(plane[..., 0, 0], sampling, component)
+    return dc.diff(dim=1, prepend=dc.new_zeros(len(dc), 1)).reshape(-1)
 
 
 @dataclass(frozen=True)

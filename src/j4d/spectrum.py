@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from j4d import ranks
+from j4d.activity import FileBits, SymbolCounter, SymbolSpectrum
 from j4d.codec import forward_dct
 from j4d.errors import DataError
 from j4d.quantizer import nearest
@@ -64,12 +65,20 @@ class Spectrum:
     """
 
     def __init__(
-        self, sampling: str, images: int, pixels: int, blocks: int, ac: Sequence[_Histogram], dc: Sequence[_Histogram]
+        self,
+        sampling: str,
+        images: int,
+        pixels: int,
+        blocks: int,
+        ac: Sequence[_Histogram],
+        dc: Sequence[_Histogram],
+        symbols: SymbolSpectrum,
     ) -> None:
         """ac: per table the 63 AC frequencies; dc: per table the differences. See `Spectrum.of`."""
         self.sampling, self.images, self.pixels, self.blocks = sampling, images, pixels, blocks
         self._ac = [[F.pad(x, (1, 0)).view(-1, 8, 8) for x in histogram.samples()] for histogram in ac]
         self._dc = [histogram.samples() for histogram in dc]
+        self._symbols = symbols
 
     @property
     def tables(self) -> int:
@@ -81,11 +90,14 @@ class Spectrum:
         """From uint8 images (H, W, 3) of any sizes; each rank reads its share. Raises DataError where there is none."""
         tables = 1 if sampling == "gray" else 2
         ac, dc = ([_Histogram(frequencies) for _ in range(tables)] for frequencies in (63, 1))
+        symbols = SymbolCounter(sampling)
         seen = pixels = blocks = 0
         for image in ranks.share(images):
             seen, pixels = seen + 1, pixels + image.shape[0] * image.shape[1]
-            for component, plane in enumerate(forward_dct(image, sampling)):
-                table, coefficients = min(component, 1), torch.from_numpy(plane).float()[None] / 8
+            planes = [torch.from_numpy(plane).float() / 8 for plane in forward_dct(image, sampling)]
+            symbols.add(planes)
+            for component, plane in enumerate(planes):
+                table, coefficients = min(component, 1), plane[None]
                 blocks += plane.shape[0] * plane.shape[1]
                 ac[table].add(coefficients.reshape(-1, 64)[:, 1:])
                 dc[table].add(dc_differences(coefficients, sampling, component)[:, None])
@@ -94,7 +106,7 @@ class Spectrum:
             raise DataError("a spectrum needs at least one image; got none")
         for histogram in (*ac, *dc):
             histogram.pool()
-        return cls(sampling, seen, pixels, blocks, ac, dc)
+        return cls(sampling, seen, pixels, blocks, ac, dc, symbols.spectrum())
 
     def bits(
         self,
@@ -102,13 +114,22 @@ class Spectrum:
         sharpness: Tensor | float,
         dead_zones: Sequence[Tensor | None] = (None, None),
     ) -> list[TableBits]:
-        """Estimated bits of the whole set, one entry per table, differentiable as in `batch_bits`."""
+        """Entropies of the marginals of the whole set, one entry per table, differentiable as in `batch_bits`."""
         result = []
         for table, ((samples, weights), (dc, dc_weights)) in enumerate(zip(self._ac, self._dc, strict=True)):
             like = steps[table]
             samples, weights, dc, dc_weights = (x.to(like) for x in (samples, weights, dc, dc_weights))
             result.append(table_bits(samples, weights, dc[:, 0], dc_weights[:, 0], like, sharpness, dead_zones[table]))
         return result
+
+    def symbol_bits(
+        self,
+        steps: Sequence[Tensor],
+        sharpness: Tensor | float,
+        dead_zones: Sequence[Tensor | None] = (None, None),
+    ) -> FileBits:
+        """Estimated bits of the whole set's files, symbol by symbol, differentiable in the encoding parameters."""
+        return self._symbols.bits(steps, sharpness, dead_zones)
 
     def squared_error(self, steps: Sequence[Tensor]) -> list[Tensor]:
         """Sum over the whole set of (coefficient - k q)^2 for the nearest index k: (8, 8) per table.

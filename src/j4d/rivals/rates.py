@@ -71,7 +71,7 @@ class Ladder:
         self.spectrum = Spectrum.of(some, self.sampling)
         few = spread(some, FILE_IMAGES)
         default = [EncodingParameters.from_quality(q, self.sampling) for q in FIT_QUALITIES]
-        self.rate_model = RateModel.fit(Spectrum.of(few, self.sampling), few, default)
+        self.rate_model = RateModel.fit(Spectrum.of(few, self.sampling), few, default, "marginal")
         goals = ladder_goals(self.spectrum, self.rate_model, request.points, request.rates, None)
         self.rates = [goal["bpp"] for goal in goals]
         check = spread(some, CHECK_IMAGES)
