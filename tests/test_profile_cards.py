@@ -16,6 +16,7 @@ from profiles import default_profile, provenance
 import j4d
 from j4d import builtin
 from j4d.adaptation import Adaptation
+from j4d.choice import Choice
 from j4d.codecs import DefaultJPEG
 from j4d.errors import DataError, ProfileError
 from j4d.evaluation.contenders import Contenders
@@ -38,12 +39,15 @@ def test_a_profile_is_added_under_its_name_without_folders_and_unreachable_point
     tool = script("tools/add_profile.py", monkeypatch)
     source = provenance(model="/home/me/zoo.py:load?name=a + demo:b")
     moved = Adaptation(2, 0.5, 300.0, 0.4, 0.6, (0.1, 0.2, 0.3, 0.4))
-    profile = replace(default_profile(), provenance=source, adaptation=moved)
+    judge = Choice("/home/me/zoo.py:load?name=a + demo:b", "0" * 64, (4.0, 3.0, 2.0, 1.0))
+    profile = replace(default_profile(), provenance=source, adaptation=moved, choices=(judge,))
     made = tool.renamed(profile, "universal-420")
+    assert made.choices[0].judge == made.provenance.model
     assert made.name == "universal-420" and made.provenance.model == "zoo.py:load?name=a + demo:b"
     shorter = tool.shortened(made, 1)
     assert shorter.points == profile.points[1:] and shorter.provenance.settings["points_left_out"] == 1
     assert shorter.adaptation == Adaptation(1, 0.5, 300.0, 0.4, 0.6, (0.2, 0.3, 0.4))
+    assert shorter.choices[0].lambdas == (3.0, 2.0, 1.0)
     for name in ("universal-444", "universal"):
         with pytest.raises(ProfileError, match="FAMILY-420"):
             tool.renamed(profile, name)

@@ -22,14 +22,17 @@ FOLDER = Path(__file__).parents[1] / "src/j4d/profiles"
 
 
 def shortened(profile: Profile, count: int) -> Profile:
-    """The profile without its first `count` points, which its settings then tell. Raises ProfileError."""
+    """The profile without its first `count` points, which its settings then tell; choices and adaptation keep what they
+    say of the others. Raises ProfileError."""
     adaptation = profile.adaptation
     if adaptation is not None:
         reference = adaptation.reference - count
         adaptation = replace(adaptation, reference=reference, offsets=adaptation.offsets[count:])
     settings = {**profile.provenance.settings, "points_left_out": count}
     provenance = replace(profile.provenance, settings=settings)
-    return replace(profile, points=profile.points[count:], adaptation=adaptation, provenance=provenance)
+    choices = tuple(replace(choice, lambdas=choice.lambdas[count:]) for choice in profile.choices)
+    kept = {"points": profile.points[count:], "adaptation": adaptation, "choices": choices}
+    return replace(profile, provenance=provenance, **kept)
 
 
 def renamed(profile: Profile, name: str) -> Profile:
@@ -38,8 +41,14 @@ def renamed(profile: Profile, name: str) -> Profile:
     family, _, suffix = name.rpartition("-")
     if not family or suffix != sampling:
         raise ProfileError(f"name {name!r} does not tell the profile's sampling; call it FAMILY-{sampling}")
-    models = " + ".join(without_folder(spec) for spec in profile.provenance.model.split(" + "))
-    return replace(profile, name=name, provenance=replace(profile.provenance, model=models))
+    choices = tuple(replace(choice, judge=without_folders(choice.judge)) for choice in profile.choices)
+    provenance = replace(profile.provenance, model=without_folders(profile.provenance.model))
+    return replace(profile, name=name, provenance=provenance, choices=choices)
+
+
+def without_folders(models: str) -> str:
+    """Specs with " + " between, without the places of their files."""
+    return " + ".join(without_folder(spec) for spec in models.split(" + "))
 
 
 def main() -> None:
