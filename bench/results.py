@@ -27,7 +27,7 @@ from j4d.report.plots import curves_figure, curves_title, png
 from j4d.report.summaries import folder_names
 from j4d.results import METRICS
 
-LIMIT = 300_000  # bytes of a stored result
+LIMIT = 400_000  # bytes of a stored result
 MOST_RIVALS = 6  # in a plot; more cannot be told apart
 HEAD = """# Results
 

@@ -31,9 +31,9 @@ def quick_pictures(monkeypatch):
     monkeypatch.setattr("j4d.report.plots.png", lambda figure: b"a picture")
 
 
-def evaluation(saved, *, model="A", protocol="stored-size", roles=None, points=10, not_jpeg=()):
+def evaluation(saved, *, model="A", protocol="stored-size", roles=None, points=10, not_jpeg=(), seed=0):
     """Codecs that need 1 - saved of the default's bytes for the same answers, on noisy pictures."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     rates = np.geomspace(400, 6400, points)[:, None] * rng.uniform(0.7, 1.4, IMAGES)
     kl = np.linspace(2, 0.1, points)[:, None] * rng.uniform(0.5, 1.5, IMAGES)
     right = (rng.uniform(size=IMAGES) < np.linspace(0.2, 0.9, points)[:, None]).astype(float)
@@ -102,7 +102,7 @@ def test_codecs_measured_later_stand_beside_the_others_as_in_one_run(two):
         )
 
 
-@pytest.mark.parametrize("change", [{"model": "B"}, {"protocol": "model-size"}, {"points": 9}])
+@pytest.mark.parametrize("change", [{"model": "B"}, {"protocol": "model-size"}, {"points": 9}, {"seed": 1}])
 def test_codecs_measured_on_another_footing_are_refused(change):
     earlier, later = (StoredResult.of(evaluation({"rival": 0.1}, **more)) for more in ({}, change))
     with pytest.raises(DataError, match="measure it anew"):

@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ UNADAPTED = "unadapted"  # the role of a profile that does not move pictures, be
 CHOSEN = "chosen"  # that of one whose pictures are placed by a judge
 FORMAT, VERSION = "j4d-result", 1
 _DATA = (Point, Comparison, RateCut)
+_LAST = 1e-3
 _FOOTING = ("model_fingerprint", "data_fingerprint", "image_count", "protocol", "sampling", "decoder", "seed")
 
 
@@ -108,7 +110,7 @@ class StoredResult:
         for name in _FOOTING:
             if self.record.get(name) != other.record.get(name):
                 raise DataError(f"{name} {other.record.get(name)!r} is not {self.record.get(name)!r}; measure it anew")
-        if _plain(self.codecs[0]) != _plain(other.codecs[0]):
+        if not _same_curve(self.codecs[0], other.codecs[0]):
             raise DataError(f"{self.reference} has another curve there; measure it anew")
         known = {codec.name for codec in self.codecs}
         return replace(
@@ -206,6 +208,15 @@ def without_folder(spec: str) -> str:
     """A model's spec without the place of its file, which is nobody else's business."""
     target, mark, query = spec.partition("?")
     return (target.replace("\\", "/").rpartition("/")[2] if Path(target).is_absolute() else target) + mark + query
+
+
+def _same_curve(one: StoredCodec, other: StoredCodec) -> bool:
+    """Whether two measurements of a codec agree but for the last digits, which other processors may change."""
+    if [point.setting for point in one.points] != [point.setting for point in other.points]:
+        return False
+    values = [[(point.bpp, *point.metrics.values()) for point in codec.points] for codec in (one, other)]
+    first, second = ([interval.value for row in rows for interval in row] for rows in values)
+    return len(first) == len(second) and all(map(partial(math.isclose, rel_tol=_LAST, abs_tol=_LAST), first, second))
 
 
 def _find(among: tuple[Comparison, ...], codec: str, reference: str, metric: str, headers: bool) -> Comparison | None:
