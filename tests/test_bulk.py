@@ -376,6 +376,8 @@ def test_the_command_tells_and_ends_as_it_should(
     mistakes = {
         ("nowhere/x-*.tar", "o"): "no such file",
         ("in/nothing.tar", "o"): "no such file",
+        ("inn", "o"): "inn: no such file or folder",
+        ("in/labels.csv", "o"): "say where to write with -o",
         ("in",): "say where to write",
         ("in", "in/labels.csv"): "is a file",
         ("in", "out.tar"): "is a folder",

@@ -24,6 +24,7 @@ NEEDED = ("numpy", "pillow", "pydantic")
 FILES = (
     r"j4d/py\.typed",
     r"j4d/profiles/universal-420\.json",
+    r"j4d/profiles/universal-444\.json",
     r"j4d/_core\.pyi",
     r"j4d/_soft\.pyi",
     r"j4d/_core\.[^/]+",

@@ -173,6 +173,8 @@ def transcode(
             "--dry-run samples a data set: a folder, tar shards, Parquet files; these are single files"
         )
     if out is None:
+        if sources[0] != "-" and not Path(sources[0]).exists():
+            raise DataError(f"{sources[0]}: no such file or folder")
         raise DataError("say where to write with -o: a file for one source, a folder for several, or -")
     parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, named, adapt, reading, judge)
     if profile is not None:
