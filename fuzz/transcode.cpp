@@ -26,6 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (choice % 4 == 0) {
         options.trellis.mu = kMu[choice / 4 % 4];
         options.trellis.masking = kMasking[choice / 16 % 3];
+        if (options.trellis.mu > 0.0 && choice / 192 % 2 != 0) options.trellis.dc = kMu[1 + choice / 384 % 3];
         if (choice / 48 % 2 != 0) options.trellis.luma = weights_from(data, size);
         if (choice / 96 % 2 != 0) options.trellis.chroma = weights_from(data, size / 2);
     }

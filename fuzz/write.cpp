@@ -9,21 +9,29 @@
 
 namespace {
 
-void choose(std::vector<std::vector<std::int16_t>> planes, const j4d::TrellisSettings& settings) {
+void choose(std::vector<std::vector<std::int16_t>> planes, const j4d::Frame& frame,
+            const j4d::TrellisSettings& settings) {
     std::int32_t ones[j4d::kBlockSize];
     std::fill_n(ones, j4d::kBlockSize, 1);
     const j4d::StepScale scale(ones, 1, ones);
     const std::vector<std::vector<std::int16_t>> nearest = planes;
     j4d::JointPlanes joint(settings);
     for (std::size_t i = 0; i < planes.size(); ++i) {
-        joint.add(i != 0, nearest[i].data(), scale, 1, planes[i].data(), planes[i].size() / j4d::kBlockSize);
+        const auto component = static_cast<int>(i);
+        joint.add(component, i != 0, nearest[i].data(), scale, 1, planes[i].data(), planes[i].size() / j4d::kBlockSize);
     }
+    joint.set_grid(0, j4d::grid_of(frame.height, frame.width, frame.sampling, 0), frame.sampling.horizontal,
+                   frame.sampling.vertical);
     joint.choose();
     for (std::size_t i = 0; i < planes.size(); ++i) {
         for (std::size_t j = 0; j < planes[i].size(); ++j) {
             const int before = nearest[i][j], after = planes[i][j];
-            expect(after == before || (j % j4d::kBlockSize != 0 && after * before >= 0 &&
-                                       (after == 0 || std::abs(before) - std::abs(after) == 1)));
+            if (j % j4d::kBlockSize == 0) {
+                expect(std::abs(after - before) <= (settings.dc > 0.0) && -1024 <= after && after <= 1023);
+                continue;
+            }
+            expect(after == before ||
+                   (after * before >= 0 && (after == 0 || std::abs(before) - std::abs(after) == 1)));
         }
     }
 }
@@ -66,8 +74,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     if (!small) return 0;
     j4d::TrellisSettings settings{options.restart_interval / 4.0, data[3] & 4 ? HUGE_VAL : 1.0 + data[1]};
+    if ((data[3] & 32) != 0 && settings.mu > 0.0) settings.dc = 0.25 + data[2] / 8.0;
     if ((data[3] & 8) != 0) settings.luma = weights_from(data, size);
     if ((data[3] & 16) != 0) settings.chroma = weights_from(data, size / 2);
-    choose(planes, settings);
+    choose(planes, frame, settings);
     return 0;
 }

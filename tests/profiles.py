@@ -27,7 +27,8 @@ def parameters(
     """sides: longest sides, by default none."""
     samplings = st.sampled_from(SAMPLINGS) if sampling is None else st.just(sampling)
     drawn = st.tuples(st.none() | positive)
-    chosen = st.tuples(st.none(), st.floats(0.001, 1000), st.none() | st.floats(1, 1e300), weights, weights)
+    prices = st.floats(0.001, 1000)
+    chosen = st.tuples(st.none(), prices, st.none() | st.floats(1, 1e300), st.none() | prices, weights, weights)
     return st.builds(
         lambda luma, chroma, sampling, luma_zone, chroma_zone, choice, side: EncodingParameters(
             luma, chroma, sampling, choice[0], luma_zone, chroma_zone, *choice[1:], longest_side=side

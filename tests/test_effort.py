@@ -98,6 +98,8 @@ def test_between_two_points_a_trellis_is_between_theirs(a: EncodingParameters, b
     price = 0.0 if got.trellis is None else 1 / got.trellis
     assert price <= prices[1] * (1 + 1e-9)
     assert price >= prices[0] * (1 - 1e-9) or (price == 0 and prices[0] <= 1e-3)
+    dc = [0.0 if p.dc_trellis is None else 1 / p.dc_trellis for p in (a, b, got)]
+    assert dc[2] <= max(dc[:2]) * (1 + 1e-9) and (dc[2] >= min(dc[:2]) * (1 - 1e-9) or min(dc[:2]) <= 1e-3)
     if got.trellis is not None and got.masking is not None:
         assert got.masking >= 0.999 * min(p.masking for p in (a, b) if p.masking is not None)
 
@@ -107,6 +109,8 @@ def test_a_trellis_sets_in_gently_along_a_ladder() -> None:
     assert ladder.at(0.0).trellis is None and ladder.at(0.01).trellis is None  # above 1000 it would change nothing
     assert [ladder.at(t).trellis for t in (0.1, 0.5, 1.0)] == pytest.approx([200, 40, 20])
     assert all(ladder.at(t).masking == pytest.approx(300) for t in (0.1, 0.5, 1.0))
+    dc = Ladder([0.0, 1.0], [replace(PLAIN, trellis=20.0), replace(PLAIN, trellis=20.0, dc_trellis=8.0)])
+    assert dc.at(0.25).dc_trellis == pytest.approx(32) and dc.at(0.0).dc_trellis is None
     masked = Ladder([0.0, 1.0], [replace(PLAIN, trellis=20.0), replace(PLAIN, trellis=20.0, masking=300.0)])
     assert masked.at(0.25).masking == pytest.approx(600) and masked.at(0.0).masking is None
 

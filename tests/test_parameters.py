@@ -42,7 +42,8 @@ def test_one_changed_field_makes_it_unequal() -> None:
     base = EncodingParameters.from_quality(50)
     zone = np.full((8, 8), 0.1)
     changes = [{"luma": ONES}, {"chroma": ONES}, {"sampling": "gray"}, {"sharpness": 8.0}, {"trellis": 19.0}]
-    changes += [{"trellis": 19.0, "masking": 300.0}, {"longest_side": 408}]
+    changes += [{"trellis": 19.0, "masking": 300.0}, {"trellis": 19.0, "dc_trellis": 8.0}, {"longest_side": 408}]
+    assert dataclasses.replace(base, trellis=19.0, dc_trellis=8.0).without_trellis() == base
     for name in ("luma_weights", "chroma_weights"):
         weighted = dataclasses.replace(base, trellis=19.0, **{name: 1 + zone})
         assert weighted != dataclasses.replace(base, trellis=19.0) and weighted.without_trellis() == base
@@ -107,6 +108,8 @@ def test_every_sampling_is_accepted(sampling: str) -> None:
         ({"trellis": 19, "masking": 0.5}, "masking 0.5 is below 1"),
         ({"trellis": 19, "masking": float("inf")}, "masking inf is not a finite number"),
         ({"masking": 302}, "masking 302 without a trellis; give both, or neither"),
+        ({"dc_trellis": 8}, "DC trellis 8 without a trellis; give both, or neither"),
+        ({"trellis": 19, "dc_trellis": 0.0001}, "DC trellis 0.0001 is outside 0.001..1000 bits a squared step"),
         ({"luma_weights": 2 * ONES}, "luma weights without a trellis; give both, or neither"),
         ({"trellis": 19, "luma_weights": 0 * ONES}, r"luma weights: 0.0 at row 0, column 0 is outside 0.001..1000$"),
         ({"trellis": 19, "chroma_weights": 1001 * ONES}, "chroma weights: 1001.0 at row 0"),

@@ -216,9 +216,10 @@ def test_dead_zones_in_words():
     assert "0.12 steps on AC frequencies, none on DC: a coefficient becomes zero below 0.62" in dead_zone_text(
         [0, *[0.12] * 63]
     )
-    assert indices_text(None, None, None) == dead_zone_text(None)
-    assert indices_text(None, 30.0, None).endswith("a squared step is worth 30 bits.")
-    assert "half of that where the block's AC coefficients have a norm of 302" in indices_text(None, 30.0, 302.0)
+    assert indices_text(None, None, None, None) == dead_zone_text(None)
+    assert indices_text(None, 30.0, None, None).endswith("a squared step is worth 30 bits.")
+    assert "half of that where the block's AC coefficients have a norm of 302" in indices_text(None, 30.0, 302.0, None)
+    assert "from block to block, a squared step being worth 8 bits." in indices_text(None, 30.0, None, 8.0)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_learning_chooses_a_trellis_and_its_estimate_holds(images: list[np.ndarr
     options = {"rates": (0.6, 1.5), "steps": 4, "batch_size": 4, "holdout": 0.0, "adapt": False, "progress": False}
     recipe = {"start": "annex-k", "dead_zones": (0.0,), "trellises": ((25.0, None), (0.01, None))}
     profile = learn(Frequencies(LOW), images, **options, **recipe)
-    assert [point.parameters.trellis for point in profile.points] == [25.0, 25.0]
+    assert [(p.parameters.trellis, p.parameters.dc_trellis) for p in profile.points] == [(25.0, 8.0)] * 2
     assert profile.provenance.settings["trellises"] == ((25.0, None), (0.01, None))
     for point, wanted in zip(profile.points, options["rates"], strict=True):
         actual = rate(images, point.parameters)
@@ -99,7 +99,9 @@ def test_a_profile_that_is_there_is_retried(images: list[np.ndarray]) -> None:
     assert low.parameters.trellis == 25.0 and low.measured == {} and high == drawn
     change = rate(images, low.parameters) / rate(images, before.points[0].parameters)
     assert low.estimated_bpp == pytest.approx(before.points[0].estimated_bpp * change) and abs(change - 1) < 0.01
-    assert after.provenance.settings["retried"] == ((25.0, None),)
+    assert after.provenance.settings["retried"] == ((25.0, None),) and low.parameters.dc_trellis == 8.0
+    left = retried(before, Frequencies(LOW), images, trellises=((25.0, None),), dc_trellis=None)
+    assert left.points[0].parameters.trellis == 25.0 and left.points[0].parameters.dc_trellis is None
     assert retried(before, Toy(), images, trellises=((0.01, None),)).points == before.points
 
 
@@ -107,3 +109,10 @@ def test_a_profile_that_is_there_is_retried(images: list[np.ndarray]) -> None:
 def test_wrong_trellises_are_refused(wrong: object) -> None:
     with pytest.raises(ParameterError):
         Recipe(trellises=wrong)  # type: ignore[arg-type]
+
+
+def test_a_wrong_dc_trellis_is_refused(images: list[np.ndarray]) -> None:
+    with pytest.raises(ParameterError, match="DC trellis 2000 is outside"):
+        Recipe(dc_trellis=2000)
+    with pytest.raises(ParameterError, match="DC trellis 0 is not a finite number > 0"):
+        retried(default_profile((30, 60)), Toy(), images, dc_trellis=0)

@@ -29,8 +29,8 @@ using Table = nb::ndarray<const std::int32_t, nb::shape<8, 8>, nb::c_contig, nb:
 using PerFrequency = nb::ndarray<const double, nb::shape<8, 8>, nb::c_contig, nb::device::cpu>;
 using Counts = nb::ndarray<const std::uint64_t, nb::shape<kSymbols>, nb::c_contig, nb::device::cpu>;
 using SamplingFactors = std::tuple<int, int, int>;  // components, horizontal, vertical
-// mu, 0 for no trellis; masking, infinite for none; weights of luma and of chroma.
-using TrellisArguments = std::tuple<double, double, PerFrequency, PerFrequency>;
+// mu, 0 for no trellis; masking, infinite for none; mu of DC, 0 for none; weights of luma and of chroma.
+using TrellisArguments = std::tuple<double, double, double, PerFrequency, PerFrequency>;
 
 using Markers = std::vector<std::tuple<int, nb::bytes>>;
 
@@ -67,11 +67,13 @@ inline void check_quantizer(const Table& steps, const PerFrequency& dead_zones, 
 }
 
 inline TrellisSettings to_trellis(const TrellisArguments& arguments, double sharpness) {
-    const auto& [mu, masking, luma, chroma] = arguments;
+    const auto& [mu, masking, dc, luma, chroma] = arguments;
     require(0.0 <= mu && mu <= 1000.0, "mu of the trellis is outside 0..1000");
     require(masking >= 1.0, "masking is below 1");
+    require(0.0 <= dc && dc <= 1000.0, "mu of DC is outside 0..1000");
+    require(mu > 0.0 || dc == 0.0, "a mu of DC goes with a trellis only");
     require(mu == 0.0 || std::isinf(sharpness), "a trellis goes with infinite sharpness only");
-    TrellisSettings settings{mu, masking};
+    TrellisSettings settings{mu, masking, dc};
     std::copy_n(luma.data(), kBlockSize, settings.luma.begin());
     std::copy_n(chroma.data(), kBlockSize, settings.chroma.begin());
     for (const Weights& weights : {settings.luma, settings.chroma}) {

@@ -137,7 +137,8 @@ class ChosenPicture {
                 [&](int component, int, int, const QuantizedBlock& block) {
                     const StepScale& scale = scales[component];
                     trellis_.add(
-                        component != 0, block.nonzero, [&](int i) { return block.index(i); },
+                        component, component != 0, block.nonzero, block.coefficient(0) < 0,
+                        [&](int i) { return block.index(i); },
                         [&](int i) { return scale.magnitude(kZigzag[i], block.coefficient(kZigzag[i])); },
                         [&] { return block.energy; }, units);
                 },

@@ -4,14 +4,14 @@
 
 namespace j4d {
 
-void JointPlanes::add(bool chroma, const std::int16_t* values, const StepScale& scale, int units, std::int16_t* indices,
-                      std::size_t count) {
+void JointPlanes::add(int component, bool chroma, const std::int16_t* values, const StepScale& scale, int units,
+                      std::int16_t* indices, std::size_t count) {
     rows_.emplace_back(indices, count);
     nonzero_.resize(count);
     kernels().find_nonzero(indices, count, nonzero_.data());
     for (std::size_t i = 0; i < count; ++i, values += kBlockSize, indices += kBlockSize) {
         trellis_.add(
-            chroma, nonzero_[i], [&](int place) { return indices[kZigzag[place]]; },
+            component, chroma, nonzero_[i], values[0] < 0, [&](int place) { return indices[kZigzag[place]]; },
             [&](int place) { return scale.magnitude(kZigzag[place], values[kZigzag[place]]); },
             [&] { return scale.energy(values); }, units);
     }
@@ -24,6 +24,7 @@ void JointPlanes::choose() {
         std::int16_t* block = row;
         for (std::size_t i = 0; i < count; ++i, block += kBlockSize) {
             trellis_.next(choice);
+            block[0] = static_cast<std::int16_t>(choice.dc);
             for (int place = 1; place < kBlockSize; ++place) {
                 const bool nonzero = (choice.nonzero >> place & 1) != 0;
                 block[kZigzag[place]] = nonzero ? choice.values[place] : std::int16_t{0};

@@ -17,8 +17,13 @@ class JointPlanes {
 
     // `count` blocks of coefficients and of the indices that they were quantized to, which stay where they are until
     // `choose`. Coefficients are value x source / `units`.
-    void add(bool chroma, const std::int16_t* values, const StepScale& scale, int units, std::int16_t* indices,
-             std::size_t count);
+    void add(int component, bool chroma, const std::int16_t* values, const StepScale& scale, int units,
+             std::int16_t* indices, std::size_t count);
+
+    // The grid of a component, whose rows are added from the top, and its blocks in an MCU.
+    void set_grid(int component, Grid grid, int across, int down) {
+        trellis_.set_order(component, file_order(grid, across, down));
+    }
 
     // Once, after all rows.
     void choose();

@@ -101,9 +101,11 @@ NewPlane py_quantize(Plane coefficients, Table steps, PerFrequency dead_zones, d
 
 // 8 x coefficients of all components to indices that the trellis chooses.
 std::vector<NewPlane> py_quantize_jointly(std::vector<Plane> coefficients, std::vector<Table> steps,
-                                          std::vector<PerFrequency> dead_zones, TrellisArguments trellis) {
+                                          std::vector<PerFrequency> dead_zones, SamplingFactors factors,
+                                          TrellisArguments trellis) {
     constexpr int units = 8;
-    require(!coefficients.empty() && coefficients.size() <= 3, "1 to 3 planes");
+    const Sampling sampling = to_sampling(factors);
+    require(coefficients.size() == static_cast<std::size_t>(sampling.components), "one plane per component");
     require(steps.size() == coefficients.size() && dead_zones.size() == steps.size(), "one table per plane");
     std::int32_t ones[kBlockSize];
     std::fill_n(ones, kBlockSize, 1);
@@ -123,9 +125,11 @@ std::vector<NewPlane> py_quantize_jointly(std::vector<Plane> coefficients, std::
             const auto blocks = static_cast<std::uint32_t>(size_of(grids[i]) / kBlockSize);
             const Quantizer quantizer(steps[i].data(), dead_zones[i].data(), HUGE_VAL, 0, 0);
             quantize_blocks(quantizer, coefficients[i].data(), blocks, indices[i].get());
-            joint.add(i != 0, coefficients[i].data(), StepScale(ones, units, steps[i].data()), units, indices[i].get(),
-                      blocks);
+            const auto component = static_cast<int>(i);
+            joint.add(component, i != 0, coefficients[i].data(), StepScale(ones, units, steps[i].data()), units,
+                      indices[i].get(), blocks);
         }
+        joint.set_grid(0, grids[0], sampling.horizontal, sampling.vertical);
         joint.choose();
     }
     std::vector<NewPlane> arrays;
@@ -216,6 +220,26 @@ nb::bytes py_code_lengths(Counts counts) {
     return nb::bytes(reinterpret_cast<const char*>(code.length.data()), code.length.size());
 }
 
+// The DC indices of one component in the order of the file, and how far their coefficients are from them in 2^-10
+// steps; weight: mu in 2^-16.
+std::vector<int> py_choose_dc_indices(std::vector<int> indices, std::vector<int> beyond, std::int64_t weight,
+                                      nb::bytes lengths) {
+    require(beyond.size() == indices.size(), "one distance per index");
+    require(lengths.size() == kSymbols, "256 code lengths");
+    require(0 <= weight && weight <= 1000 << 16, "weight outside 0..1000");
+    std::array<std::uint8_t, kSymbols> codes;
+    std::copy_n(reinterpret_cast<const std::uint8_t*>(lengths.c_str()), kSymbols, codes.begin());
+    DcChain chain;
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+        require(-1024 <= indices[i] && indices[i] <= 1023, "index outside -1024..1023");
+        require(-2048 <= beyond[i] && beyond[i] <= 2048, "coefficient more than two steps from its index");
+        chain.add(indices[i], beyond[i]);
+    }
+    chain.choose(codes, weight);
+    for (std::size_t i = 0; i < indices.size(); ++i) indices[i] = chain.index(i);
+    return indices;
+}
+
 }  // namespace
 
 NB_MODULE(_core, module) {
@@ -227,9 +251,10 @@ NB_MODULE(_core, module) {
     module.def("forward_dct", &py_forward_dct, "image"_a, "sampling"_a);
     module.def("quantize", &py_quantize, "coefficients"_a, "steps"_a, "dead_zones"_a, "sharpness"_a, "seed"_a,
                "component"_a);
-    module.def("quantize_jointly", &py_quantize_jointly, "coefficients"_a, "steps"_a, "dead_zones"_a, nb::kw_only(),
-               "trellis"_a);
+    module.def("quantize_jointly", &py_quantize_jointly, "coefficients"_a, "steps"_a, "dead_zones"_a, "sampling"_a,
+               nb::kw_only(), "trellis"_a);
     module.def("choose_indices", &py_choose_indices, "indices"_a, "magnitudes"_a, "weights"_a, "lengths"_a);
+    module.def("choose_dc_indices", &py_choose_dc_indices, "indices"_a, "beyond"_a, "weight"_a, "lengths"_a);
     module.def("write", &py_write, "planes"_a, "tables"_a, "sampling"_a, "height"_a, "width"_a, nb::kw_only(),
                "progressive"_a, "jfif"_a, "restart_interval"_a, "markers"_a);
     module.def("read", &py_read, "data"_a, nb::kw_only(), "max_pixels"_a, "max_scans"_a);

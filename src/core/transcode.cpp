@@ -50,8 +50,13 @@ class PlaneRequantizer {
         row(values, static_cast<std::size_t>(grid.rows) * grid.columns, component, 0, true, values);
     }
 
-    void choose() {
-        if (options_.trellis.on()) joint_.choose();
+    // layout: of the file that is written.
+    void choose(const Layout& layout) {
+        if (!options_.trellis.on()) return;
+        for (int i = 0; i < layout.components() && layout.components() > 1; ++i) {
+            joint_.set_grid(i, layout.grid(i), layout.factors[i].horizontal, layout.factors[i].vertical);
+        }
+        joint_.choose();
     }
 
   private:
@@ -69,7 +74,7 @@ class PlaneRequantizer {
             in = source_.data();
         }
         (*requantizer_)(in, count, options_.seed, static_cast<std::uint32_t>(component), block, out);
-        if (options_.trellis.on()) joint_.add(chroma, in, *scale_, units_, out, count);
+        if (options_.trellis.on()) joint_.add(component, chroma, in, *scale_, units_, out, count);
     }
 
     const TranscodeOptions& options_;
@@ -127,7 +132,7 @@ Transcoded transcode(Source source, const std::uint8_t* data, std::size_t size, 
         }
     }
     requantizer.planes(source);
-    requantizer.choose();
+    requantizer.choose(layout);
 
     std::vector<const std::int16_t*> planes;
     std::vector<std::vector<std::int32_t>> tables;

@@ -158,12 +158,23 @@ void Trellis::settle() {
     if (counts_[1] != Histogram{}) counts.push_back(counts_[1]);
     const CodeSet codes = best_codes(counts);
     for (std::size_t i = 0; i < counts.size(); ++i) rates_.emplace_back(codes.of(static_cast<int>(i)).length);
+    if (settings_.dc > 0.0) settle_dc();
+}
+
+void Trellis::settle_dc() {
+    std::array<Histogram, 2> counts{};
+    for (int i = 0; i < 3; ++i) chains_[i].count(counts[of_chroma_[i]]);
+    std::vector<Histogram> users{counts[0]};
+    if (counts[1] != Histogram{}) users.push_back(counts[1]);
+    const CodeSet codes = best_codes(users);
+    const auto weight = static_cast<std::int64_t>(settings_.dc * (1 << kWeightBits));
+    for (int i = 0; i < 3; ++i) chains_[i].choose(codes.of(of_chroma_[i]).length, weight);
 }
 
 void Trellis::next(Choice& choice) {
     const Block& block = blocks_[block_];
     const std::array<std::int64_t, kBlockSize>& factors = factors_[block.chroma];
-    choice.dc = block.dc;
+    choice.dc = settings_.dc > 0.0 ? chains_[block.component].index(next_[block.component]++) : block.dc;
     Candidate candidates[kBlockSize];
     int count = 0;
     for (std::uint64_t left = block.nonzero; left != 0; left &= left - 1) {

@@ -5,8 +5,8 @@
 //
 // u = c / q and k the index, w the weight of the frequency, A the norm of the block's AC coefficients; mu is what a
 // squared step of weight 1 is worth in bits, and a the norm at which texture hides half of it. Nothing beside this is
-// known of the eye, or of a model: mu, a, the weights and the steps are what is learned. DC indices stay. The idea is
-// that of T. Crouse and K. Ramchandran, "Joint thresholding and quantizer selection for transform image coding" (IEEE
+// known of the eye, or of a model: mu, a, the weights and the steps are what is learned. DC indices stay, or are chosen
+// from block to block (dc_chain.hpp) with a mu of their own. The idea is that of T. Crouse and K. Ramchandran, "Joint thresholding and quantizer selection for transform image coding" (IEEE
 // Trans. Image Processing 1997).
 //
 // The same bytes everywhere and for ever: costs are integers, u is rounded to 2^-10 steps, and w to 2^-20. Only mu / (1
@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "bits.hpp"
+#include "dc_chain.hpp"
 #include "geometry.hpp"
 #include "huffman.hpp"
 #include "symbols.hpp"
@@ -39,6 +40,7 @@ inline Weights even_weights() {
 struct TrellisSettings {
     double mu = 0.0;                                           // bits per squared step, at most 1000; 0 for no trellis
     double masking = std::numeric_limits<double>::infinity();  // a, in the unit of coefficients
+    double dc = 0.0;                                           // mu of DC, at most 1000; 0 where DC indices stay
     Weights luma = even_weights();
     Weights chroma = even_weights();
 
@@ -116,12 +118,20 @@ class Trellis {
     explicit Trellis(TrellisSettings settings);
 
     // The indices as quantized. `nonzero`: bit i is set where the i-th index in zigzag order is not 0; `index_at(i)`
-    // gives that index, `magnitude_at(i)` its coefficient as StepScale has it, `energy()` A^2 in units^-2.
+    // gives that index, `magnitude_at(i)` its coefficient as StepScale has it, `energy()` A^2 in units^-2. `below`: the
+    // coefficient of DC is below 0. component: 0..2; chroma: it has chroma's codes.
     template <typename IndexAt, typename MagnitudeAt, typename Energy>
-    void add(bool chroma, std::uint64_t nonzero, IndexAt index_at, MagnitudeAt magnitude_at, Energy energy, int units) {
+    void add(int component, bool chroma, std::uint64_t nonzero, bool below, IndexAt index_at, MagnitudeAt magnitude_at,
+             Energy energy, int units) {
         nonzero &= ~std::uint64_t{1};
         const std::int32_t weight = nonzero == 0 || !masks_ ? plain_weight_ : masked_weight(energy(), units);
-        blocks_.push_back({nonzero, weight, static_cast<std::int16_t>(index_at(0)), chroma});
+        const int dc = index_at(0);
+        blocks_.push_back({nonzero, weight, static_cast<std::int16_t>(dc), chroma, static_cast<std::uint8_t>(component)});
+        if (settings_.dc > 0.0) {
+            const int magnitude = static_cast<int>(magnitude_at(0));
+            chains_[component].add(dc, (below ? -magnitude : magnitude) - dc * 1024);
+            of_chroma_[component] = chroma;
+        }
         if (coefficients_.size() - used_ < kBlockSize) coefficients_.resize(2 * coefficients_.size() + 16 * kBlockSize);
         std::uint32_t* out = coefficients_.data() + used_;
         for (std::uint64_t left = nonzero; left != 0; left &= left - 1) {
@@ -131,6 +141,9 @@ class Trellis {
         used_ = static_cast<std::size_t>(out - coefficients_.data());
         count_symbols(nonzero, index_at, counts_[chroma]);
     }
+
+    // Where the blocks of a component are not added in the order of the file: `file_order` of its grid.
+    void set_order(int component, std::vector<std::uint32_t> order) { chains_[component].set_order(std::move(order)); }
 
     // Once, after the last block: makes the codes that the choices go by.
     void settle();
@@ -144,6 +157,7 @@ class Trellis {
         std::int32_t weight;  // 2^-16 bits per squared step, before the frequency's own
         std::int16_t dc;
         bool chroma;
+        std::uint8_t component;
     };
 
     template <typename IndexAt>
@@ -167,6 +181,7 @@ class Trellis {
     }
 
     std::int32_t masked_weight(std::uint64_t energy, int units) const;
+    void settle_dc();
 
     TrellisSettings settings_;
     bool masks_;
@@ -177,6 +192,9 @@ class Trellis {
     std::size_t used_ = 0;
     std::array<Histogram, 2> counts_{};
     std::vector<Rates> rates_;
+    std::array<DcChain, 3> chains_;
+    std::array<bool, 3> of_chroma_{};
+    std::array<std::size_t, 3> next_{};  // block of each chain
     std::size_t block_ = 0;
     std::size_t coefficient_ = 0;
 };

@@ -5,8 +5,8 @@ components, and luma samples per chroma sample along each axis."""
 import numpy as np
 import numpy.typing as npt
 
-Trellis = tuple[float, float, npt.NDArray[np.float64], npt.NDArray[np.float64]]
-"""mu, 0 for none; masking, infinite for none; weights of luma and of chroma, (8, 8) each."""
+Trellis = tuple[float, float, float, npt.NDArray[np.float64], npt.NDArray[np.float64]]
+"""mu, 0 for none; masking, infinite for none; mu of DC, 0 for none; weights of luma and of chroma, (8, 8) each."""
 
 class JpegError(ValueError): ...
 class UnsupportedError(JpegError): ...
@@ -69,10 +69,15 @@ def quantize_jointly(
     coefficients: list[npt.NDArray[np.int16]],
     steps: list[npt.NDArray[np.int32]],
     dead_zones: list[npt.NDArray[np.float64]],
+    sampling: tuple[int, int, int],
     *,
     trellis: Trellis,
 ) -> list[npt.NDArray[np.int16]]:
     """8 x coefficient (By, Bx, 8, 8) of all components to the indices that the trellis chooses."""
+
+def choose_dc_indices(indices: list[int], beyond: list[int], weight: int, lengths: bytes) -> list[int]:
+    """DC indices of one component in the order of the file. beyond: u - k in 2^-10 steps. weight: of 2^-16 bits per
+    squared step. lengths: of 256 codes by size, 0 for none."""
 
 def choose_indices(indices: list[int], magnitudes: list[int], weights: list[int], lengths: bytes) -> list[int]:
     """One block through the trellis, in zigzag order. indices: 64. magnitudes: coefficients in 2^-10 steps, absolute.

@@ -110,7 +110,8 @@ def quantize(
     pixels = as_stored(image, parameters)
     coefficients = list(_core.forward_dct(pixels, FACTORS[parameters.sampling]))
     if parameters.trellis is not None:
-        planes = tuple(_core.quantize_jointly(coefficients, steps, dead_zones, **trellis_of(parameters)))
+        factors = FACTORS[parameters.sampling]
+        planes = tuple(_core.quantize_jointly(coefficients, steps, dead_zones, factors, **trellis_of(parameters)))
     else:
         planes = tuple(
             _core.quantize(plane, steps[component], dead_zones[component], sharpness, seed, component)
@@ -254,11 +255,12 @@ def quantizers(
 
 
 def trellis_of(parameters: EncodingParameters) -> dict[str, Any]:
-    """The trellis as `_core` wants it: mu, 0 for none, masking, infinite for none, weights of luma and chroma."""
+    """The trellis as `_core` wants it: mu, 0 for none, masking, infinite for none, mu of DC, 0 for none, weights of luma
+    and chroma."""
     masking = math.inf if parameters.masking is None else parameters.masking
     even = np.ones((8, 8))
     luma, chroma = (even if w is None else w for w in (parameters.luma_weights, parameters.chroma_weights))
-    return {"trellis": (parameters.trellis or 0.0, masking, luma, chroma)}
+    return {"trellis": (parameters.trellis or 0.0, masking, parameters.dc_trellis or 0.0, luma, chroma)}
 
 
 def check_seed(seed: Any) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from j4d.parameters import LEAST_WEIGHT, MOST_TRELLIS, MOST_WEIGHT, EncodingParameters
+from j4d.parameters import LEAST_TRELLIS, LEAST_WEIGHT, MOST_TRELLIS, MOST_WEIGHT, EncodingParameters
 from j4d.tables import MAX_STEP
 
 REACH = 0.7  # in log rate, how far beyond either end of a ladder a picture may go
@@ -92,31 +92,33 @@ def _between(low: EncodingParameters, high: EncodingParameters, t: float) -> Enc
 
 def _trellis_between(low: EncodingParameters, high: EncodingParameters, t: float) -> dict[str, Any]:
     """The trellis a share `t` of the way. What a bit is worth in squared steps, 1 / mu, is linear, and so is 1 / a^2;
-    both are 0 where there is none. Weights are linear in their logarithm, as steps are, of whose squares they have a
+    all are 0 where there is none. Weights are linear in their logarithm, as steps are, of whose squares they have a
     factor. Masking and weights are those of the point that has a trellis, where one has."""
 
-    def price(parameters: EncodingParameters) -> float:
-        return 0.0 if parameters.trellis is None else 1 / parameters.trellis
+    def mean(low_mu: float | None, high_mu: float | None) -> float | None:
+        worth = sum(part / mu for part, mu in ((1 - t, low_mu), (t, high_mu)) if mu is not None)
+        return None if worth * MOST_TRELLIS < 1 else max(1 / worth, LEAST_TRELLIS)
 
     def hidden(parameters: EncodingParameters) -> float:
         return 0.0 if parameters.masking is None else parameters.masking**-2
 
-    both = (1 - t) * price(low) + t * price(high)
-    if both * MOST_TRELLIS < 1:
+    trellis = mean(low.trellis, high.trellis)
+    if trellis is None:
         return {}
     share = 0.0 if high.trellis is None else 1.0 if low.trellis is None else t
     masking = (1 - share) * hidden(low) + share * hidden(high)
 
     def weights(a: npt.NDArray[np.float64] | None, b: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
         logs = (np.zeros((8, 8)) if w is None else np.log(w) for w in (a, b))
-        mean: npt.NDArray[np.float64] = np.exp(
+        found: npt.NDArray[np.float64] = np.exp(
             sum(part * log for part, log in zip((1 - share, share), logs, strict=True))
         )
-        return mean.clip(LEAST_WEIGHT, MOST_WEIGHT)
+        return found.clip(LEAST_WEIGHT, MOST_WEIGHT)
 
     return {
-        "trellis": 1 / both,
+        "trellis": trellis,
         "masking": masking**-0.5 if masking else None,
+        "dc_trellis": mean(low.dc_trellis, high.dc_trellis),
         "luma_weights": weights(low.luma_weights, high.luma_weights),
         "chroma_weights": weights(low.chroma_weights, high.chroma_weights),
     }

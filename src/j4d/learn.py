@@ -269,9 +269,9 @@ def _point(
         display.step(last.step, last.loss, last.bpp)
         if (last.step + 1) % max(1, recipe.steps // CHECKS) == 0 and ranks.agreed(stop.worse(jpeg, last.lagrangian)):
             steps.close()
-            return best_trellis(trial, stop.best, trellises), last.lagrangian
+            return best_trellis(trial, stop.best, trellises, recipe.dc_trellis), last.lagrangian
     _met(optimizer, trial, jpeg, goal)
-    return best_trellis(trial, jpeg.encoding_parameters(), trellises), last.lagrangian
+    return best_trellis(trial, jpeg.encoding_parameters(), trellises, recipe.dc_trellis), last.lagrangian
 
 
 def _met(optimizer: Optimizer, trial: Judge, jpeg: SimulatedJPEG, goal: dict[str, float]) -> float | None:

@@ -21,7 +21,7 @@ from j4d.calibration import RATES, Rate, RateModel
 from j4d.errors import ParameterError
 from j4d.images import ImageSet
 from j4d.objective import COMBINES, Combine, Objective, Running
-from j4d.parameters import EncodingParameters, check_trellises
+from j4d.parameters import EncodingParameters, check_price, check_trellises
 from j4d.quantizer import FORWARDS, GRADIENTS, Forward, Gradient
 from j4d.simulate import DEAD_ZONE_LIMIT, SimulatedJPEG
 from j4d.spectrum import Spectrum
@@ -40,9 +40,9 @@ class Recipe:
     do best with at its rate (`j4d.trial`). learn_dead_zone: instead, move one per frequency at dead_zone_pace times the
     learning rate. trellises: (mu, masking), or (mu, masking, power of weights by sensitivity, see `j4d.weighting`),
     that a learned point's indices may be chosen with in place of the dead zone, where real files of learning pictures
-    do better so at the same rate (`j4d.trial`). smoothness: log steps are a
-    Gaussian average over neighbouring frequencies of the numbers that Adam moves, with this standard deviation in
-    frequencies; 0 moves each alone. rate: of the files' expected "symbols" (`j4d.activity`), or the "marginal"
+    do better so at the same rate (`j4d.trial`). dc_trellis: what DC indices are chosen with wherever a trellis is, None
+    to leave them. smoothness: log steps are a Gaussian average over neighbouring frequencies of the numbers that Adam
+    moves, with this standard deviation in frequencies; 0 moves each alone. rate: of the files' expected "symbols" (`j4d.activity`), or the "marginal"
     entropies of single frequencies (`j4d.rate`). calibrate: weigh its parts as real files do (`j4d.calibration`). flip:
     mirror pictures at random. start: tables to begin with, "best" (from the model's Fisher information, or the point
     before, or ready-made ones, the built-in profile's among them: the best on real files), "sensitivity" (the same
@@ -68,6 +68,7 @@ class Recipe:
         (30.0, 302.0),
         (60.0, None),
     )
+    dc_trellis: float | None = 8.0
     learn_dead_zone: bool = False
     dead_zone_pace: float = 0.1
     smoothness: float = 0.7
@@ -105,6 +106,7 @@ class Recipe:
         if not self.dead_zones or not all(0 <= d <= DEAD_ZONE_LIMIT for d in self.dead_zones):
             raise ParameterError(f"dead zones {self.dead_zones} are not numbers in 0..{DEAD_ZONE_LIMIT:g}, one or more")
         check_trellises(self.trellises)
+        check_price(self.dc_trellis, "DC trellis")
 
 
 class Optimizer:

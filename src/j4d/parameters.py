@@ -25,6 +25,7 @@ LEAST_SIDE, MAX_SIDE = 8, 65500  # pixels: a block; libjpeg's JPEG_MAX_DIMENSION
 _LATER = (
     "trellis",
     "masking",
+    "dc_trellis",
     "luma_weights",
     "chroma_weights",
     "longest_side",
@@ -88,14 +89,19 @@ def finite_number(value: Any, name: str, error: type[ParameterError | ProfileErr
         raise error(f"{name} is an integer too large for a float") from None
 
 
+def check_price(price: Any, name: str) -> float | None:
+    """Return bits that a squared step is worth as they are kept, or raise ParameterError."""
+    if price is None:
+        return None
+    price = finite_number(price, name, ParameterError)
+    if not LEAST_TRELLIS <= price <= MOST_TRELLIS:
+        raise ParameterError(f"{name} {price:g} is outside {LEAST_TRELLIS:g}..{MOST_TRELLIS:g} bits a squared step")
+    return price
+
+
 def check_trellis(trellis: Any, masking: Any) -> tuple[float | None, float | None]:
     """Return both as they are kept, or raise ParameterError."""
-    if trellis is not None:
-        trellis = finite_number(trellis, "trellis", ParameterError)
-        if not LEAST_TRELLIS <= trellis <= MOST_TRELLIS:
-            raise ParameterError(
-                f"trellis {trellis:g} is outside {LEAST_TRELLIS:g}..{MOST_TRELLIS:g} bits a squared step"
-            )
+    trellis = check_price(trellis, "trellis")
     if masking is not None:
         masking = finite_number(masking, "masking", ParameterError)
         if trellis is None:
@@ -129,7 +135,8 @@ class EncodingParameters:
     zeros are stored as None.
 
     trellis: mu, bits that a squared step is worth, 0.001..1000; None chooses no indices jointly. masking:
-    a, at least 1, in the unit of coefficients; None for none. luma_weights, chroma_weights: (8, 8) float64 w,
+    a, at least 1, in the unit of coefficients; None for none. dc_trellis: the same as mu for DC indices, which None
+    leaves as they are; it goes with a trellis only. luma_weights, chroma_weights: (8, 8) float64 w,
     0.001..1000, how many squared steps one of that frequency counts for; None means 1 for all, and all ones are
     stored as None. DC's is not used. With L a model's loss, E[(dL/du)^2] = q^2 E[(dL/dc)^2] over its mean is such a
     weight: it is in squared steps so that mu stays what it is, and a weight stays right when all steps are scaled.
@@ -141,7 +148,8 @@ class EncodingParameters:
     |k|)), d the dead zone; its limit for large kappa is k = sign(u) max(0, floor(|u| + 0.5 - d)). A trellis
     then takes the AC indices of each block nearer zero, each by one or to zero, so that mu / (1 + (A / a)^2) x (sum of
     w (u - k)^2) + the bits of the block are least, A the norm of the block's AC coefficients; mu w / (1 + (A / a)^2)
-    above 1000 counts as 1000. It goes with the limit alone: sharpness is None. Raises ParameterError.
+    above 1000 counts as 1000. With dc_trellis each DC index moves by at most one, so that dc_trellis x (sum of (u -
+    k)^2) + the bits of the differences of a component's, in the order of the file, are least. A trellis goes with the limit alone: sharpness is None. Raises ParameterError.
     """
 
     luma: npt.NDArray[np.int32]
@@ -152,6 +160,7 @@ class EncodingParameters:
     chroma_dead_zone: npt.NDArray[np.float64] | None = None
     trellis: float | None = None
     masking: float | None = None
+    dc_trellis: float | None = None
     luma_weights: npt.NDArray[np.float64] | None = None
     chroma_weights: npt.NDArray[np.float64] | None = None
     longest_side: int | None = None
@@ -173,6 +182,9 @@ class EncodingParameters:
         trellis, masking = check_trellis(self.trellis, self.masking)
         put(self, "trellis", trellis)
         put(self, "masking", masking)
+        put(self, "dc_trellis", check_price(self.dc_trellis, "DC trellis"))
+        if self.dc_trellis is not None and trellis is None:
+            raise ParameterError(f"DC trellis {self.dc_trellis:g} without a trellis; give both, or neither")
         put(self, "longest_side", check_longest_side(self.longest_side))
         if trellis is not None and self.sharpness is not None:
             raise ParameterError(
@@ -188,7 +200,9 @@ class EncodingParameters:
 
     def without_trellis(self) -> EncodingParameters:
         """The same with each index chosen alone."""
-        return replace(self, trellis=None, masking=None, luma_weights=None, chroma_weights=None)
+        return replace(
+            self, trellis=None, masking=None, dc_trellis=None, luma_weights=None, chroma_weights=None
+        )
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values that `from_json` turns back into an equal object.

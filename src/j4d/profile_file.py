@@ -2,7 +2,7 @@
 
 A file is `{"format": "j4d-profile", "version": 1, "name", "points", "provenance"}`; tables are 8 rows of 8
 steps in natural order. What the format has not had from the start (`adaptation`, and of a point `trellis`, `masking`,
-the weights and `longest_side`) is written only where it is set, so that a file without it is the same after it was read
+`dc_trellis`, the weights and `longest_side`) is written only where it is set, so that a file without it is the same after it was read
 and written. Reading limits the size before parsing, refuses unknown keys and versions, and turns every fault into one
 ProfileError line with the file, the place, the value and the limit. The schema is written by `python -m
 j4d.profile_file docs/profile.schema.json`.
@@ -83,6 +83,9 @@ class ParametersModel(_Strict):
     )
     masking: Annotated[float, Field(ge=LEAST_MASKING)] | None = Field(
         None, description="norm of a block's AC coefficients that halves that; null: nothing does"
+    )
+    dc_trellis: Annotated[float, Field(ge=LEAST_TRELLIS, le=MOST_TRELLIS)] | None = Field(
+        None, description="the same of DC indices, chosen from block to block; null: they stay"
     )
     luma_weights: _Weights | None = Field(None, description="of the trellis; null: 1 for all frequencies")
     chroma_weights: _Weights | None = Field(None, description="of the trellis; null: 1 for all frequencies")

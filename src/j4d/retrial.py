@@ -18,7 +18,7 @@ from j4d.frozen import Json
 from j4d.heldout import Judge
 from j4d.images import ImageSet
 from j4d.optimize import Recipe
-from j4d.parameters import check_trellises
+from j4d.parameters import check_price, check_trellises
 from j4d.profile import OperatingPoint, Profile
 from j4d.tasks import Frozen, Model
 from j4d.trial import Trellises, best_trellis
@@ -30,26 +30,29 @@ def retried(
     images: ImageSet | Sequence[NDArray[np.uint8]],
     *,
     trellises: Trellises = Recipe.trellises,
+    dc_trellis: float | None = Recipe.dc_trellis,
     pictures: int = 96,
     answers: float | None = None,
 ) -> Profile:
     """The profile with the trellis at each point that real files of `pictures` of the images do best with.
 
-    model, images, answers: as for `learn`; learning pictures, not those that anything is judged on. Steps are scaled so
+    dc_trellis: of all of them, see `EncodingParameters`. model, images, answers: as for `learn`; learning pictures, not those that anything is judged on. Steps are scaled so
     that the actual rate stays; the estimate of a changed point moves as the files did, and what was measured of it is
     forgotten. Points that draw their indices stay. Adaptation and choices are learned anew where the
     profile had any, on all images and for these models.
     Raises ProfileError where the ladder would no longer climb, ParameterError for what no trellis is.
     """
     check_trellises(trellises)
+    check_price(dc_trellis, "DC trellis")
     models = tuple(model) if isinstance(model, (list, tuple)) else (model,)
     everything = images if isinstance(images, ImageSet) else ImageSet.from_arrays(list(images))
     some = everything.subset(range(0, len(everything), max(1, len(everything) // pictures)))
     with Frozen(models) as device:
         some = some.at_most(profile.longest_side)
         judge = Judge(models, some, answers, RateModel(), profile.provenance.sampling, device)
-        points = tuple(_retried(judge, point, trellises) for point in profile.points)
-        settings: dict[str, Json] = {**profile.provenance.settings, "retried": [list(t) for t in trellises]}
+        points = tuple(_retried(judge, point, trellises, dc_trellis) for point in profile.points)
+        tried: dict[str, Json] = {"retried": [list(t) for t in trellises], "dc_trellis": dc_trellis}
+        settings: dict[str, Json] = {**profile.provenance.settings, **tried}
         changed = replace(profile, points=points, provenance=replace(profile.provenance, settings=settings))
         if changed.points == profile.points:
             return changed
@@ -63,11 +66,13 @@ def retried(
     return replace(changed, adaptation=adaptation, choices=choices, provenance=provenance)
 
 
-def _retried(judge: Judge, point: OperatingPoint, trellises: Trellises) -> OperatingPoint:
+def _retried(
+    judge: Judge, point: OperatingPoint, trellises: Trellises, dc_trellis: float | None
+) -> OperatingPoint:
     if point.parameters.sharpness is not None:
         return point
     before = replace(point.parameters, longest_side=None)  # the judge's pictures are scaled already
-    best = best_trellis(judge, before, trellises)
+    best = best_trellis(judge, before, trellises, dc_trellis)
     if best == before:
         return point
     estimate = point.estimated_bpp * judge.rate(best) / judge.rate(before)

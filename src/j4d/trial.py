@@ -77,6 +77,7 @@ def with_trellis(
     trellis: float,
     masking: float | None,
     weights: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+    dc_trellis: float | None = None,
 ) -> EncodingParameters:
     """The same with a trellis in place of dead zones and random draws; weights: of luma and chroma, (8, 8) each."""
     luma, chroma = (None, None) if weights is None else weights
@@ -86,13 +87,16 @@ def with_trellis(
         parameters.sampling,
         trellis=trellis,
         masking=masking,
+        dc_trellis=dc_trellis,
         luma_weights=luma,
         chroma_weights=chroma,
     )
 
 
-def best_trellis(judge: Judge, parameters: EncodingParameters, trellises: Trellises) -> EncodingParameters:
-    """`parameters`, or them with one of the trellises: the least task loss at equal actual rate.
+def best_trellis(
+    judge: Judge, parameters: EncodingParameters, trellises: Trellises, dc_trellis: float | None = None
+) -> EncodingParameters:
+    """`parameters`, or them with one of the trellises, and dc_trellis: the least task loss at equal actual rate.
 
     A trellis takes bits away; its steps are scaled so that the judge's pictures have the rate that they have now.
     """
@@ -104,7 +108,7 @@ def best_trellis(judge: Judge, parameters: EncodingParameters, trellises: Trelli
     candidates = [parameters]
     for (mu, masking, *_), power in zip(trellises, powers, strict=True):
         weights = sensitivity.weights(power) if sensitivity and power else None
-        candidates.append(at_rate(judge, with_trellis(parameters, mu, masking, weights), bpp))
+        candidates.append(at_rate(judge, with_trellis(parameters, mu, masking, weights, dc_trellis), bpp))
     found = [judge.measured(candidate) for candidate in candidates]
     return candidates[_best(found, judge.measured(at_rate(judge, parameters, bpp / _PROBE)))]
 

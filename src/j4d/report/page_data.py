@@ -208,7 +208,7 @@ def _tables(evaluation: Evaluation, codec: CodecResult) -> dict[str, Any]:
         quality = nearest_quality(parameters)
         default = EncodingParameters.from_quality(quality)
         luma, chroma = (_zone(zone) for zone in (parameters.luma_dead_zone, parameters.chroma_dead_zone))
-        joint = (parameters.trellis, parameters.masking)
+        joint = (parameters.trellis, parameters.masking, parameters.dc_trellis)
         points.append(
             {
                 "label": text.setting_label(codec.config, setting),

@@ -140,13 +140,17 @@ def dead_zone_text(zones: Sequence[float] | None) -> str:
     )
 
 
-def indices_text(zones: Sequence[float] | None, trellis: float | None, masking: float | None) -> str:
+def indices_text(
+    zones: Sequence[float] | None, trellis: float | None, masking: float | None, dc_trellis: float | None
+) -> str:
     """How the indices of one component are chosen, in a sentence or two."""
     if trellis is None:
         return dead_zone_text(zones)
     chosen = f"A trellis chooses the indices of a block jointly; a squared step is worth {trellis:.3g} bits"
     if masking is not None:
         chosen += f", half of that where the block's AC coefficients have a norm of {masking:.3g}"
+    if dc_trellis is not None:
+        chosen += f"; DC indices are chosen from block to block, a squared step being worth {dc_trellis:.3g} bits"
     return chosen + "." if zones is None else f"{chosen}. {dead_zone_text(zones)}"
 
 

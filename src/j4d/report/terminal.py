@@ -128,9 +128,10 @@ def quantizer_text(parameters: EncodingParameters) -> str:
     if parameters.trellis is None:
         return how
     masking = "" if parameters.masking is None else f", masking {parameters.masking:.3g}"
+    dc = "" if parameters.dc_trellis is None else f", of DC {parameters.dc_trellis:.3g}"
     even = parameters.luma_weights is None and parameters.chroma_weights is None
     weights = "" if even else ", weighted by frequency"
-    return f"{how}, then a trellis of {parameters.trellis:.3g} bits per squared step{masking}{weights}"
+    return f"{how}, then a trellis of {parameters.trellis:.3g} bits per squared step{masking}{dc}{weights}"
 
 
 def steps_table(title: str, steps: NDArray[np.int32]) -> Table:
