@@ -4,12 +4,15 @@
     python bench/trellis.py model mobilenet_v1_1.0_224 profile.json    # photographs of val/, as the profile stores them
     python bench/trellis.py weights mobilenet_v1_1.0_224 profile.json  # by frequency, from the model's sensitivities
     python bench/trellis.py retry mobilenet_v1_1.0_224 profile.json    # what `j4d.retrial` chooses on those of learn/
+    python bench/trellis.py dc mobilenet_v1_1.0_224 universal-420      # DC indices chosen too
 
 `speed` encodes baseline files of 4:2:0 in turns, one thread, processor time. `model` gives the BD-rates, at equal KL
 and equal cross-entropy, of a profile's tables with other choices of indices, its steps kept, against default JPEG and
 against the profile as it is. `weights` gives them for trellises whose weights are a power of the sensitivities of
 learning photographs, at each point of the profile (`j4d.weighting`), power 0 being none. `retry` gives them for the
-choice that trials on learning photographs make, and what that is at each point. Needs J4D_DATA.
+choice that trials on learning photographs make, and what that is at each point. `dc` gives them for a mu of DC wherever
+a point has a trellis, and what it takes from the files. A model is one of zoo.py's, or a spec such as
+demo:efficientnet-lite0; a profile a file, or a built-in one's name. Needs J4D_DATA.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ import rivals
 from turns import Row, Run, available, psnr, take_turns
 
 import j4d
-from j4d import Profile, codec
+from j4d import Profile, builtin, codec
 from j4d.calibration import RateModel
 from j4d.codecs import Codec, DefaultJPEG, LearnedJPEG
 from j4d.effort import with_effort
@@ -42,6 +45,7 @@ from j4d.weighting import StepSensitivity
 
 TRELLISES = ((10.0, None), (19.0, None), (30.0, None), (10.0, 302.0), (19.0, 302.0), (30.0, 302.0))
 WEIGHTED, POWERS = ((30.0, None), (30.0, 302.0)), (0.0, 0.5, 1.0)
+DC = (5.0, 8.0, 12.0)
 QUALITIES = (5, 8, 12, 18, 25, 35, 50, 65, 80, 88, 93)
 
 
@@ -87,9 +91,8 @@ def speed(root: Path, rounds: int) -> None:
             print(f"| {name} | {cells} | {near:.2f} |", flush=True)
 
 
-def model(root: Path, name: str, path: Path, count: int) -> None:
+def model(root: Path, name: str, profile: Profile, count: int) -> None:
     """BD-rates of every choice of indices."""
-    profile = Profile.load(path)
     ladder = [point.parameters for point in profile.points]
     codecs: list[Codec] = [LearnedJPEG([with_effort(p, 0) for p in ladder], name="nearest")]
     codecs += [LearnedJPEG([with_trellis(p, *t) for p in ladder], name=named(*t)) for t in TRELLISES]
@@ -98,17 +101,17 @@ def model(root: Path, name: str, path: Path, count: int) -> None:
     compare(root, name, profile, count, codecs)
 
 
-def weights(root: Path, name: str, path: Path, count: int, learning: int = 96) -> None:
+def weights(root: Path, name: str, profile: Profile, count: int, learning: int = 96) -> None:
     """BD-rates of a profile's tables with weights of each power; and how far the weights spread."""
-    profile = replace(Profile.load(path), adaptation=None)
+    profile = replace(profile, adaptation=None)
     ladder = [point.parameters for point in profile.points]
     images = pictures(root, profile, "learn")
     images = images.subset(range(0, len(images), max(1, len(images) // learning)))
-    network = j4d.load_model(f"{root}/zoo.py:load?name={name}")
+    network = network_of(root, name)
     with Frozen([network]) as device:
         judge = Judge([network], images, None, RateModel(), profile.provenance.sampling, device)
         found = [StepSensitivity(judge, parameters) for parameters in ladder]
-    print(f"\n{name}, {path.name}: weights of power 1 over AC indices that are not 0: percentiles 5, 50, 95\n")
+    print(f"\n{name}, {profile.name}: weights of power 1 over AC indices that are not 0: percentiles 5, 50, 95\n")
     for point, sensitivity in zip(profile.points, found, strict=True):
         values, counts = (np.array(part)[:, 1:] for part in zip(*by_count(sensitivity), strict=True))
         print(f"{point.estimated_bpp:.3f} bpp: {quantiles(values.ravel(), counts.ravel())}")
@@ -133,16 +136,34 @@ def quantiles(values: np.ndarray, counts: np.ndarray) -> str:
     return ", ".join(f"{values[order][np.searchsorted(share, q)]:.2f}" for q in (0.05, 0.5, 0.95))
 
 
-def retry(root: Path, name: str, path: Path, count: int) -> None:
+def retry(root: Path, name: str, profile: Profile, count: int) -> None:
     """What trials choose, point by point, and their BD-rates."""
-    profile = replace(Profile.load(path), adaptation=None)
+    profile = replace(profile, adaptation=None)
     learning = pictures(root, profile, "learn")
-    chosen = retried(profile, j4d.load_model(f"{root}/zoo.py:load?name={name}"), learning)
-    print(f"\n{name}, {path.name}: at each point the trellis (mu, masking)\n")
+    chosen = retried(profile, network_of(root, name), learning)
+    print(f"\n{name}, {profile.name}: at each point the trellis (mu, masking)\n")
     for point in chosen.points:
         print(f"{point.estimated_bpp:.3f} bpp: {point.parameters.trellis}, {point.parameters.masking}")
     ladder = [point.parameters for point in chosen.points]
     compare(root, name, profile, count, [LearnedJPEG(ladder, name="as tried")])
+
+
+def dc(root: Path, name: str, profile: Profile, count: int) -> None:
+    """BD-rates with DC indices chosen, and by how much files shrink."""
+    profile = replace(profile, adaptation=None)
+    points = [point.parameters for point in profile.points]
+    ladders = {mu: [p if p.trellis is None else replace(p, dc_trellis=mu) for p in points] for mu in DC}
+    some = pictures(root, profile, "val").subset(range(40))
+    print(f"\n{name}, {profile.name}: bytes of each point's files with it, % of those without\n")
+    before = np.array([sum(len(codec.encode(image, p)) for image in some) for p in points])
+    for mu, ladder in ladders.items():
+        after = np.array([sum(len(codec.encode(image, p)) for image in some) for p in ladder])
+        print(f"mu of DC {mu:g}:", *(f"{100 * change:+.1f}" for change in after / before - 1))
+    compare(root, name, profile, count, [LearnedJPEG(found, name=f"mu of DC {mu:g}") for mu, found in ladders.items()])
+
+
+def network_of(root: Path, name: str) -> j4d.VisionModel:
+    return j4d.load_model(name if ":" in name else f"{root}/zoo.py:load?name={name}")
 
 
 def pictures(root: Path, profile: Profile, split: str) -> ImageSet:
@@ -157,7 +178,7 @@ def compare(root: Path, name: str, profile: Profile, count: int, codecs: list[Co
     photographs = photographs.subset(range(0, len(photographs), max(1, len(photographs) // count)))
     default = DefaultJPEG(QUALITIES, sampling=profile.provenance.sampling)
     learned = LearnedJPEG([point.parameters for point in profile.points], name="as learned")
-    network = j4d.load_model(f"{root}/zoo.py:load?name={name}")
+    network = network_of(root, name)
     result = j4d.evaluate(network, photographs, codecs=[default, learned, *codecs], bootstrap=400, progress=False)
     print(f"\n{name}, {len(photographs)} photographs; BD-rate at equal KL and cross-entropy\n")
     print("| indices | KL | cross-entropy | KL, against as learned | cross-entropy, against as learned |")
@@ -174,10 +195,11 @@ def compare(root: Path, name: str, profile: Profile, count: int, codecs: list[Co
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("what", choices=("speed", "model", "weights", "retry"))
+    parser.add_argument("what", choices=("speed", "model", "weights", "retry", "dc"))
     parser.add_argument("model", nargs="?")
-    parser.add_argument("profile", nargs="?", type=Path)
+    parser.add_argument("profile", nargs="?", help="a file, or a built-in profile's name")
     parser.add_argument("--pictures", type=int, default=50)
+    parser.add_argument("--model-size", action="store_true", help="photographs of the model's size for any profile")
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     if "J4D_DATA" not in os.environ:
@@ -188,9 +210,11 @@ def main() -> None:
     elif options.profile is None:
         parser.error(f"{options.what} needs the model's name and a profile")
     else:
-        {"model": model, "weights": weights, "retry": retry}[options.what](
-            root, options.model, options.profile, options.pictures
-        )
+        found = builtin.find(options.profile)
+        if options.model_size:
+            found = replace(found, provenance=replace(found.provenance, protocol="model-size"))
+        ways = {"model": model, "weights": weights, "retry": retry, "dc": dc}
+        ways[options.what](root, options.model, found, options.pictures)
 
 
 if __name__ == "__main__":

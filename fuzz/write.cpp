@@ -30,8 +30,7 @@ void choose(std::vector<std::vector<std::int16_t>> planes, const j4d::Frame& fra
                 expect(std::abs(after - before) <= (settings.dc > 0.0) && -1024 <= after && after <= 1023);
                 continue;
             }
-            expect(after == before ||
-                   (after * before >= 0 && (after == 0 || std::abs(before) - std::abs(after) == 1)));
+            expect(after == before || (after * before >= 0 && (after == 0 || std::abs(before) - std::abs(after) == 1)));
         }
     }
 }

@@ -1,4 +1,4 @@
-"""DC indices chosen from block to block: what the chain promises, by exhaustive search and by the formula of its header."""
+"""DC indices chosen from block to block: the chain's promise, by exhaustive search and by the formula of its header."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
-from PIL import Image
 from pictures import crops
+from PIL import Image
 
 from j4d import _core, codec
 from j4d.batch import encode_many

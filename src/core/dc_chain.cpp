@@ -10,7 +10,7 @@ namespace {
 constexpr int kUnit = 26;  // of costs: 2^-26 bits, which is 2^-10 steps times 2^-16 bits per step
 constexpr int kSteps = 1024;
 constexpr int kMostDifference = 2047 + 2;  // between ways that are out of range
-constexpr int kWays = 3;                  // the quantizer's index, then its neighbours: of equals, the first is taken
+constexpr int kWays = 3;                   // the quantizer's index, then its neighbours: of equals, the first is taken
 constexpr int kMoves[kWays] = {0, -1, 1};
 constexpr std::int64_t kNever = std::int64_t{1} << 60;
 

@@ -6,8 +6,8 @@
 // u = c / q and k the index, w the weight of the frequency, A the norm of the block's AC coefficients; mu is what a
 // squared step of weight 1 is worth in bits, and a the norm at which texture hides half of it. Nothing beside this is
 // known of the eye, or of a model: mu, a, the weights and the steps are what is learned. DC indices stay, or are chosen
-// from block to block (dc_chain.hpp) with a mu of their own. The idea is that of T. Crouse and K. Ramchandran, "Joint thresholding and quantizer selection for transform image coding" (IEEE
-// Trans. Image Processing 1997).
+// from block to block (dc_chain.hpp) with a mu of their own. The idea is that of T. Crouse and K. Ramchandran, "Joint
+// thresholding and quantizer selection for transform image coding" (IEEE Trans. Image Processing 1997).
 //
 // The same bytes everywhere and for ever: costs are integers, u is rounded to 2^-10 steps, and w to 2^-20. Only mu / (1
 // + (A / a)^2) comes from floats, by one division, one addition and one division of doubles, which IEEE 754 rounds in
@@ -126,7 +126,8 @@ class Trellis {
         nonzero &= ~std::uint64_t{1};
         const std::int32_t weight = nonzero == 0 || !masks_ ? plain_weight_ : masked_weight(energy(), units);
         const int dc = index_at(0);
-        blocks_.push_back({nonzero, weight, static_cast<std::int16_t>(dc), chroma, static_cast<std::uint8_t>(component)});
+        blocks_.push_back(
+            {nonzero, weight, static_cast<std::int16_t>(dc), chroma, static_cast<std::uint8_t>(component)});
         if (settings_.dc > 0.0) {
             const int magnitude = static_cast<int>(magnitude_at(0));
             chains_[component].add(dc, (below ? -magnitude : magnitude) - dc * 1024);

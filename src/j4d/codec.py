@@ -255,8 +255,8 @@ def quantizers(
 
 
 def trellis_of(parameters: EncodingParameters) -> dict[str, Any]:
-    """The trellis as `_core` wants it: mu, 0 for none, masking, infinite for none, mu of DC, 0 for none, weights of luma
-    and chroma."""
+    """The trellis as `_core` wants it: mu, 0 for none, masking, infinite for none, mu of DC, 0 for none, and weights of
+    luma and chroma."""
     masking = math.inf if parameters.masking is None else parameters.masking
     even = np.ones((8, 8))
     luma, chroma = (even if w is None else w for w in (parameters.luma_weights, parameters.chroma_weights))

@@ -42,16 +42,16 @@ class Recipe:
     that a learned point's indices may be chosen with in place of the dead zone, where real files of learning pictures
     do better so at the same rate (`j4d.trial`). dc_trellis: what DC indices are chosen with wherever a trellis is, None
     to leave them. smoothness: log steps are a Gaussian average over neighbouring frequencies of the numbers that Adam
-    moves, with this standard deviation in frequencies; 0 moves each alone. rate: of the files' expected "symbols" (`j4d.activity`), or the "marginal"
-    entropies of single frequencies (`j4d.rate`). calibrate: weigh its parts as real files do (`j4d.calibration`). flip:
-    mirror pictures at random. start: tables to begin with, "best" (from the model's Fisher information, or the point
-    before, or ready-made ones, the built-in profile's among them: the best on real files), "sensitivity" (the same
-    without the built-in profile's), "annex-k" (default JPEG's at the target rate) or "flat" (both for the first point;
-    the others begin with the point before), see `j4d.start`. trial_pictures: how many files of learning pictures such
-    choices are made on. holdout: share of the pictures kept for early stopping and for the
-    measured figures. adapt: learn how single pictures are moved along the ladder, too (`j4d.adaptation`). combine: of
-    several models' losses the "mean", or "worst", what the one that fares worst loses (`j4d.objective`). precision: of
-    the models while learning, "float32" or "bfloat16"; files are judged in float32.
+    moves, with this standard deviation in frequencies; 0 moves each alone. rate: of the files' expected "symbols"
+    (`j4d.activity`), or the "marginal" entropies of single frequencies (`j4d.rate`). calibrate: weigh its parts as real
+    files do (`j4d.calibration`). flip: mirror pictures at random. start: tables to begin with, "best" (from the
+    model's Fisher information, or the point before, or ready-made ones, the built-in profile's among them: the best
+    on real files), "sensitivity" (the same without the built-in profile's), "annex-k" (default JPEG's at the target
+    rate) or "flat" (both for the first point; the others begin with the point before), see `j4d.start`.
+    trial_pictures: how many files of learning pictures such choices are made on. holdout: share of the pictures kept
+    for early stopping and for the measured figures. adapt: learn how single pictures are moved along the ladder, too
+    (`j4d.adaptation`). combine: of several models' losses the "mean", or "worst", what the one that fares worst loses
+    (`j4d.objective`). precision: of the models while learning, "float32" or "bfloat16"; files are judged in float32.
     """
 
     steps: int = 48

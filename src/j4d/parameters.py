@@ -149,7 +149,8 @@ class EncodingParameters:
     then takes the AC indices of each block nearer zero, each by one or to zero, so that mu / (1 + (A / a)^2) x (sum of
     w (u - k)^2) + the bits of the block are least, A the norm of the block's AC coefficients; mu w / (1 + (A / a)^2)
     above 1000 counts as 1000. With dc_trellis each DC index moves by at most one, so that dc_trellis x (sum of (u -
-    k)^2) + the bits of the differences of a component's, in the order of the file, are least. A trellis goes with the limit alone: sharpness is None. Raises ParameterError.
+    k)^2) + the bits of the differences of a component's, in the order of the file, are least. A trellis goes with the
+    limit alone: sharpness is None. Raises ParameterError.
     """
 
     luma: npt.NDArray[np.int32]
@@ -200,9 +201,7 @@ class EncodingParameters:
 
     def without_trellis(self) -> EncodingParameters:
         """The same with each index chosen alone."""
-        return replace(
-            self, trellis=None, masking=None, dc_trellis=None, luma_weights=None, chroma_weights=None
-        )
+        return replace(self, trellis=None, masking=None, dc_trellis=None, luma_weights=None, chroma_weights=None)
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values that `from_json` turns back into an equal object.

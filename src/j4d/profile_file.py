@@ -2,10 +2,10 @@
 
 A file is `{"format": "j4d-profile", "version": 1, "name", "points", "provenance"}`; tables are 8 rows of 8
 steps in natural order. What the format has not had from the start (`adaptation`, and of a point `trellis`, `masking`,
-`dc_trellis`, the weights and `longest_side`) is written only where it is set, so that a file without it is the same after it was read
-and written. Reading limits the size before parsing, refuses unknown keys and versions, and turns every fault into one
-ProfileError line with the file, the place, the value and the limit. The schema is written by `python -m
-j4d.profile_file docs/profile.schema.json`.
+`dc_trellis`, the weights and `longest_side`) is written only where it is set, so that a file without it is the same
+after it was read and written. Reading limits the size before parsing, refuses unknown keys and versions, and turns
+every fault into one ProfileError line with the file, the place, the value and the limit. The schema is written by
+`python -m j4d.profile_file docs/profile.schema.json`.
 """
 
 from __future__ import annotations

@@ -36,10 +36,10 @@ def retried(
 ) -> Profile:
     """The profile with the trellis at each point that real files of `pictures` of the images do best with.
 
-    dc_trellis: of all of them, see `EncodingParameters`. model, images, answers: as for `learn`; learning pictures, not those that anything is judged on. Steps are scaled so
-    that the actual rate stays; the estimate of a changed point moves as the files did, and what was measured of it is
-    forgotten. Points that draw their indices stay. Adaptation and choices are learned anew where the
-    profile had any, on all images and for these models.
+    dc_trellis: of all of them, see `EncodingParameters`. model, images, answers: as for `learn`; learning pictures, not
+    those that anything is judged on. Steps are scaled so that the actual rate stays; the estimate of a changed point
+    moves as the files did, and what was measured of it is forgotten. Points that draw their indices stay. Adaptation
+    and choices are learned anew where the profile had any, on all images and for these models.
     Raises ProfileError where the ladder would no longer climb, ParameterError for what no trellis is.
     """
     check_trellises(trellises)
@@ -66,9 +66,7 @@ def retried(
     return replace(changed, adaptation=adaptation, choices=choices, provenance=provenance)
 
 
-def _retried(
-    judge: Judge, point: OperatingPoint, trellises: Trellises, dc_trellis: float | None
-) -> OperatingPoint:
+def _retried(judge: Judge, point: OperatingPoint, trellises: Trellises, dc_trellis: float | None) -> OperatingPoint:
     if point.parameters.sharpness is not None:
         return point
     before = replace(point.parameters, longest_side=None)  # the judge's pictures are scaled already
