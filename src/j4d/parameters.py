@@ -93,10 +93,10 @@ def check_price(price: Any, name: str) -> float | None:
     """Return bits that a squared step is worth as they are kept, or raise ParameterError."""
     if price is None:
         return None
-    price = finite_number(price, name, ParameterError)
-    if not LEAST_TRELLIS <= price <= MOST_TRELLIS:
-        raise ParameterError(f"{name} {price:g} is outside {LEAST_TRELLIS:g}..{MOST_TRELLIS:g} bits a squared step")
-    return price
+    number = finite_number(price, name, ParameterError)
+    if not LEAST_TRELLIS <= number <= MOST_TRELLIS:
+        raise ParameterError(f"{name} {number:g} is outside {LEAST_TRELLIS:g}..{MOST_TRELLIS:g} bits a squared step")
+    return number
 
 
 def check_trellis(trellis: Any, masking: Any) -> tuple[float | None, float | None]:
