@@ -73,6 +73,7 @@ def speed(root: Path, rounds: int) -> None:
         nearest = EncodingParameters.from_quality(quality, "4:2:0")
         contenders = {"j4d, nearest": nearest}
         contenders |= {f"j4d, {named(*t)}": with_trellis(nearest, *t) for t in ((19.0, None), (19.0, 302.0))}
+        contenders["j4d, mu 19, a 302, of DC 8"] = with_trellis(nearest, 19.0, 302.0, dc_trellis=8.0)
 
         with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
             task = rivals.Task(images, nearest, quality, Path(folder))
