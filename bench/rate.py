@@ -2,9 +2,8 @@
 default JPEG's.
 
 Asked about the images' own spectrum, the rate model that the profile carries and, with --learn, both kinds, marginal
-entropies and symbols, fitted to default JPEG on other images. Points with a trellis count times what it took from the
-files of those; without --learn they are asked, and written, without it. --bands takes a quality of default JPEG, scales
-the steps of bands of frequencies, and sets the change of real files beside the two derivatives.
+entropies and symbols, fitted to default JPEG on other images. --bands takes a quality of default JPEG, scales the steps
+of bands of frequencies, and sets the change of real files beside the two derivatives.
 
     python bench/rate.py profile.json $J4D_DATA/test
     python bench/rate.py universal $J4D_DATA/kodak --learn $J4D_DATA/originals:learn --bands 30
@@ -13,7 +12,6 @@ the steps of bands of frequencies, and sets the change of real files beside the 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +19,7 @@ import torch
 from adaptation import images_of
 from gradient import BANDS, CHANGE, scaled
 
-from j4d.calibration import RATES, RateModel, trellis_factor
+from j4d.calibration import RATES, RateModel
 from j4d.cli.options import profile_of
 from j4d.codec import encode
 from j4d.images import ImageSet
@@ -40,15 +38,13 @@ def actual_bpp(images: ImageSet, parameters: EncodingParameters) -> float:
     return float(bits / pixels)
 
 
-def print_errors(
-    models: dict[str, RateModel], images: ImageSet, spectrum: Spectrum, ladder: Ladder, factor: Callable[..., float]
-) -> None:
+def print_errors(models: dict[str, RateModel], images: ImageSet, spectrum: Spectrum, ladder: Ladder) -> None:
     """A line per point of the ladder and one for the greatest and the mean error of each model."""
     print(f"| point | actual bpp | {' | '.join(models)} |\n| --- | --- |{' --- |' * len(models)}")
     errors = []
     for name, parameters in ladder:
-        actual, share = actual_bpp(images, parameters), factor(parameters)
-        errors.append([100 * (m.bpp(spectrum, parameters) * share / actual - 1) for m in models.values()])
+        actual = actual_bpp(images, parameters)
+        errors.append([100 * (m.bpp(spectrum, parameters) / actual - 1) for m in models.values()])
         print(f"| {name} | {actual:.4f} | {' | '.join(f'{e:+.1f} %' for e in errors[-1])} |")
     off = np.abs(errors)
     cells = [f"{most:.1f} %, {mean:.1f} %" for most, mean in zip(off.max(0), off.mean(0), strict=True)]
@@ -90,7 +86,6 @@ def main() -> None:
     settings = profile.provenance.settings.get("rate_model")
     if isinstance(settings, dict):
         models["profile's"] = RateModel(**settings)
-    factor: Callable[..., float] = lambda _: 1.0  # noqa: E731
     if options.learn:
         learning = images_of(options.learn)
         few = learning.subset(range(0, len(learning), max(1, len(learning) // FIT_IMAGES)))
@@ -98,12 +93,9 @@ def main() -> None:
         models |= {kind: RateModel.fit(Spectrum.of(few, sampling), few, fitted, kind) for kind in RATES}
         for kind in RATES:
             print(models[kind])
-        factor = lambda parameters: trellis_factor(few, parameters)  # noqa: E731
-    else:
-        points = [(name, parameters.without_trellis()) for name, parameters in points]
     spectrum = Spectrum.of(images, sampling)
-    print_errors(models, images, spectrum, points, factor)
-    print_errors(models, images, spectrum, default, factor)
+    print_errors(models, images, spectrum, points)
+    print_errors(models, images, spectrum, default)
     if options.bands is not None:
         print_bands(models, images, spectrum, EncodingParameters.from_quality(options.bands, sampling))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,9 @@ def everything(images: list[np.ndarray], out: str | None = None) -> dict[str, np
     parameters = [EncodingParameters.from_quality(q) for q in (10, 40)]
     spectrum = Spectrum.of(images, "4:2:0")
     rate_model = RateModel.fit(spectrum, images, parameters)
+    jointly = replace(parameters[1], trellis=30.0, masking=302.0, dc_trellis=8.0)
     found = {
+        "trellis shares": np.array([spectrum.trellis_share(jointly), spectrum.dc_share(jointly)]),
         "bits": torch.stack([t.ac for t in spectrum.bits([torch.full((8, 8), 9.0)] * 2, 8.0)]).numpy(),
         "symbols": torch.stack(list(vars(spectrum.symbol_bits([torch.full((8, 8), 9.0)] * 2, 8.0)).values())).numpy(),
         "rate model": np.array([rate_model.ac, rate_model.dc, rate_model.block, rate_model.file]),

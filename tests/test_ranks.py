@@ -59,7 +59,7 @@ def test_two_ranks_learn_the_tables_that_one_learns(of_two: tuple[Path, str], of
 
 def test_each_part_is_that_of_all_pictures(of_two: tuple[Path, str], of_one: dict[str, np.ndarray]) -> None:
     found = np.load(of_two[0] / "found.rank0.npz")
-    for exact in ("bits", "symbols", "rate model"):
+    for exact in ("bits", "symbols", "trellis shares", "rate model"):
         assert np.array_equal(found[exact], of_one[exact]), exact
     for name in ("sensitivity", "files, mean", "files, worst", "measured"):
         assert found[name].shape == of_one[name].shape and found[name] == pytest.approx(of_one[name], rel=1e-5), name

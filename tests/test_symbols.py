@@ -23,6 +23,7 @@ from j4d.symbols import (
     END_OF_BLOCK,
     SYMBOLS,
     ZERO_RUN,
+    ac_symbols,
     block_symbols,
     code_lengths,
     coded,
@@ -77,6 +78,16 @@ def test_the_symbols_of_one_block_are_those_of_that_block(seed: int, density: fl
     rng = np.random.default_rng(seed)
     block = rng.integers(-1023, 1024, (1, 64)) * (rng.random((1, 64)) < density)
     np.testing.assert_allclose(block_symbols(pmf_of(block))[0], symbols_of(block), atol=1e-9)
+
+
+@settings(max_examples=40)
+@given(SEEDS, st.integers(0, 5), st.floats(0, 1))
+def test_symbols_of_indices_are_counted_as_they_are_coded(seed: int, count: int, density: float) -> None:
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(-1023, 1024, (count, 64)) * (rng.random((count, 64)) < density**4)
+    natural = np.zeros((count, 64), np.int16)
+    natural[:, ZIGZAG] = blocks
+    assert np.array_equal(ac_symbols(natural.reshape(count, 8, 8)), symbols_of(blocks))
 
 
 def test_of_independent_indices_the_expectation_is_the_mean() -> None:

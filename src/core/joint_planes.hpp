@@ -22,7 +22,7 @@ class JointPlanes {
 
     // The grid of a component, whose rows are added from the top, and its blocks in an MCU.
     void set_grid(int component, Grid grid, int across, int down) {
-        trellis_.set_order(component, file_order(grid, across, down));
+        if (trellis_.chooses_dc()) trellis_.set_order(component, file_order(grid, across, down));
     }
 
     // Once, after all rows.

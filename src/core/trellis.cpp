@@ -158,7 +158,7 @@ void Trellis::settle() {
     if (counts_[1] != Histogram{}) counts.push_back(counts_[1]);
     const CodeSet codes = best_codes(counts);
     for (std::size_t i = 0; i < counts.size(); ++i) rates_.emplace_back(codes.of(static_cast<int>(i)).length);
-    if (settings_.dc > 0.0) settle_dc();
+    if (chooses_dc()) settle_dc();
 }
 
 void Trellis::settle_dc() {
@@ -174,7 +174,7 @@ void Trellis::settle_dc() {
 void Trellis::next(Choice& choice) {
     const Block& block = blocks_[block_];
     const std::array<std::int64_t, kBlockSize>& factors = factors_[block.chroma];
-    choice.dc = settings_.dc > 0.0 ? chains_[block.component].index(next_[block.component]++) : block.dc;
+    choice.dc = chooses_dc() ? chains_[block.component].index(next_[block.component]++) : block.dc;
     Candidate candidates[kBlockSize];
     int count = 0;
     for (std::uint64_t left = block.nonzero; left != 0; left &= left - 1) {

@@ -128,7 +128,7 @@ class Trellis {
         const int dc = index_at(0);
         blocks_.push_back(
             {nonzero, weight, static_cast<std::int16_t>(dc), chroma, static_cast<std::uint8_t>(component)});
-        if (settings_.dc > 0.0) {
+        if (chooses_dc()) {
             const int magnitude = static_cast<int>(magnitude_at(0));
             chains_[component].add(dc, (below ? -magnitude : magnitude) - dc * 1024);
             of_chroma_[component] = chroma;
@@ -142,6 +142,8 @@ class Trellis {
         used_ = static_cast<std::size_t>(out - coefficients_.data());
         count_symbols(nonzero, index_at, counts_[chroma]);
     }
+
+    bool chooses_dc() const { return settings_.dc > 0.0; }
 
     // Where the blocks of a component are not added in the order of the file: `file_order` of its grid.
     void set_order(int component, std::vector<std::uint32_t> order) { chains_[component].set_order(std::move(order)); }

@@ -205,14 +205,16 @@ class SymbolCounter:
         for table, histogram in enumerate(self.histograms):
             histogram.pool()
             tables.append(_TableSymbols(histogram, *mean[:, table].unbind(1)))
-        return SymbolSpectrum(self.components, tables, torch.tensor([float(len(group)) for group in groups]).double())
+        return SymbolSpectrum(self.components, tables, groups)
 
 
 class SymbolSpectrum:
     """What a `Spectrum` keeps so that the symbols of all files follow from the encoding parameters alone."""
 
-    def __init__(self, components: int, tables: Sequence[_TableSymbols], files: Tensor) -> None:
-        self.components, self.tables, self.files = components, tables, files
+    def __init__(self, components: int, tables: Sequence[_TableSymbols], groups: Sequence[NDArray[np.int64]]) -> None:
+        """groups: numbers of the files in each."""
+        self.components, self.tables, self.groups = components, tables, groups
+        self.files = torch.tensor([float(len(group)) for group in groups]).double()
 
     def bits(self, steps: Sequence[Tensor], sharpness: Tensor | float, dead_zones: Sequence[Tensor | None]) -> FileBits:
         """Bits of the files of the whole set, differentiable in the encoding parameters; (8, 8) per table."""

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from j4d.adapt import moves
-from j4d.calibration import RateModel, trellis_factor
+from j4d.calibration import RateModel
 from j4d.choice import Choice
 from j4d.codecs import LearnedJPEG
 from j4d.heldout import measured
@@ -46,7 +46,7 @@ def assembled(
     rungs = [
         OperatingPoint(
             parameters,
-            rate_model.bpp(spectrum, parameters) * trellis_factor(few, parameters) * share,
+            rate_model.bpp(spectrum, parameters) * share,
             lagrangian / share,
             figures,
         )

@@ -74,8 +74,10 @@ class RateModel:
 
     @torch.no_grad()
     def bpp(self, spectrum: Spectrum, parameters: EncodingParameters) -> float:
-        """Estimated bits per pixel of the spectrum's images under `parameters` without a trellis, headers included."""
-        return float(self.whole(spectrum, *_tensors(parameters)))
+        """Estimated bits per pixel of the spectrum's images under `parameters`, trellis and headers included."""
+        ac, dc, header = _parts(spectrum, self.kind, *_tensors(parameters))
+        ac, dc = ac * spectrum.trellis_share(parameters), dc * spectrum.dc_share(parameters)
+        return float((self.ac * ac + self.dc * dc + header + self.fixed(spectrum)) / spectrum.pixels)
 
     @classmethod
     @torch.no_grad()
@@ -88,7 +90,7 @@ class RateModel:
     ) -> RateModel:
         """Least squares of the relative error over a ladder of parameters; `spectrum` is that of `images`.
 
-        Of files without a trellis, whatever the parameters say; `trellis_factor` has what it saves.
+        Of files without a trellis, whatever the parameters say; what it saves the spectrum knows.
         """
         ladder = [parameters.without_trellis() for parameters in ladder]
         actual = np.zeros(len(ladder))
@@ -104,18 +106,6 @@ class RateModel:
         solution = np.linalg.lstsq(left, right, rcond=None)[0]
         ac, dc, block, file = (float(x) for x in prior + scale * solution)
         return cls(ac, dc, block, file, kind)
-
-
-def trellis_factor(images: Iterable[NDArray[np.uint8]], parameters: EncodingParameters) -> float:
-    """Bytes of the images' files over those without a trellis; 1 where the parameters have none.
-
-    No entropy of single frequencies tells that: a trellis acts on runs and code lengths.
-    """
-    if parameters.trellis is None:
-        return 1.0
-    plain = parameters.without_trellis()
-    sizes = np.array([[len(encode(image, p)) for p in (parameters, plain)] for image in images]).sum(0)
-    return float(sizes[0] / sizes[1])
 
 
 def _parts(

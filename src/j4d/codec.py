@@ -105,19 +105,24 @@ def quantize(
     first. seed: 0..2^64 - 1. effort: 0, 1 or 2, see `j4d.effort`. Raises ImageError, ParameterError.
     """
     parameters = with_effort(parameters, effort)
-    steps, dead_zones, sharpness = quantizers(parameters, deterministic)
-    seed = check_seed(seed)
+    steps = quantizers(parameters, deterministic)[0]
     pixels = as_stored(image, parameters)
-    coefficients = list(_core.forward_dct(pixels, FACTORS[parameters.sampling]))
+    coefficients = forward_dct(pixels, parameters.sampling)
+    planes = quantize_planes(coefficients, parameters, seed=check_seed(seed), deterministic=deterministic)
+    return Coefficients(planes, tuple(steps), parameters.sampling, pixels.shape[0], pixels.shape[1])
+
+
+def quantize_planes(
+    coefficients: tuple[Indices, ...], parameters: EncodingParameters, *, seed: int = 0, deterministic: bool = False
+) -> tuple[Indices, ...]:
+    """`quantize` of 8 x coefficients as `forward_dct` has them, int16 (By, Bx, 8, 8) per component."""
+    steps, dead_zones, sharpness = quantizers(parameters, deterministic)
     if parameters.trellis is not None:
         factors = FACTORS[parameters.sampling]
-        planes = tuple(_core.quantize_jointly(coefficients, steps, dead_zones, factors, **trellis_of(parameters)))
-    else:
-        planes = tuple(
-            _core.quantize(plane, steps[component], dead_zones[component], sharpness, seed, component)
-            for component, plane in enumerate(coefficients)
-        )
-    return Coefficients(planes, tuple(steps), parameters.sampling, pixels.shape[0], pixels.shape[1])
+        return tuple(_core.quantize_jointly(list(coefficients), steps, dead_zones, factors, **trellis_of(parameters)))
+    return tuple(
+        _core.quantize(plane, steps[i], dead_zones[i], sharpness, seed, i) for i, plane in enumerate(coefficients)
+    )
 
 
 def encode(
@@ -234,20 +239,15 @@ def check_bytes(data: Any) -> bytes:
     return bytes(data)
 
 
-def _check_parameters(parameters: Any) -> None:
-    if not isinstance(parameters, EncodingParameters):
-        raise ParameterError(f"a {type(parameters).__name__} is no EncodingParameters; of a profile, take .at(...)")
-
-
 def quantizers(
     parameters: Any, deterministic: bool
 ) -> tuple[list[npt.NDArray[np.int32]], list[npt.NDArray[np.float64]], float]:
     """Steps and dead zones per component, and the sharpness, infinite for the deterministic limit."""
-    _check_parameters(parameters)
+    if not isinstance(parameters, EncodingParameters):
+        raise ParameterError(f"a {type(parameters).__name__} is no EncodingParameters; of a profile, take .at(...)")
     none = np.zeros((8, 8))
-    luma_zone, chroma_zone = (
-        none if zone is None else zone for zone in (parameters.luma_dead_zone, parameters.chroma_dead_zone)
-    )
+    given = (parameters.luma_dead_zone, parameters.chroma_dead_zone)
+    luma_zone, chroma_zone = (none if zone is None else zone for zone in given)
     count = FACTORS[parameters.sampling][0]
     steps = [parameters.luma, parameters.chroma, parameters.chroma][:count]
     sharpness = math.inf if deterministic or parameters.sharpness is None else parameters.sharpness

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,8 +13,11 @@ from torch import Tensor
 
 from j4d import ranks
 from j4d.activity import FileBits, SymbolCounter, SymbolSpectrum
+from j4d.block_sample import BlockSample, BlockSampler
 from j4d.codec import forward_dct
+from j4d.dc_sample import DCSample, DCSampler
 from j4d.errors import DataError
+from j4d.parameters import EncodingParameters
 from j4d.quantizer import nearest
 from j4d.rate import TableBits, dc_differences, table_bits
 
@@ -61,7 +65,8 @@ class Spectrum:
 
     The marginals over the *whole* set, and their gradient with respect to the encoding parameters, follow from it
     without noise, for the price of a few hundred thousand weighted samples however many images there are. Magnitudes
-    up to 64 are kept as they are (islow's output lies on a grid of 1/8), larger ones to 1/4 or 1/2, as their mean.
+    up to 64 are kept as they are (islow's output lies on a grid of 1/8), larger ones to 1/4 or 1/2, as their mean. Some
+    blocks are kept as they are beside it: what a trellis takes follows from no marginal.
     """
 
     def __init__(
@@ -73,12 +78,14 @@ class Spectrum:
         ac: Sequence[_Histogram],
         dc: Sequence[_Histogram],
         symbols: SymbolSpectrum,
+        sample: BlockSample,
+        dc_sample: DCSample,
     ) -> None:
         """ac: per table the 63 AC frequencies; dc: per table the differences. See `Spectrum.of`."""
         self.sampling, self.images, self.pixels, self.blocks = sampling, images, pixels, blocks
         self._ac = [[F.pad(x, (1, 0)).view(-1, 8, 8) for x in histogram.samples()] for histogram in ac]
         self._dc = [histogram.samples() for histogram in dc]
-        self._symbols = symbols
+        self._symbols, self._sample, self._dc_sample = symbols, sample, dc_sample
 
     @property
     def tables(self) -> int:
@@ -90,11 +97,14 @@ class Spectrum:
         """From uint8 images (H, W, 3) of any sizes; each rank reads its share. Raises DataError where there is none."""
         tables = 1 if sampling == "gray" else 2
         ac, dc = ([_Histogram(frequencies) for _ in range(tables)] for frequencies in (63, 1))
-        symbols = SymbolCounter(sampling)
+        symbols, sampler, dc_sampler = SymbolCounter(sampling), BlockSampler(), DCSampler()
         seen = pixels = blocks = 0
         for image in ranks.share(images):
             seen, pixels = seen + 1, pixels + image.shape[0] * image.shape[1]
-            planes = [torch.from_numpy(plane).float() / 8 for plane in forward_dct(image, sampling)]
+            stored = forward_dct(image, sampling)
+            sampler.add(stored)
+            dc_sampler.add(stored)
+            planes = [torch.from_numpy(plane).float() / 8 for plane in stored]
             symbols.add(planes)
             for component, plane in enumerate(planes):
                 table, coefficients = min(component, 1), plane[None]
@@ -106,7 +116,9 @@ class Spectrum:
             raise DataError("a spectrum needs at least one image; got none")
         for histogram in (*ac, *dc):
             histogram.pool()
-        return cls(sampling, seen, pixels, blocks, ac, dc, symbols.spectrum())
+        counted = symbols.spectrum()
+        samples = sampler.sample(counted.groups), dc_sampler.sample()
+        return cls(sampling, seen, pixels, blocks, ac, dc, counted, *samples)
 
     def bits(
         self,
@@ -130,6 +142,14 @@ class Spectrum:
     ) -> FileBits:
         """Estimated bits of the whole set's files, symbol by symbol, differentiable in the encoding parameters."""
         return self._symbols.bits(steps, sharpness, dead_zones)
+
+    def trellis_share(self, parameters: EncodingParameters) -> float:
+        """What the parameters' trellis leaves of the bits of the files' AC symbols, about; 1 where they have none."""
+        return self._sample.trellis_share(replace(parameters, sampling=self.sampling))
+
+    def dc_share(self, parameters: EncodingParameters) -> float:
+        """What the choice of DC indices leaves of the bits of the files' DC symbols, about; 1 where there is none."""
+        return self._dc_sample.share(replace(parameters, sampling=self.sampling))
 
     def squared_error(self, steps: Sequence[Tensor]) -> list[Tensor]:
         """Sum over the whole set of (coefficient - k q)^2 for the nearest index k: (8, 8) per table.

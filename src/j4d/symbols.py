@@ -22,10 +22,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from j4d import _core
 from j4d.quantizer import Window, chunks, index_limit
+from j4d.tables import ZIGZAG
 
 AC_SIZES = 11  # 0..10: magnitudes to 1023
 DC_SIZES = 12  # differences to 2047
@@ -149,6 +151,20 @@ def block_symbols(pmf: Tensor) -> Tensor:
     special[0, END_OF_BLOCK] = special[1, ZERO_RUN] = 1
     zero_runs = (runs[..., 16] * nonzero).sum(1)
     return symbols + torch.stack((1 - nonzero[:, -1], zero_runs), 1) @ special
+
+
+def ac_symbols(indices: NDArray[np.int16]) -> NDArray[np.float64]:
+    """How often each symbol occurs in the AC indices of blocks, (N, 8, 8) in natural order: (SYMBOLS,)."""
+    blocks = indices.reshape(-1, 64)[:, ZIGZAG].astype(np.int64)
+    blocks[:, 0] = 1  # DC, where the first run begins
+    row, place = np.nonzero(blocks)
+    before = np.roll(place, 1)
+    ac = place > 0
+    run, magnitude = (place - before - 1)[ac], np.abs(blocks[row[ac], place[ac]])
+    counts = np.bincount(run % 16 << 4 | np.frexp(magnitude)[1], minlength=SYMBOLS).astype(np.float64)
+    counts[ZERO_RUN] += (run // 16).sum()
+    counts[END_OF_BLOCK] += (blocks[:, 63] == 0).sum()
+    return counts
 
 
 def extra_bits(counts: Tensor) -> Tensor:
