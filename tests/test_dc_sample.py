@@ -24,9 +24,7 @@ def chosen(quality: int, sampling: str = "4:2:0") -> EncodingParameters:
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_of_a_few_pictures_the_share_is_that_of_their_files(
-    sampling: str, photographs: dict[str, np.ndarray]
-) -> None:
+def test_of_a_few_pictures_the_share_is_that_of_their_files(sampling: str, photographs: dict[str, np.ndarray]) -> None:
     images = [photographs["coffee"][:201, :233], photographs["chelsea"][:96] // 4]
     parameters = chosen(20, sampling)
 
