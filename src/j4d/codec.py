@@ -107,7 +107,7 @@ def quantize(
     parameters = with_effort(parameters, effort)
     steps = quantizers(parameters, deterministic)[0]
     pixels = as_stored(image, parameters)
-    coefficients = forward_dct(pixels, parameters.sampling)
+    coefficients = tuple(_core.forward_dct(pixels, FACTORS[parameters.sampling]))
     planes = quantize_planes(coefficients, parameters, seed=check_seed(seed), deterministic=deterministic)
     return Coefficients(planes, tuple(steps), parameters.sampling, pixels.shape[0], pixels.shape[1])
 
