@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from j4d.allocator import keep_freed_memory
 from j4d.cli.inputs import (
     IMAGES_HELP,
     MODEL_HELP,
@@ -158,6 +159,7 @@ def evaluate(
     from j4d.report.summaries import save_all
 
     rivals, reasons = rival_names(rival or [])
+    keep_freed_memory()
     torch.set_num_threads(threads)
     options = preprocessing(resize, crop, mean, std, interpolation)
     grid_models = [GridModel.from_spec(spec, name=name, **options) for name, spec in map(_named, models)]

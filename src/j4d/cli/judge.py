@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from j4d.allocator import keep_freed_memory
 from j4d.cli.inputs import (
     MODEL_HELP,
     CropOption,
@@ -75,6 +76,7 @@ def judge(
     from j4d.adapt import taught
     from j4d.models import load_model
 
+    keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
     options = preprocessing(resize, crop, mean, std, interpolation)

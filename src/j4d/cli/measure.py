@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from j4d import ranks
+from j4d.allocator import keep_freed_memory
 from j4d.cli.inputs import (
     MODEL_HELP,
     CropOption,
@@ -182,6 +183,7 @@ def learn(
     from j4d.learn import learn as run
     from j4d.models import load_model
 
+    keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
     try:
@@ -232,6 +234,7 @@ def demo(
       j4d demo --out /tmp/demo --budget 0.2
     """
     must_be_writable(out / "profile.json")
+    keep_freed_memory()
     if threads is not None:
         import torch
 

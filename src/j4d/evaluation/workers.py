@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
+from j4d.allocator import keep_freed_memory
 from j4d.codecs import EncodeCache
 from j4d.errors import DataError
 from j4d.evaluation.measuring import Measured, Measurer, Work
@@ -90,6 +91,7 @@ _threads: int | None = None
 def _begin(work: Work, threads: int | None) -> None:
     global _measurer, _threads
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
     _measurer, _threads = Measurer(work), threads
 
 
