@@ -91,22 +91,18 @@ def make():
 """
 
 
-def free_port() -> dict[str, str]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(server.getsockname()[1])}
-
-
 def of_the_command_line(folder: Path, images: list[np.ndarray], failure: str, *options: str) -> list[tuple[int, str]]:
     """(exit code, stderr) of two ranks of `j4d learn` with a model that raises on the second."""
     for i, image in enumerate(images[:4]):
         Image.fromarray(image).save(folder / f"{i}.png")
     (folder / "model.py").write_text(MODEL.format(failure=failure))
-    address = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
     arguments = ["-m", f"{folder}/model.py:make", "-i", str(folder), "-o", str(folder / "profile.json"), "--steps", "2"]
     quick = ["--start", "annex-k", "--lambdas", "1", "--quiet"]
     running = []
     for rank in "01":
-        of_rank = {"RANK": rank, "WORLD_SIZE": "2", **address}
+        of_rank = {"RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         command = [sys.executable, "-m", "j4d", "learn", *arguments, *quick, *options]
         pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
         running.append(subprocess.Popen(command, env={**ENVIRONMENT, **of_rank}, **pipes))
@@ -133,28 +129,6 @@ def test_a_mistake_that_all_ranks_make_is_told_once(images: list[np.ndarray], tm
     assert "".join(text for _, text in ended).splitlines() == [
         "j4d: error: weights [1.0, 2.0]: expected 1 positive numbers, one for each model"
     ]
-
-
-LATE = """
-import time
-from j4d import ranks
-from j4d.errors import ParameterError
-try:
-    with ranks.joined():
-        time.sleep(2 * ranks.rank())
-        raise ParameterError("the same on all")
-except (ParameterError, ranks.EndedError) as error:
-    print(type(error).__name__)
-"""
-
-
-def test_a_rank_that_comes_late_to_the_mistake_of_all_has_nothing_to_add() -> None:
-    environment = {**ENVIRONMENT, "WORLD_SIZE": "2", **free_port()}
-    command = [sys.executable, "-c", LATE]
-    running = [
-        subprocess.Popen(command, env={**environment, "RANK": rank}, stdout=subprocess.PIPE, text=True) for rank in "01"
-    ]
-    assert [process.communicate(timeout=120)[0].strip() for process in running] == ["ParameterError", "EndedError"]
 
 
 def test_an_unknown_option_is_told_once(tmp_path: Path) -> None:

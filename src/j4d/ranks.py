@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 T = TypeVar("T")
-LINGER = 10.0  # seconds
-_ENDED = "j4d/ended"  # how many ranks have ended the run, in the store
 
 
 class EndedError(J4DError):
@@ -101,25 +98,22 @@ def joined() -> Iterator[None]:
         dist.init_process_group("gloo", store=store, rank=number, world_size=count)
     except (ValueError, RuntimeError) as error:
         raise ParameterError(f"rank {number} of {count} cannot join the others: {_line(error)}; use torchrun") from None
-    token, awaited = _group.set(_Group(number, count)), False
+    token = _group.set(_Group(number, count))
     try:
         yield
         _exchanged(dist.barrier)
     except BaseException as error:
         _uninterrupted()
         try:
-            first = store.add(_ENDED, 1) == 1
+            first = store.add("j4d/ended", 1) == 1
         except RuntimeError:  # the store has gone with its process
             first = not isinstance(error, LostError)
-        awaited = number == 0 and not isinstance(error, LostError)
         if not first:
             raise EndedError("another rank has ended the run") from error
         raise
     finally:
         _group.reset(token)
         dist.destroy_process_group()
-        if awaited:
-            _await_all(store, count)
 
 
 def mine(count: int) -> range:
@@ -185,14 +179,6 @@ def _uninterrupted() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(ValueError):  # not the main thread
             signal.signal(number, signal.SIG_IGN)
-
-
-def _await_all(store: Any, count: int) -> None:
-    """Keep rank 0's store until the others have read there that someone has ended the run, LINGER seconds at most."""
-    until = time.monotonic() + LINGER
-    with contextlib.suppress(RuntimeError):
-        while store.add(_ENDED, 0) < count and time.monotonic() < until:
-            time.sleep(0.02)
 
 
 def _line(error: BaseException) -> str:
