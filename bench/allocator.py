@@ -15,6 +15,7 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from time import process_time
 
 import torch
@@ -44,8 +45,7 @@ def child(spec: str) -> None:
     print(1000 * looking / LOOKS, 1000 * seconds(step) / LEARNS)
 
 
-def seconds(call: object, turns: int = 4) -> float:
-    assert callable(call)
+def seconds(call: Callable[[], object], turns: int = 4) -> float:
     call()
     start = process_time()
     for _ in range(turns):
@@ -62,7 +62,8 @@ def main() -> None:
     if options.child:
         if options.child == "keep" and not keep_freed_memory():
             sys.exit("error: not glibc, or its malloc is set up by the environment")
-        return child(options.models[0])
+        child(options.models[0])
+        return
     zoo = os.environ.get("J4D_DATA")
     models = options.models or [f"{zoo}/zoo.py:load?name={name}" for name in ZOO if zoo] + ["demo:efficientnet-lite0"]
     print("| | forward, handed back | kept | ratio | learning, handed back | kept | ratio |")
@@ -79,7 +80,6 @@ def main() -> None:
             ratio = statistics.median(k / v for k, v in zip(keep, leave, strict=True))
             cells += [spread(leave), spread(keep), f"{ratio:.2f}"]
         print(f"| {spec.rpartition('=')[2].rpartition(':')[2]} | {' | '.join(cells)} |", flush=True)
-    return None
 
 
 def spread(values: list[float]) -> str:
