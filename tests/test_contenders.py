@@ -45,12 +45,12 @@ def rivals(monkeypatch):
     module = ModuleType("j4d.rivals")
     module.fitted = []
 
-    def make(name, *, sampling, learning=None, rates=None, points=12):
+    def make(name, *, sampling, learning=None, rates=None, points=12, top=60):
         if name == "plain":
-            return DefaultJPEG([30, 60], sampling=sampling, name="plain")
+            return DefaultJPEG([30, top], sampling=sampling, name="plain")
         quality = 20 + int(10 * abs(float(learning.model(np_batch()).mean().detach())))
         module.fitted.append((name, len(learning.images), learning.seed))
-        ladder = [EncodingParameters.from_quality(quality + 5 * i, sampling) for i in range(points)]
+        ladder = [EncodingParameters.from_quality(min(quality + 5 * i, top), sampling) for i in range(points)]
         return LearnedJPEG(ladder, name="learns")
 
     def from_config(config):
@@ -112,6 +112,21 @@ def test_all_rivals_are_those_that_can_run_here_but_for_the_reference(rivals):
         rival_names(["absent"])
     with pytest.raises(ParameterError, match="--learn-images"):
         contenders([GridModel.given(Net())], learning=None)
+
+
+def test_a_rival_has_its_own_options_behind_its_name(rivals, tmp_path):
+    asked, _ = rival_names(["plain?top=70", "learner?top=25", "learner?top=25"])
+    assert asked == ["plain?top=70", "learner?top=25"]
+    models = [GridModel.given(Net(seed=1))]
+    plain, learner = contenders(models, asked, cache=tmp_path).entries
+    assert plain.codec.get_config()["qualities"] == [30, 70]
+    assert learner.codec.get_config() != contenders(models, ["learner"], cache=tmp_path).entries[0].codec.get_config()
+    contenders(models, asked, cache=tmp_path)
+    assert len(rivals.fitted) == 2, "a fit with other options is another one, and kept as well"
+    with pytest.raises(ParameterError, match=r"--rival plain\?70: '70' after the \? is not name=value"):
+        rival_names(["plain?70"])
+    with pytest.raises(ParameterError, match=r"--rival learner and --rival learner\?top=25 in one run"):
+        rival_names(["learner", "learner?top=25"])
 
 
 @pytest.fixture

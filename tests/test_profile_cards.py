@@ -11,18 +11,21 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from pictures import crops
 from profiles import default_profile, provenance
+from toys import Frequencies
 
 import j4d
 from j4d import builtin
 from j4d.adaptation import Adaptation
 from j4d.choice import Choice
 from j4d.codecs import DefaultJPEG
-from j4d.errors import DataError, ProfileError
+from j4d.errors import DataError, ModelError, ProfileError
 from j4d.evaluation.contenders import Contenders
 from j4d.evaluation.grid import GridModel, evaluate_grid
 from j4d.evaluation.stored import StoredResult
 from j4d.images import ImageSet
+from j4d.models import joint_fingerprint
 
 ROOT = Path(__file__).parents[1]
 
@@ -140,3 +143,27 @@ def test_changed_pictures_are_what_they_are_called(monkeypatch: pytest.MonkeyPat
     gray = transfer.changed(images, "gray")
     assert np.ptp(gray[0], axis=2).max() == 0 and gray.labels.tolist() == [3, 4]
     assert np.abs(transfer.changed(images, "after JPEG 75")[1].astype(int) - picture(0)).mean() > 0.5
+
+
+def test_a_profile_is_renewed_with_a_point_below_its_first(
+    monkeypatch: pytest.MonkeyPatch, photographs: dict[str, np.ndarray]
+) -> None:
+    tool = script("tools/renew_profile.py", monkeypatch)
+    model, other = Frequencies([(0, 0), (0, 1), (1, 0)]), Frequencies([(0, 0)])
+    images = ImageSet.from_arrays(crops(list(photographs.values()), 96, 96, 20))
+    source = provenance(model="low", model_fingerprint=joint_fingerprint([model]))
+    old = replace(default_profile((8, 20, 40, 80)), provenance=source)
+    made = tool.renewed(old, {"low": model}, {"dc": other}, images, 0.7 * old.points[0].estimated_bpp)
+    assert len(made.points) == 5 and made.points[-1] == old.points[-1], "the last point stays as it is"
+    assert made.points[0].parameters.trellis is not None
+    assert np.all(made.points[0].parameters.luma >= made.points[1].parameters.luma)
+
+    def size(parameters: j4d.EncodingParameters) -> int:
+        return sum(len(j4d.encode(image, parameters)) for image in images)
+
+    sizes = [size(point.parameters) for point in made.points]
+    assert sizes[0] == pytest.approx(0.7 * size(old.points[0].parameters), rel=0.05)
+    assert sizes[1:] == pytest.approx([size(point.parameters) for point in old.points], rel=0.02)
+    assert {choice.judge for choice in made.choices} == {"low", "dc"}
+    with pytest.raises(ModelError, match="was learned for low, not for dc"):
+        tool.renewed(old, {"dc": other}, {}, images, None)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import math
 import os
 import sys
@@ -16,12 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import unquote
 
 import torch
 from torch import nn
 
 from j4d.errors import ModelError
+from j4d.specs import arguments
 
 Found = tuple[nn.Module, dict[str, Any]]  # the network, and keyword arguments of j4d.models.Preprocess
 CROP_SHARE = 0.875  # of the resized shorter side, the habit of ImageNet evaluation: 256 then 224
@@ -75,17 +74,10 @@ def _sized(size: Any) -> dict[str, Any]:
 
 
 def _arguments(spec: str, query: str) -> dict[str, Any]:
-    """Keyword arguments after `?`: numbers, true, false and null as in JSON, anything else is text."""
-    arguments = {}
-    for pair in filter(None, query.split("&")):
-        name, equals, text = pair.partition("=")
-        if not equals or not name.isidentifier():
-            raise ModelError(f"model {spec!r}: {pair!r} after the ? is not name=value")
-        try:
-            arguments[name] = json.loads(unquote(text))
-        except ValueError:
-            arguments[name] = unquote(text)
-    return arguments
+    try:
+        return arguments(query)
+    except ValueError as error:
+        raise ModelError(f"model {spec!r}: {error}") from None
 
 
 @contextmanager

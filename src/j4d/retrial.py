@@ -50,9 +50,9 @@ def retried(
     with Frozen(models) as device:
         some = some.at_most(profile.longest_side)
         judge = Judge(models, some, answers, RateModel(), profile.provenance.sampling, device)
-        points = tuple(_retried(judge, point, trellises, dc_trellis) for point in profile.points)
-        tried: dict[str, Json] = {"retried": [list(t) for t in trellises], "dc_trellis": dc_trellis}
-        settings: dict[str, Json] = {**profile.provenance.settings, **tried}
+        points = tuple(tried(judge, point, trellises, dc_trellis) for point in profile.points)
+        told: dict[str, Json] = {"retried": [list(t) for t in trellises], "dc_trellis": dc_trellis}
+        settings: dict[str, Json] = {**profile.provenance.settings, **told}
         changed = replace(profile, points=points, provenance=replace(profile.provenance, settings=settings))
         if changed.points == profile.points:
             return changed
@@ -66,7 +66,8 @@ def retried(
     return replace(changed, adaptation=adaptation, choices=choices, provenance=provenance)
 
 
-def _retried(judge: Judge, point: OperatingPoint, trellises: Trellises, dc_trellis: float | None) -> OperatingPoint:
+def tried(judge: Judge, point: OperatingPoint, trellises: Trellises, dc_trellis: float | None) -> OperatingPoint:
+    """The point with the trellis of these, or as it is, that does best on the judge's files; see `retried`."""
     if point.parameters.sharpness is not None:
         return point
     before = replace(point.parameters, longest_side=None)  # the judge's pictures are scaled already

@@ -25,7 +25,7 @@ from j4d.parameters import EncodingParameters
 from j4d.simulate import SimulatedJPEG
 from j4d.weighting import StepSensitivity
 
-_PROBE = 1.1  # steps scaled to a rate smaller by this factor tell what a bit is worth
+PROBE = 1.1  # steps scaled to a rate smaller by this factor tell what a bit is worth
 _SLOPE = 1.3  # - d log(step) / d log(rate), to find a rate
 _TRIES, _NEAR = 5, 0.002  # and how often, and how near in log rate
 
@@ -69,7 +69,7 @@ def best_of(
         return jpeg.encoding_parameters()
 
     found = [judge.measured(met(parameters, bpp)) for parameters in candidates]
-    return candidates[_best(found, judge.measured(met(candidates[0], bpp / _PROBE)))]
+    return candidates[least(found, judge.measured(met(candidates[0], bpp / PROBE)))]
 
 
 def with_trellis(
@@ -110,7 +110,7 @@ def best_trellis(
         weights = sensitivity.weights(power) if sensitivity and power else None
         candidates.append(at_rate(judge, with_trellis(parameters, mu, masking, weights, dc_trellis), bpp))
     found = [judge.measured(candidate) for candidate in candidates]
-    return candidates[_best(found, judge.measured(at_rate(judge, parameters, bpp / _PROBE)))]
+    return candidates[least(found, judge.measured(at_rate(judge, parameters, bpp / PROBE)))]
 
 
 def at_rate(judge: Judge, parameters: EncodingParameters, bpp: float) -> EncodingParameters:
@@ -127,7 +127,7 @@ def at_rate(judge: Judge, parameters: EncodingParameters, bpp: float) -> Encodin
     return best
 
 
-def _best(found: Sequence[tuple[float, float]], probe: tuple[float, float]) -> int:
-    """The number of the best (loss, rate); `probe` is the first at a smaller rate, and tells what a bit is worth."""
+def least(found: Sequence[tuple[float, float]], probe: tuple[float, float]) -> int:
+    """The number of the (loss, rate) that is best; `probe`, the first at a smaller rate, tells what a bit is worth."""
     worth = max((probe[0] - found[0][0]) / max(found[0][1] - probe[1], 1e-9), 0.0)  # nats per bpp
     return ranks.agreed(int(np.argmin([loss + worth * rate for loss, rate in found])))

@@ -65,7 +65,8 @@ def evaluate(
         ),
     ] = None,
     rival: Annotated[
-        list[str] | None, typer.Option(help="Rival to measure, such as mozjpeg, or all; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Rival to measure, such as mozjpeg, or all; NAME?option=value; may be repeated."),
     ] = None,
     learn_images: Annotated[
         str | None, typer.Option(help="Folder, or DIR:SPLIT, for rivals that learn; not what is measured on.")

@@ -20,6 +20,7 @@ from j4d.evaluation.measuring import Entry
 from j4d.evaluation.stored import CHOSEN, UNADAPTED
 from j4d.profile import Profile
 from j4d.results import short_name
+from j4d.specs import arguments
 from j4d.versions import package_versions
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def judges_of(specs: Sequence[str], models: Sequence[GridModel], options: Mappin
 def rival_names(asked: Sequence[str]) -> tuple[list[str], list[str]]:
     """(names, reasons): which rivals are meant, "all" being those that can run here, and why others cannot.
 
+    A name may have the rival's own options behind it, NAME?option=value.
     Default JPEG is not among all: it is the reference. ParameterError for one that is asked for and cannot run.
     """
     chosen: list[str] = []
@@ -127,11 +129,16 @@ def rival_names(asked: Sequence[str]) -> tuple[list[str], list[str]]:
             others = [other for other in rivals.names() if other != DefaultJPEG.id]
             reasons += [reason for other in others if (reason := rivals.missing(other))]
             chosen += [other for other in others if not rivals.missing(other)]
-        elif reason := rivals.missing(name):
+        elif reason := rivals.missing(_asked(name)[0]):
             raise ParameterError(f"--rival {name}: {reason}")
         else:
             chosen.append(name)
-    return list(dict.fromkeys(chosen)), reasons
+    chosen = list(dict.fromkeys(chosen))
+    for text in chosen:
+        same = [other for other in chosen if _asked(other)[0] == _asked(text)[0]]
+        if len(same) > 1:
+            raise ParameterError(f"--rival {' and --rival '.join(same)} in one run: their curves would have one name")
+    return chosen, reasons
 
 
 def add_rivals(
@@ -153,32 +160,42 @@ def add_rivals(
     """
     store = None if cache is None else Measurements(cache)
     try:
-        for name in names:
+        for asked in names:
             rivals = _rivals()
+            name, options = _asked(asked)
             if not rivals.learns(name):
-                codec = rivals.make(name, sampling=sampling, points=points)
+                codec = rivals.make(name, sampling=sampling, points=points, **options)
                 contenders.add(codec, {"role": "rival", "rival": name})
                 continue
             if learning is None:
                 raise ParameterError(f"--rival {name} learns from images: name a folder with --learn-images")
             for number, model in enumerate(models):
                 say(f"{name}: learning for {model.subject.name}")
-                codec = _fitted(name, model, learning, sampling, points, seed, store)
+                codec = _fitted(asked, model, learning, sampling, points, seed, store)
                 contenders.add(codec, {"role": "rival", "rival": name}, frozenset([number]))
     finally:
         if store is not None:
             store.close()
 
 
+def _asked(text: str) -> tuple[str, dict[str, Any]]:
+    """A rival's name, and the options behind it. Raises ParameterError."""
+    name, _, query = text.partition("?")
+    try:
+        return name, arguments(query)
+    except ValueError as error:
+        raise ParameterError(f"--rival {text}: {error}") from None
+
+
 def _fitted(
-    name: str, model: GridModel, images: ImageSet, sampling: str, points: int, seed: int, store: Measurements | None
+    asked: str, model: GridModel, images: ImageSet, sampling: str, points: int, seed: int, store: Measurements | None
 ) -> Codec:
     rivals = _rivals()
     key = None
     if store is not None and model.subject.identity is not None:
         labels = None if images.labels is None else images.labels.tolist()
         source = (model.subject.identity, images.fingerprint, labels, sorted(package_versions("torch").items()))
-        key = digest("fit", name, sampling, points, seed, *source, software_identity())
+        key = digest("fit", asked, sampling, points, seed, *source, software_identity())
         config = store.get(key)
         if isinstance(config, dict):
             try:
@@ -187,7 +204,8 @@ def _fitted(
             except (KeyError, TypeError, ValueError):  # not what was put there
                 pass
     learning = rivals.Learning(model.subject.load(), images, seed=seed)
-    fitted: Codec = rivals.make(name, sampling=sampling, learning=learning, points=points)
+    name, options = _asked(asked)
+    fitted: Codec = rivals.make(name, sampling=sampling, learning=learning, points=points, **options)
     if store is not None and key is not None:
         store.put(key, fitted.get_config())
     return fitted
