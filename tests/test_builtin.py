@@ -94,7 +94,7 @@ def test_every_quality_encodes_and_takes_more_bytes_than_the_one_before(photogra
         fixed = np.array([len(j4d.encode(picture, profile.at(quality=quality))) for quality in QUALITIES])
         for found in (sizes, fixed):
             growth = found[1:] / found[:-1]
-            assert growth.min() > 1.0 and growth.max() < 1.1, (name, growth.argmin(), growth.min(), growth.max())
+            assert growth.min() > 1.0 and growth.max() < 1.12, (name, growth.argmin(), growth.min(), growth.max())
 
 
 def test_encode_by_quality_is_the_profile_moved_for_the_picture(photographs: dict[str, np.ndarray]) -> None:
