@@ -56,11 +56,12 @@ def result_files(places: Iterable[Path]) -> list[Path]:
 
 def store(results: Iterable[StoredResult], folder: Path, add: bool = False) -> list[Path]:
     """Write each result as a compact file of its own, replacing an older one of the same name, or with `add` taking in
-    what that has."""
+    what that has, one after the other where several results are of one name."""
     kept = list(results)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, result in zip(folder_names(kept), kept, strict=True):
+    names = [folder_names([result])[0] for result in kept] if add else folder_names(kept)
+    for name, result in zip(names, kept, strict=True):
         path = folder / f"{name}.json"
         data = (read_result(path).with_codecs_of(result) if add else result).dumps()
         if len(data) > LIMIT:

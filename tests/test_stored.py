@@ -244,6 +244,17 @@ def test_folder_names_differ_and_stay_inside():
     assert len(set(names)) == 4 and not any("/" in name or name.startswith(".") for name in names)
 
 
+def test_codecs_of_several_later_runs_are_added_by_one_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for folder, name in (("first", "rival"), ("second", "flat"), ("third", "webp")):
+        save_all([evaluation({name: 0.1})], folder)
+    for arguments in (["first", "--store", "kept"], ["second", "third", "--store", "kept", "--add"]):
+        monkeypatch.setattr(sys, "argv", ["results.py", *arguments])
+        runpy.run_path(str(PAGE), run_name="__main__")
+    (stored,) = Path("kept").glob("*.json")
+    assert [codec.name for codec in read_result(stored).codecs[1:]] == ["rival", "flat", "webp"]
+
+
 def test_the_page_is_made_by_its_one_command(two, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     save_all(two, "report")
