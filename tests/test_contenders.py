@@ -125,6 +125,8 @@ def test_a_rival_has_its_own_options_behind_its_name(rivals, tmp_path):
     assert len(rivals.fitted) == 2, "a fit with other options is another one, and kept as well"
     with pytest.raises(ParameterError, match=r"--rival plain\?70: '70' after the \? is not name=value"):
         rival_names(["plain?70"])
+    with pytest.raises(ParameterError, match=r"--rival plain\?top=high: '<=?' not supported"):
+        contenders(models, ["plain?top=high"])
     with pytest.raises(ParameterError, match=r"--rival learner and --rival learner\?top=25 in one run"):
         rival_names(["learner", "learner?top=25"])
 

@@ -162,9 +162,9 @@ def add_rivals(
     try:
         for asked in names:
             rivals = _rivals()
-            name, options = _asked(asked)
+            name, _ = _asked(asked)
             if not rivals.learns(name):
-                codec = rivals.make(name, sampling=sampling, points=points, **options)
+                codec = _made(asked, sampling=sampling, points=points)
                 contenders.add(codec, {"role": "rival", "rival": name})
                 continue
             if learning is None:
@@ -187,6 +187,17 @@ def _asked(text: str) -> tuple[str, dict[str, Any]]:
         raise ParameterError(f"--rival {text}: {error}") from None
 
 
+def _made(asked: str, **given: Any) -> Codec:
+    name, options = _asked(asked)
+    try:
+        made: Codec = _rivals().make(name, **given, **options)
+    except TypeError as error:
+        if not options:
+            raise
+        raise ParameterError(f"--rival {asked}: {error}") from error  # a text where a number belongs
+    return made
+
+
 def _fitted(
     asked: str, model: GridModel, images: ImageSet, sampling: str, points: int, seed: int, store: Measurements | None
 ) -> Codec:
@@ -204,8 +215,7 @@ def _fitted(
             except (KeyError, TypeError, ValueError):  # not what was put there
                 pass
     learning = rivals.Learning(model.subject.load(), images, seed=seed)
-    name, options = _asked(asked)
-    fitted: Codec = rivals.make(name, sampling=sampling, learning=learning, points=points, **options)
+    fitted = _made(asked, sampling=sampling, learning=learning, points=points)
     if store is not None and key is not None:
         store.put(key, fitted.get_config())
     return fitted
