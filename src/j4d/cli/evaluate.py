@@ -133,6 +133,8 @@ def evaluate(
       j4d evaluate -m timm:resnet18 -i data:test -p a.json -p b.json -o out
       j4d evaluate -m A=net.py:a -m B=net.py:b -i test -p a.json -p b.json \\
           --rival all --learn-images train -o report
+      j4d evaluate -m timm:resnet18 -i test --learn-images train -o report \\
+          --rival "random-search?evaluations=480"
     """
     from j4d.builtin import find
     from j4d.codecs import DEFAULT_QUALITIES, DefaultJPEG
