@@ -77,6 +77,7 @@ def test_all_ranks_return_the_same_and_the_first_alone_writes_and_shows(of_two: 
 
 MODEL = """
 import os
+import time
 from toys import Toy
 from j4d.errors import ModelError
 
@@ -87,12 +88,13 @@ class Failing(Toy):
         return super().forward(pixels)
 
 def make():
+    time.sleep(2.0 * (os.environ["RANK"] == "1"))
     return Failing()
 """
 
 
 def of_the_command_line(folder: Path, images: list[np.ndarray], failure: str, *options: str) -> list[tuple[int, str]]:
-    """(exit code, stderr) of two ranks of `j4d learn` with a model that raises on the second."""
+    """(exit code, stderr) of two ranks of `j4d learn` with a model that comes late on the second, and raises there."""
     for i, image in enumerate(images[:4]):
         Image.fromarray(image).save(folder / f"{i}.png")
     (folder / "model.py").write_text(MODEL.format(failure=failure))

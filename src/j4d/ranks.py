@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class _Group:
 
 
 _ALONE = _Group(0, 1)
+_ENDED = "j4d/ended"  # how many ranks have ended by an exception, in the store that rank 0 holds
+_PATIENCE = 10.0  # seconds
 _group: ContextVar[_Group] = ContextVar("ranks", default=_ALONE)
 
 
@@ -99,13 +102,15 @@ def joined() -> Iterator[None]:
     except (ValueError, RuntimeError) as error:
         raise ParameterError(f"rank {number} of {count} cannot join the others: {_line(error)}; use torchrun") from None
     token = _group.set(_Group(number, count))
+    done = False
     try:
         yield
         _exchanged(dist.barrier)
+        done = True
     except BaseException as error:
         _uninterrupted()
         try:
-            first = store.add("j4d/ended", 1) == 1
+            first = store.add(_ENDED, 1) == 1
         except RuntimeError:  # the store has gone with its process
             first = not isinstance(error, LostError)
         if not first:
@@ -114,6 +119,8 @@ def joined() -> Iterator[None]:
     finally:
         _group.reset(token)
         dist.destroy_process_group()
+        if not done and number == 0:
+            _await_all(store, count)
 
 
 def mine(count: int) -> range:
@@ -173,6 +180,14 @@ def _exchanged(exchange: Callable[[], Any]) -> None:
         raise LostError(
             f"rank {rank()} has lost the others ({_line(error)}); see what they said, and start again"
         ) from None
+
+
+def _await_all(store: Any, count: int) -> None:
+    """Keep the store until all ranks have learned from it whether they were the first to end, or patience ends."""
+    deadline = time.monotonic() + _PATIENCE
+    with contextlib.suppress(RuntimeError):  # the store is another process's, which has gone
+        while store.add(_ENDED, 0) < count and time.monotonic() < deadline:
+            time.sleep(0.02)
 
 
 def _uninterrupted() -> None:
