@@ -1,10 +1,11 @@
 """Learn how single pictures move along a ladder, from files of learning pictures: an `Adaptation` and a `Choice`.
 
 Every learning picture is encoded all along the ladder, and beyond its ends, and shown to the models: its bytes and its
-loss are then known, and any two shares `by_bpp` and `by_side` can be tried without encoding again. Chosen are the two
-that cost the fewest bits at equal mean loss, over all points, if shares chosen on four fifths of the pictures do so on
-the other fifth as well. The same figures tell which lambda gives pictures whose place is chosen by these models
-themselves a point's rate.
+loss are then known, and any two shares `by_bpp` and `by_side` can be tried without encoding again. Wanted are the two
+that cost the fewest bits at equal mean loss, over all points. A few pictures hold most of the loss, so a hundred tell
+little of which two these are: PRIOR is kept unless others are clearly better, and nothing is moved unless shares chosen
+on some of the pictures cost fewer bits on the others as well. The same figures tell which lambda gives pictures whose
+place is chosen by these models themselves a point's rate.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -31,7 +33,9 @@ from j4d.profile import Profile
 from j4d.tasks import Frozen, Model
 
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-FOLDS = 5
+PRIOR = (0.4, 0.6)  # by_bpp, by_side: three models, 320 pictures, the universal profile (docs/recipe.md, section 7)
+CLEAR = 2.0  # standard errors by which other shares must be better
+FOLDS = 8
 FEWEST_PICTURES = 20
 LEAST_LOSS = 1e-8  # nats; less is rounding
 
@@ -59,6 +63,13 @@ class Measured:
         logs = np.log([self.bpp, np.maximum(self.loss, LEAST_LOSS)])  # both are near powers of the estimated rate
         bpp, loss = np.exp((1 - share) * logs[:, high - 1, each] + share * logs[:, high, each]).mean(1)
         return float(bpp), float(loss)
+
+    @cached_property
+    def curve(self) -> tuple[Array, Array]:
+        """Mean loss, negated, and log bits per pixel with all pictures at one place, from place to place."""
+        fine = np.linspace(self.places[0], self.places[-1], 12 * len(self.places))
+        rates, losses = np.array([self.means(place) for place in fine]).T
+        return -np.minimum.accumulate(losses), np.log(rates)  # more bits never hurt: what wiggles is noise
 
 
 def moves(
@@ -134,20 +145,31 @@ def fit(ladder: Ladder, measured: Measured) -> tuple[Adaptation, float] | None:
     count = len(measured.side)
     if count < FEWEST_PICTURES:
         return None
+    pairs = list(itertools.product(SHARES, SHARES if np.ptp(measured.side) else (0.0,)))
+    prior = pairs.index(PRIOR if np.ptp(measured.side) else (PRIOR[0], 0.0))
+    others = [np.flatnonzero(np.arange(count) % FOLDS != fold) for fold in range(FOLDS)]
+    above = np.array([_above(ladder, measured.of(pictures), pairs, prior) for pictures in others])
+    error = np.sqrt((FOLDS - 1) * above.var(0))  # the jackknife's
     gains = []
-    for fold in range(FOLDS):
-        asked = np.arange(count) % FOLDS == fold
-        chosen = _best(ladder, measured.of(np.flatnonzero(~asked)))
-        gains.append(_gain(ladder, measured.of(np.flatnonzero(asked)), chosen))
+    for fold, (pictures, seen) in enumerate(zip(others, above, strict=True)):
+        chosen = _adaptation(ladder, measured.of(pictures), *pairs[_clear(seen, error, prior)])
+        gains.append(_gain(ladder, measured.of(np.flatnonzero(np.arange(count) % FOLDS == fold)), chosen))
     gain = float(np.mean(gains))
-    found = _best(ladder, measured)
-    return (found, gain) if gain > 0 and (found.by_bpp or found.by_side) else None
+    by_bpp, by_side = pairs[_clear(_above(ladder, measured, pairs, prior), error, prior)]
+    return (_adaptation(ladder, measured, by_bpp, by_side), gain) if gain > 0 and (by_bpp or by_side) else None
 
 
-def _best(ladder: Ladder, measured: Measured) -> Adaptation:
-    pairs = itertools.product(SHARES, SHARES) if np.ptp(measured.side) else ((share, 0.0) for share in SHARES)
-    tried = [_adaptation(ladder, measured, by_bpp, by_side) for by_bpp, by_side in pairs]
-    return max(tried, key=lambda adaptation: _gain(ladder, measured, adaptation))
+def _above(ladder: Ladder, measured: Measured, pairs: list[tuple[float, float]], prior: int) -> Array:
+    """Gain of each pair of shares above that of the pair numbered `prior`."""
+    gains = np.array([_gain(ladder, measured, _adaptation(ladder, measured, *pair)) for pair in pairs])
+    return cast("Array", gains - gains[prior])
+
+
+def _clear(above: Array, error: Array, prior: int) -> int:
+    """Number of the pair that is better than the prior by the most beyond CLEAR standard errors, or the prior."""
+    beyond = above - CLEAR * error
+    best = int(beyond.argmax())
+    return best if beyond[best] > 0 else prior
 
 
 def _adaptation(ladder: Ladder, measured: Measured, by_bpp: float, by_side: float) -> Adaptation:
@@ -162,7 +184,7 @@ def _adaptation(ladder: Ladder, measured: Measured, by_bpp: float, by_side: floa
     for place in ladder.log_rates:
         wanted, _ = measured.means(place)
         low, high = -2 * REACH, 2 * REACH
-        for _ in range(30):
+        for _ in range(18):
             middle = (low + high) / 2
             low, high = (middle, high) if measured.means(place + middle + moves)[0] < wanted else (low, middle)
         offsets.append((low + high) / 2)
@@ -175,13 +197,10 @@ def _moves(adaptation: Adaptation, bpp: Array, side: Array) -> Array:
 
 def _gain(ladder: Ladder, measured: Measured, adaptation: Adaptation) -> float:
     """Mean over the points of log(rate without adaptation / rate with it) at equal mean loss."""
-    fine = np.linspace(measured.places[0], measured.places[-1], 12 * len(measured.places))
-    rates, losses = np.array([measured.means(place) for place in fine]).T
-    falling = np.minimum.accumulate(losses)  # more bits never hurt: what wiggles is the noise of few pictures
     at = measured.bpp[measured.places.index(ladder.log_rates[adaptation.reference])]
     moves = _moves(adaptation, at, measured.side)
     saved = []
     for place, offset in zip(ladder.log_rates, adaptation.offsets, strict=True):
         bpp, loss = measured.means(place + offset + moves)
-        saved.append(float(np.interp(-loss, -falling, np.log(rates))) - math.log(bpp))
+        saved.append(float(np.interp(-loss, *measured.curve)) - math.log(bpp))
     return float(np.mean(saved))
