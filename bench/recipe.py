@@ -1,8 +1,8 @@
 """Which way of learning gives the best tables? One change at a time from the defaults, two seeds each.
 
 Learns at two rates on half of the learning photographs and judges real files on the validation photographs and the
-other half, or at any rates on any sets: bytes saved against default JPEG at equal task loss, KL and agreement. Needs
-J4D_DATA.
+other half, or at any rates on any sets: bytes saved against default JPEG at equal task loss, KL and agreement; and each
+variant against the first one of its seed, BD-rates with their intervals. Needs J4D_DATA.
 
     python bench/recipe.py --model mobilenet_v1_0.5_160 --json recipe.json
     python bench/recipe.py --model mobilenet_v1_1.0_224 --learn "$J4D_DATA/originals:learn" \
@@ -95,6 +95,20 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def against_the_first(found: Evaluation, learned: list[tuple[str, int, str]]) -> str:
+    """Markdown: a line per variant and seed, BD-rate against the first variant; learned: (variant, seed, codec)."""
+    metrics = ("top1", "cross_entropy", "kl") if "top1" in found.metrics else ("agreement", "kl")
+    first = learned[0][0]
+    lines = [f"| against {first} | {' | '.join(metrics)} |", "| --- " * (len(metrics) + 1) + "|"]
+    for name, seed, codec in learned:
+        if name != first:
+            reference = next(known for other, of_seed, known in learned if (other, of_seed) == (first, seed))
+            rows = found.compare(reference, metrics=metrics, codecs=(codec,))
+            cells = (f"{r.bd_rate.value:+.1f} [{r.bd_rate.low:+.1f}, {r.bd_rate.high:+.1f}]" for r in rows)
+            lines.append(f"| {codec} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--model", default="mobilenet_v1_0.5_160")
@@ -117,7 +131,7 @@ def main() -> None:
     learning, judging = map(images_of, (options.learn, options.images)) if options.learn else judged_sets(data)
     default = DefaultJPEG(QUALITIES, sampling=options.sampling)
     base = j4d.evaluate(model, judging, codecs=[default], bootstrap=1, progress=False)
-    rows = []
+    rows, profiles, learned_as = [], [], []
     wanted = [variant for variant in VARIANTS if any(part in variant[0] for part in options.only)]
     for seed in range(options.seeds):
         for name, change in wanted:
@@ -125,6 +139,8 @@ def main() -> None:
             change = {"steps": options.steps, "holdout": 0.0, "adapt": False, **change}
             fixed = {"rates": options.rates, "sampling": options.sampling, "seed": seed, "progress": False}
             profile = j4d.learn(model, learning, **fixed, **change)
+            learned_as.append((name, seed, f"{name}, seed {seed}"))
+            profiles.append(LearnedJPEG(profile, name=learned_as[-1][2], at_least=10))
             seconds = time.perf_counter() - start
             result = j4d.evaluate(model, judging, codecs=[LearnedJPEG(profile)], bootstrap=1, progress=False)
             learned = result.codecs[0]
@@ -139,6 +155,8 @@ def main() -> None:
             if options.json:
                 options.json.write_text(json.dumps(rows, indent=1))
     print(table(rows))
+    if len(wanted) > 1:
+        print(against_the_first(j4d.evaluate(model, judging, codecs=[default, *profiles], progress=False), learned_as))
 
 
 if __name__ == "__main__":
