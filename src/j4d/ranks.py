@@ -82,8 +82,9 @@ def joined() -> Iterator[None]:
     """Join the other processes that `torchrun` started, if it did, for this block, whose end all reach together.
 
     An exception in one ends all: there it goes on, the others raise EndedError. From then on interrupts and requests to
-    terminate are ignored, since the process is about to exit and has its one line to say. Raises ParameterError where
-    the processes cannot find each other.
+    terminate are ignored, since the process is about to exit and has its one line to say; rank 0, by which the others
+    know who was first, waits for them, 10 seconds at most. Raises ParameterError where the processes cannot find each
+    other.
     """
     number, count = started_as()
     if count == 1:
