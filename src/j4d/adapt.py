@@ -147,13 +147,14 @@ def fit(ladder: Ladder, measured: Measured) -> tuple[Adaptation, float] | None:
         return None
     pairs = list(itertools.product(SHARES, SHARES if np.ptp(measured.side) else (0.0,)))
     prior = pairs.index(PRIOR if np.ptp(measured.side) else (PRIOR[0], 0.0))
-    others = [np.flatnonzero(np.arange(count) % FOLDS != fold) for fold in range(FOLDS)]
-    above = np.array([_above(ladder, measured.of(pictures), pairs, prior) for pictures in others])
+    part = np.arange(count) % FOLDS
+    others = [measured.of(np.flatnonzero(part != fold)) for fold in range(FOLDS)]
+    above = np.array([_above(ladder, of_others, pairs, prior) for of_others in others])
     error = np.sqrt((FOLDS - 1) * above.var(0))  # the jackknife's
     gains = []
-    for fold, (pictures, seen) in enumerate(zip(others, above, strict=True)):
-        chosen = _adaptation(ladder, measured.of(pictures), *pairs[_clear(seen, error, prior)])
-        gains.append(_gain(ladder, measured.of(np.flatnonzero(np.arange(count) % FOLDS == fold)), chosen))
+    for fold in range(FOLDS):
+        chosen = _adaptation(ladder, others[fold], *pairs[_clear(above[fold], error, prior)])
+        gains.append(_gain(ladder, measured.of(np.flatnonzero(part == fold)), chosen))
     gain = float(np.mean(gains))
     by_bpp, by_side = pairs[_clear(_above(ladder, measured, pairs, prior), error, prior)]
     return (_adaptation(ladder, measured, by_bpp, by_side), gain) if gain > 0 and (by_bpp or by_side) else None
