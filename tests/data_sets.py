@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sqlite3
 import tarfile
 from pathlib import Path
 
@@ -71,3 +72,24 @@ def tree(folder: Path) -> dict[str, bytes]:
 def members(path: Path) -> list[tuple[tarfile.TarInfo, bytes]]:
     with tarfile.open(path) as archive:
         return [(m, (archive.extractfile(m) or io.BytesIO()).read()) for m in archive]
+
+
+def quarantine(target: Path) -> dict[str, bytes]:
+    """What is in quarantine by its key or source, as the manifest tells; it must tell of every file there."""
+    with sqlite3.connect(target / ".j4d/manifest.sqlite") as db:
+        told = db.execute(
+            "SELECT key, aside FROM images WHERE aside <> '' UNION SELECT name, aside FROM sources WHERE aside <> ''"
+        ).fetchall()
+    there = {path.name: path.read_bytes() for path in (target / ".j4d/quarantine").iterdir()}
+    assert there.keys() == {aside for _, aside in told}
+    return {key: there[aside] for key, aside in told}
+
+
+def everything(folder: Path) -> dict[str, tuple[object, ...]]:
+    """All files and folders below, with what tells whether somebody has touched them."""
+    found = {}
+    for path in [folder, *sorted(folder.rglob("*"))]:
+        status = path.lstat()
+        data = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        found[str(path.relative_to(folder))] = (status.st_ino, status.st_mode, status.st_mtime_ns, data)
+    return found

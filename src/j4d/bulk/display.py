@@ -40,7 +40,7 @@ class Display:
             self._bytes += done.entry.size
             self._read += done.entry.size
             self._images += len(done.images)
-            self._before += sum(image.bytes_in for image in done.images)
+            self._before += sum(image.bytes_in for image in done.images if image.bytes_out)
             self._after += sum(image.bytes_out for image in done.images)
             self._errors += bool(done.problem) + sum(bool(image.error) for image in done.images)
         now = time.monotonic()

@@ -5,36 +5,59 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from j4d.bulk.content import IN_MEMORY, copy_blocks, is_image
+from j4d.bulk.names import NotWrittenError
 from j4d.bulk.pipeline import Lane, Part
-from j4d.bulk.place import QUARANTINE, Source, Target
+from j4d.bulk.place import Create, Source, Target, mode_of
+from j4d.bulk.quarantine import put_image
 from j4d.bulk.results import Done, Entry
+from j4d.bulk.settings import Recoded
+
+
+class _Read(NamedTuple):
+    """A file as it was read. mode: its permissions, where it has any."""
+
+    entry: Entry
+    mode: int | None
 
 
 def convert(entries: Iterable[Entry], source: Source, target: Target, lane: Lane) -> list[Done]:
     """Write each file's image or copy. Raises OSError for the target, and what reading may raise for the source."""
     found: list[Done] = []
     problems: list[Done] = []
-    with target.together() as create:
-        for part, recoded in lane.in_order(_parts(entries, source, problems)):
-            entry = part.tag
-            if recoded is None:
-                with create(entry.name) as out:
-                    size = _write(part.data, out)
-                if not isinstance(part.data, bytes):
-                    part.data.close()
-                found.append(Done(entry, size, others=1, other_bytes=size))
-                continue
-            with create(entry.name if recoded.data is not None else f"{QUARANTINE}/{entry.name}") as out:
-                out.write(part.data if recoded.data is None else recoded.data)  # type: ignore[arg-type]
-            written = None if recoded.data is None else len(recoded.data)
-            found.append(Done(entry, written, (recoded.image,)))
+    try:
+        with target.together() as create:
+            for part, recoded in lane.in_order(_parts(entries, source, problems)):
+                try:
+                    found.append(_converted(part, recoded, create))
+                except NotWrittenError as error:
+                    problems.append(not_written(part.tag.entry, error))
+    except NotWrittenError as error:
+        failed = {done.entry.name: done for done in found if done.entry.name in error.reasons}
+        if len(failed) < len(error.reasons):
+            raise  # something in quarantine, which must not get lost
+        problems += [not_written(done.entry, error) for done in failed.values()]
+        found = [done for done in found if done.entry.name not in failed]
     return found + problems
 
 
-def _parts(entries: Iterable[Entry], source: Source, problems: list[Done]) -> Iterator[Part[Entry]]:
+def _converted(part: Part[_Read], recoded: Recoded | None, create: Create) -> Done:
+    entry, mode = part.tag
+    if recoded is None:
+        with create(entry.name, mode) as out:
+            size = _write(part.data, out)
+        return Done(entry, size, others=1, other_bytes=size)
+    if recoded.data is None:
+        assert isinstance(part.data, bytes)
+        return Done(entry, None, (put_image(create, entry.name, 0, recoded.image, part.data),))
+    with create(entry.name, mode) as out:
+        out.write(recoded.data)
+    return Done(entry, len(recoded.data), (recoded.image,))
+
+
+def _parts(entries: Iterable[Entry], source: Source, problems: list[Done]) -> Iterator[Part[_Read]]:
     """The files as parts; those that cannot be read become `problems`."""
     for entry in entries:
         try:
@@ -50,21 +73,24 @@ def _parts(entries: Iterable[Entry], source: Source, problems: list[Done]) -> It
             problems.append(unreadable(entry, error))
             continue
         yield part
+        if not isinstance(part.data, bytes):
+            part.data.close()
 
 
-def _part(entry: Entry, file: BinaryIO) -> Part[Entry]:
+def _part(entry: Entry, file: BinaryIO) -> Part[_Read]:
     head = file.read(3)
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     if size != entry.size:  # it grew or shrank since it was listed
         entry = dataclasses.replace(entry, size=size)
+    tag = _Read(entry, mode_of(file))
     if is_image(entry.name, head, size):
         with file:
-            return Part(entry, entry.name, file.read(), image=True)
+            return Part(tag, entry.name, file.read(), image=True)
     if size <= IN_MEMORY:
         with file:
-            return Part(entry, entry.name, file.read(), image=False)
-    return Part(entry, entry.name, file, image=False)
+            return Part(tag, entry.name, file.read(), image=False)
+    return Part(tag, entry.name, file, image=False)
 
 
 def _write(data: bytes | BinaryIO, out: BinaryIO) -> int:
@@ -74,3 +100,9 @@ def _write(data: bytes | BinaryIO, out: BinaryIO) -> int:
 def unreadable(entry: Entry, error: OSError) -> Done:
     """What is told of a source that could not be read; a rerun tries again."""
     return Done(entry, None, problem=f"cannot be read: {error.strerror or error}", finished=False)
+
+
+def not_written(entry: Entry, error: NotWrittenError) -> Done:
+    """What is told of a source whose output could not have its name; a rerun tries again."""
+    reason = error.reasons.get(entry.name) or str(error)
+    return Done(entry, None, problem=f"cannot be written: {reason}", finished=False)

@@ -12,12 +12,12 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from j4d.bulk.results import Done, Entry
+from j4d.bulk.results import Done, Entry, Image, Status
 from j4d.errors import DataError
 
-VERSION = 1
+VERSION = 2
 _SCHEMA = """
 CREATE TABLE run (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE sources (
@@ -32,7 +32,9 @@ CREATE TABLE sources (
     written INTEGER,            -- bytes of the output, NULL where there is none
     others INTEGER NOT NULL DEFAULT 0,       -- files, members or values that are no JPEG images
     other_bytes INTEGER NOT NULL DEFAULT 0,
-    problem TEXT NOT NULL DEFAULT ''
+    problem TEXT NOT NULL DEFAULT '',
+    aside TEXT NOT NULL DEFAULT '',          -- the whole source's file in .j4d/quarantine
+    note TEXT NOT NULL DEFAULT ''            -- something to know that is no problem
 );
 CREATE INDEX sources_open ON sources (done, verified, id);
 CREATE TABLE images (
@@ -42,12 +44,24 @@ CREATE TABLE images (
     digest BLOB NOT NULL,       -- XXH3-128 of the image's bytes in the source
     bytes_in INTEGER NOT NULL,
     bytes_out INTEGER NOT NULL,
-    status TEXT NOT NULL,       -- transcoded, kept, unsupported, damaged
+    status TEXT NOT NULL,       -- transcoded, kept, tolerated, left, unsupported, damaged
     error TEXT NOT NULL,
+    aside TEXT NOT NULL DEFAULT '',          -- its file in .j4d/quarantine
+    note TEXT NOT NULL DEFAULT '',           -- something to know that is no error
     PRIMARY KEY (source, position)
 ) WITHOUT ROWID;
 CREATE INDEX images_failed ON images (status) WHERE error <> '';
+CREATE INDEX images_noted ON images (status) WHERE note <> '';
 """
+_FROM_VERSION_1 = (
+    "".join(
+        f"ALTER TABLE {table} ADD COLUMN {column} TEXT NOT NULL DEFAULT '';"
+        for table in ("sources", "images")
+        for column in ("aside", "note")
+    )
+    + "CREATE INDEX images_noted ON images (status) WHERE note <> '';"
+)
+_IMAGE = Image._fields  # columns of these names
 _TEXT = "CAST(? AS TEXT)"  # names need not be UTF-8: they come and go as bytes
 
 
@@ -63,6 +77,8 @@ class Manifest:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT")
+        elif version == 1:
+            self._db.executescript(f"BEGIN; {_FROM_VERSION_1} PRAGMA user_version = {VERSION}; COMMIT")
         elif version != VERSION:
             raise DataError(f"{path}: a manifest of version {version}, this j4d knows {VERSION}; name another target")
         self.plan_number = int(self._run().get("plan", "0"))
@@ -141,13 +157,17 @@ class Manifest:
                 state = (int(done.finished), int(done.verified), done.written, done.others, done.other_bytes)
                 self._db.execute(
                     "UPDATE sources SET done = ?, verified = ?, written = ?, others = ?, other_bytes = ?, "
-                    f"problem = {_TEXT} WHERE id = ?",
-                    (*state, raw(done.problem), number),
+                    f"problem = {_TEXT}, aside = {_TEXT}, note = {_TEXT} WHERE id = ?",
+                    (*state, raw(done.problem), raw(done.aside), raw(done.note), number),
                 )
                 self._db.execute("DELETE FROM images WHERE source = ?", (number,))
                 self._db.executemany(
-                    f"INSERT INTO images VALUES (?, ?, {_TEXT}, ?, ?, ?, ?, {_TEXT})",
-                    [(number, i, raw(image.key), *image[1:5], raw(image.error)) for i, image in enumerate(done.images)],
+                    f"INSERT INTO images (source, position, {', '.join(_IMAGE)}) "
+                    f"VALUES (?, ?, {_TEXT}, ?, ?, ?, ?, {_TEXT}, {_TEXT}, {_TEXT})",
+                    [
+                        (number, i, raw(image.key), *image[1:5], *map(raw, image[5:]))
+                        for i, image in enumerate(done.images)
+                    ],
                 )
 
     def record_checks(self, results: Iterable[Done]) -> None:
@@ -162,7 +182,10 @@ class Manifest:
             )
 
     def totals(self) -> dict[str, int]:
-        """Counts and bytes over everything that this plan has and that is done, by name."""
+        """Counts and bytes over everything that this plan has and that is done, by name.
+
+        image_bytes_in, image_bytes_out: of the images that are in the target; what is in quarantine saves nothing.
+        """
         sources, bytes_in, done, written, others, other_bytes = self._db.execute(
             "SELECT count(*), coalesce(sum(size), 0), coalesce(sum(done), 0), coalesce(sum(done * written), 0), "
             "coalesce(sum(done * others), 0), coalesce(sum(done * other_bytes), 0) FROM sources WHERE plan = ?",
@@ -170,14 +193,16 @@ class Manifest:
         ).fetchone()
         found = {"sources": sources, "sources_done": done, "bytes_in": bytes_in, "bytes_written": written}
         found |= {"others": others, "other_bytes": other_bytes, "images": 0, "image_bytes_in": 0, "image_bytes_out": 0}
-        found |= dict.fromkeys(("transcoded", "kept", "unsupported", "damaged"), 0)
-        for status, count, before, after in self._db.execute(
-            "SELECT status, count(*), sum(bytes_in), sum(bytes_out) FROM images JOIN sources ON source = id "
-            "WHERE plan = ? AND done = 1 GROUP BY status",
-            (self.plan_number,),
-        ):
+        found |= dict.fromkeys((*get_args(Status), "quarantined"), 0)
+        query = (
+            "SELECT status, count(*), sum(images.aside <> '' OR bytes_out < min(bytes_in, 1)), "
+            "sum(iif(bytes_out > 0, bytes_in, 0)), sum(bytes_out) "
+            "FROM images JOIN sources ON source = id WHERE plan = ? AND done = 1 GROUP BY status"
+        )
+        for status, count, aside, before, after in self._db.execute(query, (self.plan_number,)):
             found[status] = count
             found["images"] += count
+            found["quarantined"] += aside
             found["image_bytes_in"] += before
             found["image_bytes_out"] += after
         query = "SELECT count(*) FROM sources WHERE plan {} ?"
@@ -196,6 +221,15 @@ class Manifest:
             "SELECT name, problem FROM sources WHERE problem <> '' AND plan = ?1 UNION ALL "
             "SELECT key, status || ': ' || error FROM images JOIN sources ON source = id "
             "WHERE error <> '' AND plan = ?1 AND done = 1 LIMIT ?2",
+            (self.plan_number, limit),
+        ).fetchall()
+
+    def notes(self, limit: int) -> list[tuple[str, str]]:
+        """(source or image, what to know of it) of the first `limit` that are as asked for, but not without a word."""
+        return self._db.execute(
+            "SELECT name, note FROM sources WHERE note <> '' AND plan = ?1 AND done = 1 UNION ALL "
+            "SELECT key, status || ': ' || images.note FROM images JOIN sources ON source = id "
+            "WHERE images.note <> '' AND plan = ?1 AND done = 1 LIMIT ?2",
             (self.plan_number, limit),
         ).fetchall()
 

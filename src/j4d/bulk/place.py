@@ -20,13 +20,14 @@ from functools import cache, partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from j4d.bulk.names import PRIVATE, NotWrittenError, checked, is_private
 from j4d.bulk.results import Entry
 from j4d.errors import DataError
 
-PRIVATE = ".j4d"  # in the target: manifest, lock, temporary files, quarantine
 TEMPORARY = f"{PRIVATE}/tmp"
 QUARANTINE = f"{PRIVATE}/quarantine"
 _SYNCFS_TELLS = (5, 8)  # Linux's version from which on `syncfs` raises what writing back has met
+_NO_SUCH_NAME = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG)
 _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 
 
@@ -49,7 +50,8 @@ class Source(Protocol):
         ...
 
 
-Create = Callable[[str], AbstractContextManager[BinaryIO]]
+class Create(Protocol):
+    def __call__(self, name: str, mode: int | None = None) -> AbstractContextManager[BinaryIO]: ...
 
 
 class Target(Protocol):
@@ -58,12 +60,19 @@ class Target(Protocol):
     @property
     def root(self) -> str: ...
 
-    def create(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """A file that appears under its name when the block ends well, and not at all when it raises."""
+    def create(self, name: str, mode: int | None = None) -> AbstractContextManager[BinaryIO]:
+        """A file that appears under its name when the block ends well, and not at all when it raises.
+
+        mode: its permissions where the target has any, such as 0o600; by default those of any new file. Raises
+        NotWrittenError for a name that would leave the root, or that a folder has, OSError.
+        """
         ...
 
     def together(self) -> AbstractContextManager[Create]:
-        """A `create` for many small files, which appear when the block ends well, and maybe not when it raises."""
+        """A `create` for many small files, which appear when the block ends well, and maybe not when it raises.
+
+        The block ends with NotWrittenError where some of them cannot have their names; all the others have.
+        """
         ...
 
     def open(self, name: str) -> BinaryIO: ...
@@ -151,24 +160,33 @@ class LocalTarget:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self._root = Path(root).resolve()
+        self._inside: set[str] = set()  # folders below the root that are known to be in it
 
     @property
     def root(self) -> str:
         return os.fspath(self._root)
 
     @contextmanager
-    def create(self, name: str) -> Iterator[BinaryIO]:
-        with self.together() as create, create(name) as file:
+    def create(self, name: str, mode: int | None = None) -> Iterator[BinaryIO]:
+        with self.together() as create, create(name, mode) as file:
             yield file
 
     @contextmanager
     def together(self) -> Iterator[Create]:
-        written: dict[str, str] = {}  # paths: temporary, final
+        written: dict[str, str] = {}  # temporary path, name
+        failed: dict[str, str] = {}
         try:
             yield partial(self._create, written)
             _flush(written, self.root)
-            for temporary, path in written.items():
-                _replace(temporary, path)
+            for temporary, name in written.items():
+                try:
+                    _replace(temporary, os.path.join(self.root, name))
+                except OSError as error:
+                    if error.errno not in _NO_SUCH_NAME:
+                        raise
+                    failed[name] = _in_the_way(error)
+            if failed:
+                raise NotWrittenError(failed)
         except BaseException:
             for temporary in written:
                 with suppress(OSError):
@@ -176,22 +194,38 @@ class LocalTarget:
             raise
 
     @contextmanager
-    def _create(self, written: dict[str, str], name: str) -> Iterator[BinaryIO]:
+    def _create(self, written: dict[str, str], name: str, mode: int | None = None) -> Iterator[BinaryIO]:
         """A file under a temporary name, which goes into `written` with its final one."""
-        path, folder = os.path.join(self.root, name), os.path.join(self.root, TEMPORARY)
+        self._must_hold(name)
+        folder = os.path.join(self.root, TEMPORARY)
         temporary = os.path.join(folder, f"{os.getpid()}-{os.urandom(8).hex()}")
         try:
             try:
                 file = open(temporary, "xb")  # noqa: SIM115
             except FileNotFoundError:
-                os.makedirs(folder, exist_ok=True)
+                _make_private(folder)
                 file = open(temporary, "xb")  # noqa: SIM115
-            written[temporary] = path
+            written[temporary] = name
             with file:
                 yield file
+                if mode is not None and hasattr(os, "fchmod") and mode != stat.S_IMODE(os.fstat(file.fileno()).st_mode):
+                    os.fchmod(file.fileno(), mode)
         except OSError as error:
-            _tell_where(error, path)
+            _tell_where(error, os.path.join(self.root, name))
             raise
+
+    def _must_hold(self, name: str) -> None:
+        """NotWrittenError where a file of this name would not lie below the root, links in the target followed."""
+        checked(name)
+        folder = name.rpartition("/")[0]
+        if folder in self._inside:
+            return
+        within = os.path.relpath(os.path.realpath(os.path.join(self.root, folder)), self.root)
+        if within.split(os.sep)[0] == os.pardir or is_private(within) != is_private(name):
+            raise NotWrittenError({name: f"a link in the target leads out of it, {os.path.join(self.root, folder)}"})
+        if folder == QUARANTINE:
+            _make_private(os.path.join(self.root, folder))
+        self._inside.add(folder)
 
     def open(self, name: str) -> BinaryIO:
         return open(self._root / name, "rb")
@@ -265,6 +299,26 @@ def _replace(temporary: str, path: str) -> None:
     except OSError as error:
         _tell_where(error, path)
         raise
+
+
+def _make_private(folder: str) -> None:
+    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    with suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+
+
+def _in_the_way(error: OSError) -> str:
+    if error.errno == errno.ENAMETOOLONG:
+        return "the name is too long for the target"
+    return "a file or folder of the target is in the way, perhaps of an earlier run; remove it"
+
+
+def mode_of(file: BinaryIO) -> int | None:
+    """The permissions of an open local file, 9 bits; None where there are none, as of what is read through a URL."""
+    try:
+        return stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o777
+    except (OSError, AttributeError):  # io.UnsupportedOperation is an OSError
+        return None
 
 
 def _tell_where(error: OSError, path: str) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
-from j4d.bulk.place import PRIVATE, Create
+from j4d.bulk.names import PRIVATE, checked
+from j4d.bulk.place import Create
 from j4d.bulk.results import Entry
 from j4d.errors import DataError
 
@@ -95,7 +96,8 @@ class RemoteTarget:
         return self._url
 
     @contextmanager
-    def create(self, name: str) -> Iterator[BinaryIO]:
+    def create(self, name: str, mode: int | None = None) -> Iterator[BinaryIO]:
+        checked(name)
         handle, local = tempfile.mkstemp(prefix="j4d-")
         try:
             with os.fdopen(handle, "w+b") as file:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-Status = Literal["transcoded", "kept", "unsupported", "damaged"]
+Status = Literal["transcoded", "kept", "tolerated", "left", "unsupported", "damaged"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,10 @@ class Entry:
 class Image(NamedTuple):
     """An image's row in the manifest. key: unique in the data set but for equal names within one tar file.
 
-    digest: XXH3-128 of its bytes in the source. bytes_out: 0 where it is in quarantine. kept: not made smaller.
+    digest: XXH3-128 of its bytes in the source. bytes_out: 0 where it is in quarantine. status: kept where it would not
+    get smaller, tolerated where it was transcoded although it is damaged, left where it is as it was since something
+    beside the picture could not be kept. error: why it is not what was asked for, else empty. aside: its file in
+    quarantine. note: something to know that is no error, such as why it is tolerated or left.
     """
 
     key: str
@@ -37,6 +40,8 @@ class Image(NamedTuple):
     bytes_out: int
     status: Status
     error: str
+    aside: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ class Done:
 
     written: bytes in the target, None where nothing is written. problem: why the source as a whole is not what was
     asked for, else empty. finished: whether a rerun leaves it alone. others, other_bytes: what was copied because it is
-    no JPEG image: files, tar members, values.
+    no JPEG image: files, tar members, values. aside: the whole source's file in quarantine. note: something to know of
+    the source that is no problem.
     """
 
     entry: Entry
@@ -56,6 +62,8 @@ class Done:
     problem: str = ""
     finished: bool = True
     verified: bool = False
+    aside: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +22,8 @@ from j4d.batch import thread_count
 from j4d.bulk import threads as on_threads
 from j4d.bulk.lock import locked
 from j4d.bulk.manifest import Manifest
-from j4d.bulk.place import PRIVATE, LocalSource, LocalTarget, Source, Target, must_be_apart
+from j4d.bulk.names import PRIVATE
+from j4d.bulk.place import LocalSource, LocalTarget, Source, Target, must_be_apart
 from j4d.bulk.results import Done, Entry, Unit
 from j4d.bulk.settings import Settings
 from j4d.bulk.work import BYTES_PER_UNIT, FILES_PER_UNIT, Job, kind_of
@@ -37,6 +38,7 @@ Engine = Literal["threads", "ray"]
 @dataclass(frozen=True)
 class Summary:
     """What the target holds after a run. totals: counts and bytes by name. failures: (source or image, reason).
+    notes: the same of what is as asked for, but should be known, such as an image that was left as it was.
 
     units: done by this run, the rest having been done before.
     """
@@ -45,6 +47,7 @@ class Summary:
     failures: list[tuple[str, str]]
     units: int
     manifest: str
+    notes: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
@@ -113,7 +116,8 @@ def _run(
         units += 1
         if watch:
             watch({}, results)
-    return Summary(manifest.totals(), manifest.failures(MOST_FAILURES), units, str(manifest.path))
+    found = manifest.failures(MOST_FAILURES), units, str(manifest.path), manifest.notes(MOST_FAILURES)
+    return Summary(manifest.totals(), *found)
 
 
 def _start(engine: Engine, units: Iterator[Unit], job: Job, threads: int) -> Iterator[tuple[Unit, list[Done]]]:

@@ -92,13 +92,21 @@ def predict(source: Source, settings: Settings, count: int, model: str | None = 
             witness.see(part.key, part.data, recoded.data)
     if not found:
         raise DataError(f"{source.root}: no JPEG images found in {len(chosen)} of its files")
-    before, after = (sum(getattr(image, name) for image in found) for name in ("bytes_in", "bytes_out"))
-    ratio = after / before
-    spread = [image.bytes_out - ratio * image.bytes_in for image in found]
-    error = math.sqrt(fmean(d * d for d in spread) / len(found)) / (before / len(found))
+    ratio, error = _ratio([image for image in found if image.bytes_out])
+    read = sum(image.bytes_in for image in found)
     failed = sum(bool(image.error) for image in found)
     told = witness.told(settings.seed) if witness is not None else None
-    return Forecast(len(found), 1 - ratio, error, failed, total, spent * total / before, told)
+    return Forecast(len(found), 1 - ratio, error, failed, total, spent * total / max(read, 1), told)
+
+
+def _ratio(images: list[Image]) -> tuple[float, float]:
+    """Bytes out over bytes in of all that are written, and its standard error; 1 and 0 where there are none."""
+    before, after = (sum(getattr(image, name) for image in images) for name in ("bytes_in", "bytes_out"))
+    if not before:
+        return 1.0, 0.0
+    ratio = after / before
+    spread = [image.bytes_out - ratio * image.bytes_in for image in images]
+    return ratio, math.sqrt(fmean(d * d for d in spread) / len(images)) / (before / len(images))
 
 
 def _parts(entries: list[Entry], source: Source, share: int) -> Iterator[Part[Any]]:

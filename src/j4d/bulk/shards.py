@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 from j4d.bulk.content import IN_MEMORY, copy_blocks, is_image
 from j4d.bulk.pipeline import Lane, Part
-from j4d.bulk.place import QUARANTINE, Source, Target
+from j4d.bulk.place import Source, Target, mode_of
+from j4d.bulk.quarantine import put_image
 from j4d.bulk.results import Done, Entry, Image
 from j4d.errors import DataError
 
@@ -57,16 +58,16 @@ def convert(entry: Entry, source: Source, target: Target, lane: Lane) -> Done:
     """Write the archive with its images recoded. Raises RefusedError, DamagedError, OSError."""
     images: list[Image] = []
     others = other_bytes = 0
-    with source.open(entry.name) as file, target.create(entry.name) as out:
+    with source.open(entry.name) as file, target.create(entry.name, mode_of(file)) as out:
         out.write(_global_header(file))
         for part, recoded in lane.in_order(parts(file, entry.name)):
             member = part.tag
             if recoded is not None:
-                images.append(recoded.image)
                 if recoded.data is None:
-                    with target.create(f"{QUARANTINE}/{part.key}") as aside:
-                        aside.write(part.data)  # type: ignore[arg-type]
+                    assert isinstance(part.data, bytes)
+                    images.append(put_image(target.create, entry.name, len(images), recoded.image, part.data))
                     continue
+                images.append(recoded.image)
                 _write(out, member, recoded.data)
                 continue
             written = _write(out, member, part.data)

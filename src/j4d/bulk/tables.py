@@ -13,7 +13,8 @@ from typing import Any, BinaryIO
 
 from j4d.bulk.content import JPEG_SUFFIXES, is_image
 from j4d.bulk.pipeline import Lane, Part
-from j4d.bulk.place import QUARANTINE, Source, Target
+from j4d.bulk.place import Source, Target, mode_of
+from j4d.bulk.quarantine import put_image
 from j4d.bulk.results import Done, Entry, Image
 from j4d.bulk.shards import DamagedError, RefusedError
 from j4d.errors import DataError
@@ -50,18 +51,19 @@ def convert(entry: Entry, source: Source, target: Target, lane: Lane) -> Done:
                     if part.tag is not None:
                         others[0], others[1] = others[0] + 1, others[1] + len(part.tag)
                     continue
-                images.append(done.image)
-                result.append(done.data)
+                image = done.image
                 if done.data is None:
-                    with target.create(f"{QUARANTINE}/{part.key}.jpg") as aside:
-                        aside.write(part.data)  # type: ignore[arg-type]
+                    assert isinstance(part.data, bytes)
+                    image = put_image(target.create, entry.name, len(images), image, part.data, ".jpg")
+                images.append(image)
+                result.append(done.data)
             return result
 
         return values
 
     with source.open(entry.name) as file:
         parquet = opened(file)
-        with target.create(entry.name) as out:
+        with target.create(entry.name, mode_of(file)) as out:
             row = 0
             with pq.ParquetWriter(out, parquet.schema_arrow, **_options(parquet)) as writer:
                 for group in range(parquet.metadata.num_row_groups):

@@ -7,14 +7,17 @@ again when a worker has died.
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from threading import Event
 
 from j4d.bulk import files, shards, tables
 from j4d.bulk.content import copy_blocks
+from j4d.bulk.names import NotWrittenError
 from j4d.bulk.pipeline import Lane
-from j4d.bulk.place import QUARANTINE, Source, Target
+from j4d.bulk.place import QUARANTINE, Source, Target, mode_of
+from j4d.bulk.quarantine import put_source
 from j4d.bulk.results import Done, Entry, Unit
 from j4d.bulk.settings import Settings
 from j4d.errors import DataError
@@ -54,14 +57,25 @@ def process(unit: Unit, job: Job, pool: Executor, threads: int, stop: Event) -> 
         elif kind_of(entry.name) == "file":
             plain.append(entry)
         else:
-            found.append(_whole(entry, job, lane))
+            try:
+                found.append(_whole(entry, job, lane))
+            except NotWrittenError as error:
+                found.append(files.not_written(entry, error))
     found += files.convert(plain, job.source, job.target, lane)
-    job.target.settle([done.entry.name for done in found if done.written is not None])
+    job.target.settle([name for done in found for name in _names(done)])
     if job.verify:
         from j4d.bulk.verify import verified
 
         found = [verified(done, job, lane) for done in found]
     return found
+
+
+def _names(done: Done) -> Iterator[str]:
+    """The files in the target that this source has led to."""
+    if done.written is not None:
+        yield done.entry.name
+    for aside in filter(None, (done.aside, *(image.aside for image in done.images))):
+        yield f"{QUARANTINE}/{aside}"
 
 
 def _whole(entry: Entry, job: Job, lane: Lane) -> Done:
@@ -80,10 +94,9 @@ def _whole(entry: Entry, job: Job, lane: Lane) -> Done:
     except (shards.DamagedError, tarfile.TarError) as error:
         if job.settings.on_error == "fail":
             raise DataError(f"{entry.name}: {error}") from None
-        aside = job.settings.on_error == "quarantine"
-        with (
-            job.source.open(entry.name) as file,
-            job.target.create(f"{QUARANTINE}/{entry.name}" if aside else entry.name) as out,
-        ):
+        problem = f"damaged: {error}"
+        if job.settings.on_error == "quarantine":
+            return put_source(entry, job.source, job.target, problem)
+        with job.source.open(entry.name) as file, job.target.create(entry.name, mode_of(file)) as out:
             size = copy_blocks(file, out)
-        return Done(entry, None if aside else size, problem=f"damaged: {error}")
+        return Done(entry, size, problem=problem)

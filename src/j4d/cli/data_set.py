@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 _LIKE = re.compile(r"://|\.(tar|parquet|pq)$", re.IGNORECASE)
 NOT_ALL = 3  # exit code: the run came to its end, but not every image is what was asked for
-TOLD = 20  # failures on stderr; the manifest has all
+TOLD = 20  # failures on stderr, and notes; the manifest has all
+_MORE = {  # counts of the summary that are told where they are not 0
+    "tolerated": "transcoded although damaged",
+    "left": "left since something beside the picture could not be kept",
+    "quarantined": "in quarantine",
+}
 
 
 def asked_for(places: list[str]) -> bool:
@@ -82,15 +87,20 @@ def _tell(summary: Summary, as_json: bool) -> None:
     totals = summary.totals
     if as_json:
         failures = [{"name": name, "reason": reason} for name, reason in summary.failures]
-        line = {"event": "summary", **totals, "failures": failures, "manifest": summary.manifest}
+        notes = [{"name": name, "note": note} for name, note in summary.notes]
+        line = {"event": "summary", **totals, "failures": failures, "notes": notes, "manifest": summary.manifest}
         typer.echo(json.dumps(line))
         return
     before, after = totals["image_bytes_in"], totals["image_bytes_out"]
     saved = f"  {100 * (before - after) / before:.1f} % saved" if before else ""
-    typer.echo(
-        f"{totals['images']} images  {before} -> {after} bytes{saved}  {totals['transcoded']} transcoded, "
-        f"{totals['kept']} kept as they were, {totals['others']} others copied"
-    )
+    counts = [f"{totals['transcoded']} transcoded", f"{totals['kept']} kept as they were"]
+    counts += [f"{totals[name]} {text}" for name, text in _MORE.items() if totals[name]]
+    counts.append(f"{totals['others']} others copied")
+    typer.echo(f"{totals['images']} images  {before} -> {after} bytes{saved}  {', '.join(counts)}")
+    for name, note in summary.notes[:TOLD]:
+        typer.echo(f"j4d: note: {printable(name)}: {printable(note)}", err=True)
+    if len(summary.notes) > TOLD:
+        typer.echo(f"j4d: and more notes in {summary.manifest}", err=True)
     for name, reason in summary.failures[:TOLD]:
         typer.echo(f"j4d: {printable(name)}: {printable(reason)}", err=True)
     if more := totals["unsupported"] + totals["damaged"] + totals["problems"] - len(summary.failures[:TOLD]):
