@@ -6,21 +6,29 @@ import shutil
 from typing import BinaryIO
 
 from j4d.bulk.settings import LARGEST_IMAGE
+from j4d.kinds import HEAD, kind_of_bytes
+
+__all__ = ["BLOCK", "HEAD", "IN_MEMORY", "JPEG_SUFFIXES", "copy_blocks", "is_called_jpeg", "is_image"]
 
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
-_START = b"\xff\xd8\xff"  # the start of the image, and the next marker
 IN_MEMORY = 4 << 20  # bytes of something that is no image; more is copied piece by piece
 BLOCK = 1 << 20
 
 
 def is_image(name: str, head: bytes, size: int) -> bool:
-    """Whether this goes to the transcoder: what begins as a JPEG file does, and what is merely called one.
+    """Whether this goes to the transcoder: what begins as a JPEG file does, and what is called one and is damaged.
 
-    head: its first bytes. size: all of its bytes; files larger than any picture are copied.
+    head: its first HEAD bytes. size: all of its bytes; files larger than any picture are copied. A whole file of
+    another kind that is called JPEG, such as PNG, is copied as such files are.
     """
     if size > LARGEST_IMAGE:
         return False
-    return head.startswith(_START) or name.lower().endswith(JPEG_SUFFIXES)
+    kind = kind_of_bytes(head)
+    return kind == "JPEG" or (kind is None and is_called_jpeg(name))
+
+
+def is_called_jpeg(name: str) -> bool:
+    return name.lower().endswith(JPEG_SUFFIXES)
 
 
 def copy_blocks(source: BinaryIO, target: BinaryIO) -> int:

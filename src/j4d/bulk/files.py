@@ -7,20 +7,22 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from j4d.bulk.content import IN_MEMORY, copy_blocks, is_image
+from j4d.bulk.content import HEAD, IN_MEMORY, copy_blocks, is_called_jpeg, is_image
 from j4d.bulk.names import NotWrittenError
 from j4d.bulk.pipeline import Lane, Part
 from j4d.bulk.place import Create, Source, Target, mode_of
 from j4d.bulk.quarantine import put_image
 from j4d.bulk.results import Done, Entry
 from j4d.bulk.settings import Recoded
+from j4d.kinds import kind_of_bytes
 
 
 class _Read(NamedTuple):
-    """A file as it was read. mode: its permissions, where it has any."""
+    """A file as it was read. mode: its permissions, where it has any. note: what to know of it."""
 
     entry: Entry
     mode: int | None
+    note: str
 
 
 def convert(entries: Iterable[Entry], source: Source, target: Target, lane: Lane) -> list[Done]:
@@ -44,11 +46,11 @@ def convert(entries: Iterable[Entry], source: Source, target: Target, lane: Lane
 
 
 def _converted(part: Part[_Read], recoded: Recoded | None, create: Create) -> Done:
-    entry, mode = part.tag
+    entry, mode, note = part.tag
     if recoded is None:
         with create(entry.name, mode) as out:
             size = _write(part.data, out)
-        return Done(entry, size, others=1, other_bytes=size)
+        return Done(entry, size, others=1, other_bytes=size, note=note)
     if recoded.data is None:
         assert isinstance(part.data, bytes)
         return Done(entry, None, (put_image(create, entry.name, 0, recoded.image, part.data),))
@@ -72,18 +74,22 @@ def _parts(entries: Iterable[Entry], source: Source, problems: list[Done]) -> It
                 raise
             problems.append(unreadable(entry, error))
             continue
+        except MemoryError:
+            problems.append(Done(entry, None, problem="cannot be read: out of memory", finished=False))
+            continue
         yield part
         if not isinstance(part.data, bytes):
             part.data.close()
 
 
 def _part(entry: Entry, file: BinaryIO) -> Part[_Read]:
-    head = file.read(3)
+    head = file.read(HEAD)
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     if size != entry.size:  # it grew or shrank since it was listed
         entry = dataclasses.replace(entry, size=size)
-    tag = _Read(entry, mode_of(file))
+    kind = kind_of_bytes(head) if is_called_jpeg(entry.name) else None
+    tag = _Read(entry, mode_of(file), f"a {kind} file, copied" if kind not in (None, "JPEG") else "")
     if is_image(entry.name, head, size):
         with file:
             return Part(tag, entry.name, file.read(), image=True)

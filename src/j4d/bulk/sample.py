@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from j4d.bulk import shards, tables
-from j4d.bulk.content import is_image
+from j4d.bulk.content import HEAD, is_image
 from j4d.bulk.pipeline import Part
 from j4d.bulk.place import Source
 from j4d.bulk.results import Entry, Image
@@ -134,6 +134,6 @@ def _images(entry: Entry, source: Source) -> Iterator[Part[Any]]:
 
                 tables.rebuilt(tables.read_group(parquet, 0), keep)
                 yield from parts
-        elif is_image(entry.name, file.read(3), entry.size):
+        elif is_image(entry.name, file.read(HEAD), entry.size):
             file.seek(0)
             yield Part(entry, entry.name, file.read(), image=True)

@@ -111,15 +111,16 @@ class Settings:
         digest = xxhash.xxh3_128_digest(data)
         try:
             found = transcoded()
-        except CodecError as error:
+        except (CodecError, MemoryError) as error:
+            told = "out of memory" if isinstance(error, MemoryError) else str(error)
             if self.on_error == "fail":
-                raise DataError(f"{key}: {error}") from None
+                raise DataError(f"{key}: {told}") from None
             unsupported = isinstance(error, UnsupportedError)
             status: Status = "unsupported" if unsupported else "damaged"
             kept = None if self.on_error == "quarantine" else data
             if kept is not None and unsupported and self.strip:
                 kept = without_metadata(data) or data
-            return Recoded(kept, Image(key, digest, len(data), len(kept or b""), status, str(error)))
+            return Recoded(kept, Image(key, digest, len(data), len(kept or b""), status, told))
         return Recoded(
             found.data, Image(key, digest, len(data), len(found.data), "kept" if found.copied else "transcoded", "")
         )

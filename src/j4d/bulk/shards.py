@@ -12,7 +12,7 @@ import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from j4d.bulk.content import IN_MEMORY, copy_blocks, is_image
+from j4d.bulk.content import HEAD, IN_MEMORY, copy_blocks, is_image
 from j4d.bulk.pipeline import Lane, Part
 from j4d.bulk.place import Source, Target, mode_of
 from j4d.bulk.quarantine import put_image
@@ -103,7 +103,7 @@ def _part(archive: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> Part[
     if not member.isreg():
         return Part(member, key, b"", image=False)
     file.seek(member.offset_data)
-    head = file.read(min(3, member.size))
+    head = file.read(min(HEAD, member.size))
     image = is_image(member.name, head, member.size)
     if not image and member.size > IN_MEMORY:
         return Part(member, key, archive.extractfile(member), image=False)  # type: ignore[arg-type]

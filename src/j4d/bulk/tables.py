@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, BinaryIO
 
-from j4d.bulk.content import JPEG_SUFFIXES, is_image
+from j4d.bulk.content import HEAD, JPEG_SUFFIXES, is_image
 from j4d.bulk.pipeline import Lane, Part
 from j4d.bulk.place import Source, Target, mode_of
 from j4d.bulk.quarantine import put_image
@@ -131,7 +131,7 @@ def value_parts(
     for i, data in enumerate(found):
         name = (paths[i] if paths else None) or ""
         suffix = next((suffix for suffix in JPEG_SUFFIXES if name.lower().endswith(suffix)), "")
-        image = data is not None and is_image(suffix, data[:3], len(data))
+        image = data is not None and is_image(suffix, data[:HEAD], len(data))
         yield Part(data, f"{key}/{start + i}", data or b"", image)
 
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from PIL import Image as Pillow
 
 from j4d.bulk import shards, tables, work
-from j4d.bulk.content import BLOCK, is_image
+from j4d.bulk.content import BLOCK, HEAD, is_image
 from j4d.bulk.pipeline import Lane
 from j4d.bulk.results import Done, Entry
 from j4d.bulk.settings import Settings
@@ -71,7 +71,7 @@ def check_image(key: str, source: bytes, output: bytes | None, settings: Setting
 
 
 def _file(entry: Entry, source: BinaryIO, target: BinaryIO, settings: Settings, lane: Lane) -> None:
-    head = source.read(3)
+    head = source.read(HEAD)
     size = source.seek(0, 2)
     source.seek(0)
     if is_image(entry.name, head, size):

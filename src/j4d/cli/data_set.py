@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -15,7 +14,7 @@ from j4d.errors import DataError
 if TYPE_CHECKING:
     from j4d.bulk import Summary
 
-_LIKE = re.compile(r"://|\.(tar|parquet|pq)$", re.IGNORECASE)
+_PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", "-")  # nothing with such a name is a shard or a table
 NOT_ALL = 3  # exit code: the run came to its end, but not every image is what was asked for
 TOLD = 20  # failures on stderr, and notes; the manifest has all
 _MORE = {  # counts of the summary that are told where they are not 0
@@ -25,13 +24,17 @@ _MORE = {  # counts of the summary that are told where they are not 0
 }
 
 
-def asked_for(places: list[str]) -> bool:
-    """Whether these are a data set, not single files. DataError where they are both."""
-    if not any(os.path.isdir(place) or _LIKE.search(place) for place in places):
+def asked_for(places: list[str], out: str | None) -> bool:
+    """Whether any of these is a data set, not a single file, so that all of them are taken as one.
+
+    out: where to write; None where the last of the places is that.
+    """
+    sources = places[:-1] if out is None and len(places) > 1 else places
+    if not any(os.path.isdir(place) or ":" in place or not place.lower().endswith(_PICTURES) for place in sources):
         return False  # without an import
     from j4d.bulk import is_data_set
 
-    return is_data_set(places[0])
+    return any(is_data_set(place) for place in sources)
 
 
 def place(

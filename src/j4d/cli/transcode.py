@@ -159,7 +159,7 @@ def transcode(
     reading: dict[str, Any] = {"sampling": rule, "tolerate_damage": tolerate_damage, "max_pixels": max_pixels}
     writing: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "effort": effort}
     keeping: dict[str, Any] = {"progressive": progressive, "strip": strip, "never_grow": never_grow}
-    if data_set.asked_for(sources):
+    if data_set.asked_for(sources, out):
         places, target = data_set.split(sources, out)
         asked = data_set.place(profile, index, bpp, quality, jpeg_quality, named)
         options = {**asked, **reading, **writing, **keeping, "adapt": adapt, "on_error": on_error.value}
