@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from j4d.bulk.place import LocalSource, LocalTarget, Source, Target
+from j4d.bulk.local_source import LocalSource
+from j4d.bulk.place import LocalTarget, Source, Target
 from j4d.bulk.remote import RemoteSource, RemoteTarget, file_system
 from j4d.bulk.work import kind_of
 from j4d.errors import DataError
@@ -20,13 +21,23 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
 
+_LOCAL = re.compile(r"(file|local)://")
+
+
 def is_url(text: str) -> bool:
-    """Whether this is a URL: a protocol and ://."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+(::[A-Za-z0-9+.-]+)*://", text) is not None
+    """Whether this is a URL of a place elsewhere: a protocol and ://, which file:// and local:// are not."""
+    return not _LOCAL.match(text) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+(::[A-Za-z0-9+.-]+)*://", text) is not None
+
+
+def local_path(text: str) -> str:
+    """The local path that a file:// or local:// URL stands for, as fsspec takes it; anything else as it is."""
+    found = _LOCAL.match(text)
+    return os.path.expanduser(text[found.end() :]) or os.curdir if found else text
 
 
 def is_data_set(text: str) -> bool:
     """Whether this names a data set rather than single JPEG files: a folder, a URL, shards, tables or a pattern."""
+    text = local_path(text)
     if is_url(text) or os.path.isdir(text):
         return True
     if os.path.exists(text) and kind_of(text) == "file":
@@ -36,6 +47,7 @@ def is_data_set(text: str) -> bool:
 
 def source_of(places: Sequence[str]) -> Source:
     """The source that these name together. DataError where there is nothing; OSError."""
+    places = [local_path(place) for place in places]
     remote = {is_url(place) for place in places}
     if remote == {True, False}:
         raise DataError("local files and URLs are not taken in one run; give one kind at a time")
@@ -62,7 +74,11 @@ def source_of(places: Sequence[str]) -> Source:
 
 def target_of(place: str) -> Target:
     """Where to write. DataError for a file."""
+    place = local_path(place)
     if is_url(place):
+        system, path = file_system(place)
+        if system.isfile(path):
+            raise DataError(f"{place} is a file; name a folder for the data set")
         return RemoteTarget(place)
     if kind_of(place) != "file" and not os.path.isdir(place):
         raise DataError(f"{place}: the target of a data set is a folder, which keeps the names of the source's files")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -18,6 +18,10 @@ from j4d.bulk.results import Done, Entry, Image, Status
 from j4d.errors import DataError
 
 VERSION = 2
+_CHANGED = (
+    "(written IS NULL OR written <> size OR EXISTS (SELECT 1 FROM images WHERE source = sources.id AND "
+    "(bytes_out <> bytes_in OR status IN ('transcoded', 'tolerated'))))"
+)
 _SCHEMA = """
 CREATE TABLE run (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE sources (
@@ -61,17 +65,24 @@ _FROM_VERSION_1 = (
     )
     + "CREATE INDEX images_noted ON images (status) WHERE note <> '';"
 )
+SCHEMA_NAMES = {
+    *(("table", name) for name in ("run", "sources", "images")),
+    *(("index", name) for name in ("sources_open", "images_failed", "images_noted")),
+}
 _IMAGE = Image._fields  # columns of these names
+STALE = "stale: "  # begins a problem that is not the output's own: it is as it was asked for
+_GOOD = f"(problem = '' OR problem LIKE '{STALE}%')"
 _TEXT = "CAST(? AS TEXT)"  # names need not be UTF-8: they come and go as bytes
 
 
 class Manifest:
-    """The open manifest of one target. Raises sqlite3.Error where the disk does, DataError for another file."""
+    """The open manifest of one target. Raises sqlite3.Error where the disk does or it is damaged, DataError."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+        self._db.execute("PRAGMA trusted_schema = OFF")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -81,7 +92,11 @@ class Manifest:
             self._db.executescript(f"BEGIN; {_FROM_VERSION_1} PRAGMA user_version = {VERSION}; COMMIT")
         elif version != VERSION:
             raise DataError(f"{path}: a manifest of version {version}, this j4d knows {VERSION}; name another target")
-        self.plan_number = int(self._run().get("plan", "0"))
+        try:
+            run = self._run()
+            self.plan_number, _ = int(run.get("plan", "0")), json.loads(run.get("settings", "{}"))
+        except (ValueError, TypeError) as error:
+            raise sqlite3.DatabaseError(f"table run: {error}") from None
 
     def close(self) -> None:
         self._db.close()
@@ -91,7 +106,7 @@ class Manifest:
         `overwrite`: then everything will be done again."""
         known = self._run()
         if "settings" in known:
-            before = {"source": known["source"], **json.loads(known["settings"])}
+            before = {"source": known.get("source"), **json.loads(known["settings"])}
             after = {"source": source, **json.loads(json.dumps(settings))}
             changed = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
             if changed and not overwrite:
@@ -109,8 +124,14 @@ class Manifest:
                 [(raw(name), raw(value)) for name, value in rows.items()],
             )
 
-    def plan(self, entries: Iterable[Entry], missing: Any) -> None:
-        """Note what is to be done: everything new or changed, and what `missing(name, size)` says is not there."""
+    def plan(
+        self, entries: Iterable[Entry], size: Callable[[str], int | None], foreign: Callable[[str], str] | None = None
+    ) -> None:
+        """Note what is to be done: everything new or changed, and what is not in the target as it was written.
+
+        size: of a file in the target, None where there is none. foreign: what is wrong where the target has a file that
+        no run has written and that would be written over; DataError with that.
+        """
         with _Transaction(self._db):
             for entry in entries:
                 name = raw(entry.name)
@@ -118,13 +139,15 @@ class Manifest:
                     f"SELECT id, size, stamp, refused, done, written FROM sources WHERE name = {_TEXT}", (name,)
                 ).fetchone()
                 if row is None:
+                    if foreign is not None and size(entry.name) is not None:
+                        raise DataError(foreign(entry.name))
                     self._db.execute(
                         f"INSERT INTO sources (name, size, stamp, refused, plan) VALUES ({_TEXT}, ?, ?, ?, ?)",
                         (name, entry.size, entry.stamp, entry.refused, self.plan_number),
                     )
                     continue
                 same = (entry.size, entry.stamp, entry.refused) == row[1:4]
-                done = row[4] and same and not (row[5] is not None and missing(entry.name, row[5]))
+                done = row[4] and same and (row[5] is None or size(entry.name) == row[5])
                 self._db.execute(
                     "UPDATE sources SET size = ?, stamp = ?, refused = ?, plan = ?, done = ?, "
                     "verified = verified AND ? WHERE id = ?",
@@ -133,7 +156,7 @@ class Manifest:
 
     def entries(self, which: Literal["open", "unverified"]) -> Iterator[Entry]:
         """The sources that are to be done, or those done well but not verified, in the order of the plan."""
-        unverified = "done = 1 AND verified = 0 AND written IS NOT NULL AND problem = ''"
+        unverified = f"done = 1 AND verified = 0 AND written IS NOT NULL AND {_GOOD}"
         where = "done = 0" if which == "open" else unverified
         last = -1
         while True:
@@ -181,6 +204,36 @@ class Manifest:
                 ],
             )
 
+    def verify_all(self) -> None:
+        """Forget what is verified, so that all of it is verified once more."""
+        self._db.execute("UPDATE sources SET verified = 0 WHERE verified <> 0")
+
+    def changed(self, name: str) -> bool:
+        """Whether this source is done, and its bytes in the target are others than in the source, or none."""
+        row = self._db.execute(
+            f"SELECT {_CHANGED} FROM sources WHERE name = {_TEXT} AND done = 1 AND plan = ?",
+            (raw(name), self.plan_number),
+        ).fetchone()
+        return bool(row and row[0])
+
+    def changed_below(self, folder: str, suffixes: tuple[str, ...]) -> str | None:
+        """The first source in a folder ("" or "a/b/"), or in those below it, that `changed`; None where none did."""
+        like = " OR ".join(f"lower(name) LIKE '%{suffix}'" for suffix in suffixes)
+        row = self._db.execute(
+            f"SELECT name FROM sources WHERE name >= {_TEXT} AND name < {_TEXT} AND ({like}) AND done = 1 AND plan = ? "
+            f"AND {_CHANGED} LIMIT 1",
+            (raw(folder), raw(folder) + b"\xff", self.plan_number),
+        ).fetchone()
+        return row[0] if row else None
+
+    def note_stale(self, names: dict[str, str]) -> None:
+        """Which copied sources describe bytes that changed, and of what; an empty reason says that one does not."""
+        with _Transaction(self._db):
+            self._db.executemany(
+                f"UPDATE sources SET problem = {_TEXT} WHERE name = {_TEXT} AND done = 1 AND {_GOOD}",
+                [(raw(STALE + reason if reason else ""), raw(name)) for name, reason in names.items()],
+            )
+
     def totals(self) -> dict[str, int]:
         """Counts and bytes over everything that this plan has and that is done, by name.
 
@@ -212,7 +265,12 @@ class Manifest:
         found["problems"] = self._db.execute(query.format("=") + " AND problem <> ''", (self.plan_number,)).fetchone()[
             0
         ]
-        found["gone"] = self._db.execute(query.format("<"), (self.plan_number,)).fetchone()[0]
+        found["gone"] = self._db.execute(
+            query.format("<") + " AND written IS NOT NULL", (self.plan_number,)
+        ).fetchone()[0]
+        found["stale"] = self._db.execute(
+            query.format("=") + f" AND problem LIKE '{STALE}%'", (self.plan_number,)
+        ).fetchone()[0]
         return found
 
     def failures(self, limit: int) -> list[tuple[str, str]]:
@@ -235,6 +293,12 @@ class Manifest:
 
     def _run(self) -> dict[str, str]:
         return dict(self._db.execute("SELECT name, value FROM run").fetchall())
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file is no manifest, or not as it was written, rather than that the disk or another process fails."""
+    kinds = (sqlite3.DatabaseError, sqlite3.IntegrityError)
+    return type(error) in kinds or "no such" in str(error) or "has no column" in str(error)
 
 
 class _Transaction:

@@ -1,8 +1,8 @@
-"""Places that a data set is read from and written to: a local folder.
+"""Places that a data set is read from and written to, and the one that is a local folder to be written.
 
-A source is only ever read, and no link is followed out of it. A target's files appear under their names whole or not
-at all: they are written under temporary names in `.j4d/tmp` of the target, flushed to the disk and renamed. Small files
-are flushed many at a time: a disk takes about as long for one as for all of them.
+A source is only ever read. A target's files appear under their names whole or not at all: they are written under
+temporary names in `.j4d/tmp` of the target, flushed to the disk and renamed. Small files are flushed many at a time: a
+disk takes about as long for one as for all of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import BinaryIO, Protocol
 
 from j4d.bulk.names import PRIVATE, NotWrittenError, checked, is_private
 from j4d.bulk.results import Entry
-from j4d.errors import DataError
+from j4d.bulk.where import LOCAL, Where
 
 TEMPORARY = f"{PRIVATE}/tmp"
 QUARANTINE = f"{PRIVATE}/quarantine"
@@ -32,10 +32,16 @@ _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 
 
 class Source(Protocol):
-    """Files below a root, to be read."""
+    """Files below a root, to be read: all of them, or those of these names."""
 
     @property
     def root(self) -> str: ...
+
+    @property
+    def names(self) -> tuple[str, ...] | None: ...
+
+    @property
+    def where(self) -> Where: ...
 
     def entries(self) -> Iterator[Entry]:
         """All of them, in order of their names. Raises DataError, OSError."""
@@ -59,6 +65,13 @@ class Target(Protocol):
 
     @property
     def root(self) -> str: ...
+
+    @property
+    def where(self) -> Where: ...
+
+    def holds_files(self) -> bool:
+        """Whether anything is there but what is ours in it."""
+        ...
 
     def create(self, name: str, mode: int | None = None) -> AbstractContextManager[BinaryIO]:
         """A file that appears under its name when the block ends well, and not at all when it raises.
@@ -88,71 +101,6 @@ class Target(Protocol):
     def clean(self) -> None:
         """Remove what killed runs have left under temporary names."""
         ...
-
-
-class LocalSource:
-    """A folder, or some files below one."""
-
-    def __init__(self, root: str | os.PathLike[str], names: tuple[str, ...] | None = None) -> None:
-        self._root = Path(root).resolve()
-        self._inside = os.path.join(self._root, "")
-        self.names = names
-        status = self._root.stat()
-        self._device = (status.st_dev, status.st_ino)
-
-    @property
-    def root(self) -> str:
-        return os.fspath(self._root)
-
-    def entries(self) -> Iterator[Entry]:
-        if self.names is None:
-            yield from self._walk("")
-            return
-        for name in self.names:
-            yield self._entry(name, (self._root / name).lstat())
-
-    def _walk(self, folder: str) -> Iterator[Entry]:
-        with os.scandir(self._root / folder) as found:
-            children = sorted(found, key=lambda child: child.name)
-        for child in children:
-            name = f"{folder}{child.name}"
-            if name == PRIVATE:
-                continue
-            if child.is_dir(follow_symlinks=False):
-                yield from self._walk(f"{name}/")
-            else:
-                yield self._entry(name, child.stat(follow_symlinks=False))
-
-    def _entry(self, name: str, status: os.stat_result) -> Entry:
-        refused = ""
-        if stat.S_ISLNK(status.st_mode):
-            real = os.path.realpath(self._root / name)
-            if not self._holds(real):
-                refused = "a link that leads out of the source"
-            elif not os.path.isfile(real):
-                refused = "a link to a folder" if os.path.isdir(real) else "a link that leads nowhere"
-            else:
-                status = os.stat(real)
-        elif not stat.S_ISREG(status.st_mode):
-            refused = "no regular file (a device, a pipe or a socket)"
-        return Entry(name, status.st_size, str(status.st_mtime_ns), refused)
-
-    def open(self, name: str) -> BinaryIO:
-        real = os.path.realpath(self._inside + name)
-        if not self._holds(real):
-            raise OSError(errno.ELOOP, "a link that leads out of the source", os.fspath(self._root / name))
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        return os.fdopen(os.open(real, flags), "rb")
-
-    def vanished(self) -> bool:
-        try:
-            status = self._root.stat()
-        except OSError:
-            return True
-        return (status.st_dev, status.st_ino) != self._device
-
-    def _holds(self, real: str) -> bool:
-        return real.startswith(self._inside)
 
 
 class LocalTarget:
@@ -227,14 +175,24 @@ class LocalTarget:
             _make_private(os.path.join(self.root, folder))
         self._inside.add(folder)
 
+    @property
+    def where(self) -> Where:
+        return Where(LOCAL, self.root)
+
+    def holds_files(self) -> bool:
+        return self._root.is_dir() and any(not is_private(name) for name in os.listdir(self._root))
+
     def open(self, name: str) -> BinaryIO:
         return open(self._root / name, "rb")
 
     def size(self, name: str) -> int | None:
         try:
-            return (self._root / name).stat().st_size
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+            status = os.stat(os.path.join(self.root, name))
+        except OSError as error:
+            if error.errno in (errno.ENOENT, *_NO_SUCH_NAME):
+                return None
+            raise
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def settle(self, names: list[str]) -> None:
         if not hasattr(os, "O_DIRECTORY"):
@@ -294,15 +252,27 @@ def _replace(temporary: str, path: str) -> None:
         try:
             os.replace(temporary, path)
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            make_folders(os.path.dirname(path))
             os.replace(temporary, path)
     except OSError as error:
         _tell_where(error, path)
         raise
 
 
+def make_folders(path: str) -> None:
+    """Make this folder and those above it that are missing, however deep. Raises OSError."""
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for folder in reversed(missing):
+        with suppress(FileExistsError):  # another thread has made it, or a file is there and the next step tells
+            os.mkdir(folder)
+
+
 def _make_private(folder: str) -> None:
-    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    """A folder that nobody else may look into."""
+    make_folders(os.path.dirname(folder))
     with suppress(FileExistsError):
         os.mkdir(folder, 0o700)
 
@@ -325,16 +295,3 @@ def _tell_where(error: OSError, path: str) -> None:
     """Name the path in an error of a full disk: a write and a flush do not."""
     if error.errno in _NO_ROOM and error.filename is None:
         error.filename = path
-
-
-def must_be_apart(source: LocalSource, target: LocalTarget) -> None:
-    """DataError where the target is the source's folder or holds any of it, or lies in a folder that is read whole."""
-    inside, outside = Path(target.root), Path(source.root)
-    if inside == outside:
-        raise DataError(f"{inside} is the source itself, which is never written to; name another folder")
-    if source.names is None and inside.is_relative_to(outside):
-        raise DataError(f"{inside} lies inside the source {outside}, which is never written to; name another folder")
-    read = [outside] if source.names is None else [outside / name for name in source.names]
-    for path in read:
-        if path.is_relative_to(inside):
-            raise DataError(f"the source {path} lies inside {inside}, and could be written over; name another folder")

@@ -1,24 +1,43 @@
 """Places behind a URL, through fsspec: s3, gs, hf, http, memory and whatever else it has a driver for.
 
-An output is written to a local temporary file and uploaded under its name when it is complete; object stores show an
-object only when all of it has arrived.
+An output is written to a local temporary file and goes to its name when it is complete. Object stores show an object
+only when all of it has arrived; on other file systems it is uploaded under a temporary name and moved. What a killed
+run has left under temporary names, here and there, is removed by the next run on the same target.
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from j4d.bulk.names import PRIVATE, checked
-from j4d.bulk.place import Create
+from j4d.bulk.names import checked, is_private, why_refused
+from j4d.bulk.place import TEMPORARY, Create
 from j4d.bulk.results import Entry
+from j4d.bulk.where import Where, where_on
 from j4d.errors import DataError
 
 _STAMPS = ("ETag", "etag", "md5Hash", "md5", "crc32c", "sha256", "blob_id", "mtime", "last_modified", "LastModified")
 _DATES = ("updated", "modified", "created")
+_PUT_WHOLE = {
+    "s3",
+    "s3a",
+    "gs",
+    "gcs",
+    "abfs",
+    "abfss",
+    "az",
+    "oss",
+    "oci",
+    "tos",
+    "hf",
+}  # an object appears when whole
 
 
 def file_system(url: str) -> tuple[Any, str]:
@@ -34,15 +53,48 @@ def file_system(url: str) -> tuple[Any, str]:
     return found, str(path).rstrip("/")
 
 
-class RemoteSource:
-    """Files below a URL: all of them, or those that are named."""
+def state_folder(root: str) -> Path:
+    """The folder of this user that belongs to a remote target: manifest, lock, temporary files."""
+    import platformdirs
 
-    def __init__(self, url: str, names: tuple[str, ...] | None = None) -> None:
-        self._url, self._names = url.rstrip("/"), names
+    return Path(platformdirs.user_state_dir("j4d")) / "bulk" / hashlib.sha256(root.encode()).hexdigest()[:32]
+
+
+class _Remote:
+    """A URL, which can be pickled."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
         self._connect()
 
     def _connect(self) -> None:
         self._fs, self._path = file_system(self._url)
+
+    @property
+    def root(self) -> str:
+        return self._url
+
+    @property
+    def where(self) -> Where:
+        return where_on(self._fs, self._path)
+
+    def open(self, name: str) -> BinaryIO:
+        """One file, to be read. Raises OSError, whatever the driver raises."""
+        try:
+            return cast(BinaryIO, self._fs.open(f"{self._path}/{name}", "rb"))
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise OSError(errno.EIO, f"{type(error).__name__}: {error}", name) from None
+
+    def _name(self, path: str) -> str:
+        return path[len(self._path) :].removeprefix("/")
+
+
+class RemoteSource(_Remote):
+    """Files below a URL: all of them, or those that are named."""
+
+    def __init__(self, url: str, names: tuple[str, ...] | None = None) -> None:
+        super().__init__(url)
+        self._names = names
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_url": self._url, "_names": self._names}
@@ -52,37 +104,61 @@ class RemoteSource:
         self._connect()
 
     @property
-    def root(self) -> str:
-        return self._url
+    def names(self) -> tuple[str, ...] | None:
+        return self._names
 
     def entries(self) -> Iterator[Entry]:
+        failed: dict[str, str] = {}
         if self._names is not None:
             found = {name: self._fs.info(f"{self._path}/{name}") for name in self._names}
         else:
-            listed = self._fs.find(self._path, detail=True)
-            found = {path[len(self._path) :].lstrip("/"): info for path, info in listed.items()}
-        for name, info in sorted(found.items()):
-            if name and not name.startswith(f"{PRIVATE}/"):
-                refused = "a path with .. in it" if ".." in name.split("/") else ""
+            found = {self._name(path): info for path, info in self._listed(failed).items()}
+        for name in sorted({*found, *failed}):
+            info = found.get(name, {})
+            refused = "private" if is_private(name) else failed.get(name) or why_refused(name)
+            if name:
                 yield Entry(name, int(info.get("size") or 0), stamp_of(info), refused)
 
-    def open(self, name: str) -> BinaryIO:
-        return cast(BinaryIO, self._fs.open(f"{self._path}/{name}", "rb"))
+    def _listed(self, failed: dict[str, str]) -> dict[str, Any]:
+        """All files below, by path. Folders that cannot be listed go into `failed`, where the driver tells of them."""
+        from fsspec.spec import AbstractFileSystem
+
+        if type(self._fs).find is not AbstractFileSystem.find:
+            return cast(dict[str, Any], self._fs.find(self._path, detail=True))
+        found: dict[str, Any] = {}
+        folders = [self._path]
+        while folders:
+            folder = folders.pop()
+            try:
+                listed = self._fs.ls(folder, detail=True)
+            except OSError as error:
+                if folder == self._path:
+                    raise
+                failed[self._name(folder)] = f"the folder cannot be listed: {error.strerror or error}"
+                continue
+            for info in listed:
+                path = str(info["name"]).rstrip("/")
+                if info.get("type") != "directory":
+                    found[path] = info
+                elif len(path) > len(folder):
+                    folders.append(path)
+        return found
 
     def vanished(self) -> bool:
         return self._names is None and not self._fs.exists(self._path)
 
 
-class RemoteTarget:
+class RemoteTarget(_Remote):
     """A place to upload to."""
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+        super().__init__(url)
         self._sizes: dict[str, int] | None = None
-        self._connect()
 
     def _connect(self) -> None:
-        self._fs, self._path = file_system(self._url)
+        super()._connect()
+        protocol = self._fs.protocol
+        self._put_whole = bool(_PUT_WHOLE & {protocol, *(protocol if isinstance(protocol, tuple) else ())})
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_url": self._url, "_sizes": None}
@@ -91,42 +167,63 @@ class RemoteTarget:
         self.__dict__.update(state)
         self._connect()
 
-    @property
-    def root(self) -> str:
-        return self._url
-
     @contextmanager
     def create(self, name: str, mode: int | None = None) -> Iterator[BinaryIO]:
         checked(name)
-        handle, local = tempfile.mkstemp(prefix="j4d-")
+        folder = self._temporary()
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, local = tempfile.mkstemp(dir=folder)
         try:
             with os.fdopen(handle, "w+b") as file:
                 yield cast(BinaryIO, file)
-            path = f"{self._path}/{name}"
-            self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-            self._fs.put_file(local, path)
+            self._put(local, f"{self._path}/{name}")
         finally:
             os.unlink(local)
+
+    def _put(self, local: str, path: str) -> None:
+        self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        if self._put_whole:
+            self._fs.put_file(local, path)
+            return
+        folder = f"{self._path}/{TEMPORARY}"
+        temporary = f"{folder}/{os.getpid()}-{os.urandom(8).hex()}"
+        self._fs.makedirs(folder, exist_ok=True)
+        self._fs.put_file(local, temporary)
+        try:
+            self._fs.mv(temporary, path)
+        except OSError:  # some do not replace
+            if not self._fs.exists(path) or not self._fs.exists(temporary):
+                raise
+            self._fs.rm_file(path)
+            self._fs.mv(temporary, path)
 
     @contextmanager
     def together(self) -> Iterator[Create]:
         yield self.create
 
-    def open(self, name: str) -> BinaryIO:
-        return cast(BinaryIO, self._fs.open(f"{self._path}/{name}", "rb"))
-
-    def size(self, name: str) -> int | None:
+    def _listed(self) -> dict[str, int]:
         if self._sizes is None:  # one listing, not one question per file
             self._fs.invalidate_cache()
             listed = self._fs.find(self._path, detail=True) if self._fs.exists(self._path) else {}
-            self._sizes = {path[len(self._path) :].lstrip("/"): int(info["size"]) for path, info in listed.items()}
-        return self._sizes.get(name)
+            self._sizes = {self._name(path): int(info.get("size") or 0) for path, info in listed.items()}
+        return self._sizes
+
+    def holds_files(self) -> bool:
+        return any(not is_private(name) for name in self._listed())
+
+    def size(self, name: str) -> int | None:
+        return self._listed().get(name)
 
     def settle(self, names: list[str]) -> None:
         self._fs.invalidate_cache()
 
     def clean(self) -> None:
-        pass
+        shutil.rmtree(self._temporary(), ignore_errors=True)
+        if not self._put_whole and self._fs.exists(f"{self._path}/{TEMPORARY}"):
+            self._fs.rm(f"{self._path}/{TEMPORARY}", recursive=True)
+
+    def _temporary(self) -> Path:
+        return state_folder(self.root) / "tmp"
 
 
 def stamp_of(info: dict[str, Any]) -> str:

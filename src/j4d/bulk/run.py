@@ -8,31 +8,28 @@ Only this, the driver, writes the manifest. A run that is killed at any moment i
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from j4d.batch import thread_count
+from j4d.bulk import stale
 from j4d.bulk import threads as on_threads
-from j4d.bulk.lock import locked
+from j4d.bulk.apart import must_be_apart
 from j4d.bulk.manifest import Manifest
-from j4d.bulk.names import PRIVATE
-from j4d.bulk.place import LocalSource, LocalTarget, Source, Target, must_be_apart
+from j4d.bulk.names import PRIVATE, is_private, why_refused
+from j4d.bulk.place import Source, Target
 from j4d.bulk.results import Done, Entry, Unit
 from j4d.bulk.settings import Settings
+from j4d.bulk.state import opened
 from j4d.bulk.work import BYTES_PER_UNIT, FILES_PER_UNIT, Job, kind_of
 from j4d.errors import DataError
 
-MANIFEST = f"{PRIVATE}/manifest.sqlite"
 MOST_FAILURES = 1000  # in a summary; the manifest has all
 
 Engine = Literal["threads", "ray"]
+Verify = Literal["all"] | bool
 
 
 @dataclass(frozen=True)
@@ -62,33 +59,23 @@ def transcode_data_set(
     *,
     threads: int | None = None,
     engine: Engine = "threads",
-    verify: bool = False,
+    verify: Verify = False,
     overwrite: bool = False,
     watch: Callable[[dict[str, int], list[Done]], None] | None = None,
 ) -> Summary:
     """Write the whole of `source` to `target` with its JPEG images transcoded; what is done already stays.
 
-    engine: threads of this process, or tasks on Ray. verify: read every output back. overwrite: do all of it again
+    engine: threads of this process, or tasks on Ray. verify: read every output back that is new or
+    was never verified, or "all" of them. overwrite: do all of it again
     where the target was made with other settings, or holds other files. watch: called with the totals at the start and
     nothing, then with what each unit gave. Raises DataError, OSError; whatever is raised, running again goes on.
     """
     count = thread_count(threads)
-    if isinstance(source, LocalSource) and isinstance(target, LocalTarget):
-        must_be_apart(source, target)
-    first = next(source.entries(), None)
-    if first is None:
+    must_be_apart(source, target)
+    if next(Listing(source).entries(), None) is None:
         raise DataError(f"{source.root}: nothing in it")
-    with _state(target, overwrite) as folder, locked(folder / "lock", target.root):
-        target.clean()
-        try:
-            manifest = Manifest(folder / "manifest.sqlite")
-            try:
-                return _run(source, target, settings, count, engine, verify, overwrite, watch, manifest)
-            finally:
-                target.clean()
-                manifest.close()
-        except sqlite3.Error as error:
-            raise DataError(f"{folder / 'manifest.sqlite'}: {error}; run again when that is mended") from None
+    with opened(target, overwrite) as manifest:
+        return _run(source, target, settings, count, engine, verify, overwrite, watch, manifest)
 
 
 def _run(
@@ -97,18 +84,22 @@ def _run(
     settings: Settings,
     threads: int,
     engine: Engine,
-    verify: bool,
+    verify: Verify,
     overwrite: bool,
     watch: Callable[[dict[str, int], list[Done]], None] | None,
     manifest: Manifest,
 ) -> Summary:
+    new = manifest.plan_number == 0
     manifest.begin(source.root, settings.to_json(), overwrite)
-    manifest.plan(source.entries(), lambda name, size: target.size(name) != size)
-    job = Job(source, target, settings, verify)
+    listing = Listing(source)
+    manifest.plan(listing.entries(), target.size, None if new or overwrite else partial(_foreign, target))
+    if verify == "all":
+        manifest.verify_all()
+    job = Job(source, target, settings, bool(verify))
     if watch:
         watch(manifest.totals(), [])
     units = 0
-    for unit, results in _start(engine, _units(manifest, verify), job, threads):
+    for unit, results in _start(engine, _units(manifest, bool(verify)), job, threads):
         if unit.check:
             manifest.record_checks(results)
         else:
@@ -116,8 +107,37 @@ def _run(
         units += 1
         if watch:
             watch({}, results)
-    found = manifest.failures(MOST_FAILURES), units, str(manifest.path), manifest.notes(MOST_FAILURES)
-    return Summary(manifest.totals(), *found)
+    manifest.note_stale(stale.found(listing.describing, source, manifest))
+    notes = listing.notes() + manifest.notes(MOST_FAILURES)
+    return Summary(manifest.totals(), manifest.failures(MOST_FAILURES), units, str(manifest.path), notes)
+
+
+class Listing:
+    """The entries of a source as they are planned. describing: those that may describe other files' bytes."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._private = False
+        self.describing: list[Entry] = []
+
+    def entries(self) -> Iterator[Entry]:
+        """All but those in a `.j4d`, which never reach the target's own; those without a possible name are refused."""
+        for entry in self._source.entries():
+            if is_private(entry.name):
+                self._private = True
+                continue
+            if not entry.refused and (reason := why_refused(entry.name)):
+                entry = replace(entry, refused=reason)
+            if not entry.refused and stale.describes(entry.name):
+                self.describing.append(entry)
+            yield entry
+
+    def notes(self) -> list[tuple[str, str]]:
+        return [(PRIVATE, "left out: the folder that a run of j4d keeps for itself")] if self._private else []
+
+
+def _foreign(target: Target, name: str) -> str:
+    return f"{target.root}/{name} is a file that no run of j4d wrote; move it away, or --overwrite it"
 
 
 def _start(engine: Engine, units: Iterator[Unit], job: Job, threads: int) -> Iterator[tuple[Unit, list[Done]]]:
@@ -150,34 +170,3 @@ def batches(entries: Iterator[Entry], check: bool) -> Iterator[Unit]:
         size += entry.size
     if some:
         yield Unit(tuple(some), check)
-
-
-@contextmanager
-def _state(target: Target, overwrite: bool) -> Iterator[Path]:
-    """The folder of the manifest and the lock: in a local target; of a remote one here, with a copy there."""
-    if isinstance(target, LocalTarget):
-        root = Path(target.root)
-        folder = root / PRIVATE
-        known = (folder / "manifest.sqlite").exists()
-        if not known and not overwrite and root.is_dir() and any(p.name != PRIVATE for p in root.iterdir()):
-            raise DataError(
-                f"{root} holds files that no run of j4d wrote; name an empty or new folder, or --overwrite them"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        yield folder
-        return
-    import platformdirs
-
-    name = hashlib.sha256(target.root.encode()).hexdigest()[:32]
-    folder = Path(platformdirs.user_state_dir("j4d")) / "bulk" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    local = folder / "manifest.sqlite"
-    if not local.exists() and target.size(MANIFEST) is not None:
-        with target.open(MANIFEST) as there, tempfile.NamedTemporaryFile(dir=folder, delete=False) as copy:
-            shutil.copyfileobj(there, copy)
-        Path(copy.name).replace(local)
-    try:
-        yield folder
-    finally:
-        with suppress(OSError), target.create(MANIFEST) as there, open(local, "rb") as here:
-            shutil.copyfileobj(here, there)

@@ -103,6 +103,9 @@ def transcode(
     adapt: AdaptOption = True,
     judge: JudgeOption = None,
     verify: Annotated[bool, typer.Option("--verify", help="Data sets: read every output back and check it.")] = False,
+    verify_all: Annotated[
+        bool, typer.Option("--verify-all", help="The same, and once more for what was verified before.")
+    ] = False,
     on_error: Annotated[
         OnError, typer.Option(help="Data sets: damaged and unsupported images are copied, put aside, or end the run.")
     ] = OnError.copy,
@@ -165,7 +168,7 @@ def transcode(
         options = {**asked, **reading, **writing, **keeping, "adapt": adapt, "on_error": on_error.value}
         options["judges"] = tuple(judge or ())
         running: dict[str, Any] = {"threads": threads, "engine": engine.value}
-        running |= {"verify": verify, "overwrite": overwrite}
+        running |= {"verify": "all" if verify_all else verify, "overwrite": overwrite}
         data_set.transcode(places, target, options, as_json, samples if dry_run else None, model, running)
         return
     if dry_run:
