@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import data_sets
@@ -80,3 +84,97 @@ def test_an_image_that_takes_too_much_memory_is_listed_and_the_rest_is_done(
         assert (tmp_path / "out/b.jpg").read_bytes() == large
     else:
         assert data_sets.quarantine(tmp_path / "out") == {"b.jpg": large}
+
+
+def deep(folder: Path, step: str, depth: int, data: bytes | None) -> str:
+    """Make a file so many folders down, or remove it with them; its name below the first."""
+    here = os.getcwd()
+    try:
+        os.chdir(folder)
+        for _ in range(depth):
+            if data is not None:
+                os.mkdir(step)
+            os.chdir(step)
+        if data is not None:
+            Path("x.jpg").write_bytes(data)
+            return f"{step}/" * depth + "x.jpg"
+        os.unlink("x.jpg")
+        for _ in range(depth):
+            os.chdir("..")
+            os.rmdir(step)
+    finally:
+        os.chdir(here)
+    return ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths are short there")
+def test_folders_may_be_deeper_than_python_calls_and_those_too_deep_for_a_path_are_listed(tmp_path: Path) -> None:
+    source, long = data_sets.write(tmp_path / "in", {"a.jpg": data_sets.jpeg(1)}), "n" * 200
+    try:
+        name = deep(source, "d", 1100, data_sets.jpeg(2))
+        deep(source, long, 22, data_sets.jpeg(3))
+        summary = go(source, tmp_path / "out", verify=True)
+        assert os.path.getsize(f"{tmp_path}/out/{name}") > 0 and (tmp_path / "out/a.jpg").exists()
+        ((failed, reason),) = summary.failures
+        assert failed.startswith(f"{long}/{long}/") and "too long" in reason
+        assert go(source, tmp_path / "out").units == 0
+    finally:
+        deep(source, "d", 1100, None)
+        deep(source, long, 22, None)
+        deep(tmp_path / "out", "d", 1100, None)
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid"), reason="permissions are POSIX's")
+def test_a_folder_that_may_not_be_read_is_listed_and_the_rest_is_done(tmp_path: Path) -> None:
+    files = ["a.jpg", "shut/b.jpg", "closed.jpg", "z/c.jpg"]
+    source = data_sets.write(tmp_path / "in", {name: data_sets.jpeg(i) for i, name in enumerate(files)})
+    (tmp_path / "out").mkdir()
+    drop = ""
+    if os.geteuid() == 0:
+        drop = "os.setgid(65534); os.setuid(65534); "
+        (tmp_path / "out").chmod(0o777)
+        for folder in [tmp_path, *tmp_path.parents][:-2]:
+            if folder.stat().st_uid == 0 and folder != Path(tempfile.gettempdir()):
+                folder.chmod(0o755)
+    (source / "shut").chmod(0)
+    (source / "closed.jpg").chmod(0)
+    warm = data_sets.write(tmp_path / "warm", {"a.jpg": data_sets.jpeg(1)})  # what is imported may be root's alone
+    script = (
+        "import os, sys; from j4d.cli import run; end = ['--jpeg-quality', '30']; sys.stdout = open(os.devnull, 'w'); "
+        "run(['transcode', *sys.argv[1:3], '--overwrite', *end]); "
+        f"{drop}sys.exit(run(['transcode', *sys.argv[3:], *end]))"
+    )
+    asked = [str(warm), str(tmp_path / "warm out"), str(source), str(tmp_path / "out")]
+    try:
+        for _ in range(2):
+            done = subprocess.run([sys.executable, "-c", script, *asked], capture_output=True, text=True, cwd="/")
+            assert done.returncode == 3, done.stderr
+            assert "shut: refused: the folder cannot be listed: Permission denied" in done.stderr
+            assert "closed.jpg: cannot be read: Permission denied" in done.stderr
+    finally:
+        (source / "shut").chmod(0o755)
+    assert sorted(p.name for p in (tmp_path / "out").rglob("*.jpg")) == ["a.jpg", "c.jpg"]
+    (source / "closed.jpg").chmod(0o644)
+    done = subprocess.run([sys.executable, "-c", script, *asked], capture_output=True, text=True, cwd="/")
+    assert done.returncode == 0 and done.stderr == ""
+    assert len(list((tmp_path / "out").rglob("*.jpg"))) == 4
+
+
+def test_a_listing_that_fails_once_is_listed_and_the_next_run_takes_it_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = data_sets.write(tmp_path / "in", {"a.jpg": data_sets.jpeg(1), "bad/b.jpg": data_sets.jpeg(2)})
+    scandir = os.scandir
+
+    def failing(path: str) -> object:
+        if str(path).endswith("bad"):
+            raise OSError(5, "Input/output error", path)
+        return scandir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("j4d.bulk.local_source.os.scandir", failing)
+        assert go(source, tmp_path / "out").failures == [
+            ("bad", "refused: the folder cannot be listed: Input/output error")
+        ]
+    summary = go(source, tmp_path / "out")
+    assert summary.clean and summary.totals["transcoded"] == 2 and summary.totals["gone"] == 0

@@ -11,6 +11,7 @@ import re
 from j4d.errors import DataError
 
 PRIVATE = ".j4d"  # in the target: manifest, lock, temporary files, quarantine
+_ODD = re.compile(r"[\\\0:]|^/|//|/$|(^|/)\.{1,2}(/|$)")
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 
 
@@ -31,6 +32,8 @@ def checked(name: str) -> str:
 
 def why_refused(name: str) -> str:
     """Why nothing of this name is written below any root; empty for a plain name with slashes."""
+    if name and not _ODD.search(name):
+        return ""  # nearly always
     steps = re.split(r"[/\\]", name)
     if not name or "\0" in name:
         return "no possible name"
@@ -45,5 +48,7 @@ def why_refused(name: str) -> str:
 
 def is_private(name: str) -> bool:
     """Whether this is `.j4d` or lies in it, on file systems that know no case too."""
+    if PRIVATE not in name.casefold():
+        return False  # nearly always
     steps = [step for step in re.split(r"[/\\]", name) if step not in ("", ".")]
     return bool(steps) and steps[0].casefold() == PRIVATE

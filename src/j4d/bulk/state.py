@@ -53,7 +53,6 @@ def opened(target: Target, overwrite: bool) -> Iterator[Manifest]:
             try:
                 yield manifest
             finally:
-                target.clean()
                 manifest.close()
         except sqlite3.Error as error:
             if is_damage(error):
@@ -63,6 +62,7 @@ def opened(target: Target, overwrite: bool) -> Iterator[Manifest]:
             if not local:
                 with suppress(OSError), open(path, "rb") as here, target.create(MANIFEST) as there:
                     shutil.copyfileobj(here, there)
+            target.clean()
 
 
 def _manifest(path: Path, overwrite: bool) -> Manifest:
