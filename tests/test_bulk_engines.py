@@ -148,6 +148,96 @@ def test_ray_writes_the_same_bytes_and_manifest_with_a_worker_killed(tmp_path: P
     assert rows[0] == rows[1] and len(rows[0]) > 600
 
 
+LISTENING = """
+import os, sys
+from pathlib import Path
+import ray
+from j4d.bulk import on_ray
+try:
+    on_ray._connect(ray, None)
+except Exception as error:
+    sys.exit(f"no cluster: {error}")
+assert ray.get(ray.remote(lambda: 1).remote()) == 1
+ours, sockets = {os.getpid()}, set()
+parents = {}
+for path in Path("/proc").glob("[0-9]*"):
+    try:
+        parents[int(path.name)] = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        pass
+for _ in parents:
+    ours |= {process for process, parent in parents.items() if parent in ours}
+for process in ours:
+    try:
+        sockets |= {os.readlink(link) for link in Path(f"/proc/{process}/fd").iterdir()}
+    except OSError:
+        pass
+lines = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+print("listens", *{line[1].split(":")[0] for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in sockets})
+"""
+
+
+def test_a_local_cluster_of_ray_listens_on_the_loopback_interface_alone() -> None:
+    pytest.importorskip("ray", reason="Ray is not installed (pip install 'j4d[ray]')")
+    if not Path("/proc/net/tcp").exists():
+        pytest.skip("sockets are found in /proc")
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
+    asked = [sys.executable, "-c", LISTENING]
+    done = subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=240)
+    if "no cluster" in done.stderr:
+        pytest.skip(f"Ray cannot start here: {done.stderr.splitlines()[-1]}")
+    addresses = set(done.stdout.split()[1:])
+    assert addresses and addresses <= {"0100007F", "0000000000000000FFFF00000100007F", "0" * 24 + "01000000"}, (
+        done.stdout
+    )
+
+
+def test_ray_is_asked_for_the_cluster_at_hand_and_else_for_one_on_the_loopback_interface(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from types import ModuleType
+
+    from j4d.bulk import on_ray
+    from j4d.errors import DataError
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    constants = ModuleType("ray_constants")
+    constants.ENABLE_RAY_CLUSTER = True  # type: ignore[attr-defined]
+    private = ModuleType("ray._private")
+    private.ray_constants = constants  # type: ignore[attr-defined]
+    for name, module in {
+        "ray": ModuleType("ray"),
+        "ray._private": private,
+        "ray._private.ray_constants": constants,
+    }.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    asked: list[tuple[str, object, bool]] = []
+
+    class Ray:
+        clusters: tuple[str, ...] = ()
+
+        def init(self, address: str, _node_ip_address: str | None = None, **options: object) -> None:
+            asked.append((address, _node_ip_address, constants.ENABLE_RAY_CLUSTER))  # type: ignore[attr-defined]
+            if address not in (*self.clusters, "local"):
+                raise ConnectionError("no running Ray instance")
+
+    ray = Ray()
+    on_ray._connect(ray, None)
+    assert asked == [("auto", None, True), ("local", "127.0.0.1", False)]
+    assert constants.ENABLE_RAY_CLUSTER, "as it was"  # type: ignore[attr-defined]
+    asked.clear()
+    ray.clusters = ("auto", "head:6379")
+    on_ray._connect(ray, None)
+    on_ray._connect(ray, "head:6379")
+    assert [address for address, *_ in asked] == ["auto", "head:6379"]
+    with pytest.raises(DataError, match="no running Ray"):
+        on_ray._connect(ray, "elsewhere:1")
+    ray.clusters = ()
+    monkeypatch.setenv("RAY_ADDRESS", "elsewhere:1")
+    with pytest.raises(DataError, match="no running Ray"):
+        on_ray._connect(ray, None)
+
+
 def manifest_rows(target: Path) -> list[tuple[object, ...]]:
     import sqlite3
 

@@ -8,15 +8,20 @@ and target must be reachable under the same names from every node: a shared file
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib import import_module
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 from j4d.bulk.results import Done, Unit
 from j4d.bulk.work import Job, process
 from j4d.errors import DataError
 
+LOOPBACK = "127.0.0.1"
 RETRIES = 5  # of a task whose worker died
 UNITS_PER_CORE = 2  # submitted at a time
 
@@ -31,7 +36,7 @@ def run(units: Iterable[Unit], job: Job, address: str | None = None) -> Iterator
     except ImportError:
         raise DataError("--engine ray needs Ray: pip install 'j4d[bulk,ray]'") from None
     if not ray.is_initialized():
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
+        _connect(ray, address)
     task = ray.remote(num_cpus=1, max_retries=RETRIES)(_one)
     shared = ray.put(job)
     most = max(2, UNITS_PER_CORE * int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call, unused-ignore]
@@ -58,6 +63,35 @@ def run(units: Iterable[Unit], job: Job, address: str | None = None) -> Iterator
     finally:
         for reference in active:
             ray.cancel(reference, force=True)
+
+
+def _connect(ray: Any, address: str | None) -> None:
+    """To the cluster of this address, or the one at hand; where there is none, to one of this machine's own, which
+    nobody else reaches: it listens on the loopback interface alone. Raises DataError."""
+    options = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False}
+    try:
+        ray.init(address=address or "auto", **options)
+    except ConnectionError as error:
+        if address or os.environ.get("RAY_ADDRESS"):
+            raise DataError(f"Ray: {' '.join(str(error).split())}") from None
+        with _loopback():
+            ray.init(address="local", _node_ip_address=LOOPBACK, **options)
+
+
+@contextmanager
+def _loopback() -> Iterator[None]:
+    """Keep Ray from replacing the loopback address by one that others reach, as it does where clusters are enabled."""
+    constants: Any
+    try:
+        constants = import_module("ray._private.ray_constants")
+    except ImportError:
+        constants = SimpleNamespace()
+    enabled = getattr(constants, "ENABLE_RAY_CLUSTER", True)
+    constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = enabled
 
 
 def _one(unit: Unit, job: Job) -> list[Done]:

@@ -99,7 +99,7 @@ def encode(
             data = codec.encode(image, found, progressive=progressive, **options)
         except ImageError as error:
             raise ImageError(f"{name_of(source)}: {error}") from None
-        write_result(target, data)
+        write_result(target, data, source)
         pixels = image.shape[0] * image.shape[1]
         total_bytes, total_pixels = total_bytes + len(data), total_pixels + pixels
         to_stdout = target == STANDARD_STREAM
@@ -132,7 +132,7 @@ def decode(
 
     from j4d import codec
     from j4d.errors import CodecError
-    from j4d.files import read_limited, write_atomic
+    from j4d.files import permissions, read_limited, write_atomic
 
     for source, target in _plan(_expand(images), out, (".png",)):
         data = read_limited(source, 1 << 30)
@@ -144,7 +144,7 @@ def decode(
             raise CodecError(f"{source}: {error}") from None
         encoded = io.BytesIO()
         Image.fromarray(pixels).save(encoded, format="PNG")
-        write_atomic(target, encoded.getvalue())
+        write_atomic(target, encoded.getvalue(), permissions(source))
         typer.echo(f"{target}  {pixels.shape[1]} x {pixels.shape[0]} pixels")
 
 

@@ -156,7 +156,7 @@ def _write(
     else:
         data, kept = result.data, result.copied
         note = f"{8 * len(data) / (result.height * result.width):.3f} bpp" + ("  kept as it was" if kept else "")
-    write_result(job.target, data)
+    write_result(job.target, data, job.source)
     totals.read += len(job.data)
     totals.written += len(data)
     totals.kept += kept

@@ -84,12 +84,12 @@ def read_picture(source: Path) -> RGBImage:
     return decode_image(data, name_of(source))
 
 
-def write_result(target: Path, data: bytes) -> None:
-    """Write a file, whole or not at all, or to standard output. Raises OSError."""
-    from j4d.files import write_atomic
+def write_result(target: Path, data: bytes, source: Path) -> None:
+    """Write a file, whole or not at all, with the permissions of its source, or to standard output. Raises OSError."""
+    from j4d.files import permissions, write_atomic
 
     if target != STANDARD_STREAM:
-        write_atomic(target, data)
+        write_atomic(target, data, permissions(source) if source != STANDARD_STREAM else None)
         return
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
