@@ -88,9 +88,15 @@ def test_there_are_twenty_small_files_and_all_are_read() -> None:
 def test_every_truncation_is_an_error_and_a_valid_file_where_damage_is_tolerated(name: str) -> None:
     data = FILES[name]
     first_scan = data.index(b"\xff\xda")
+    whole = transcode(data, QUALITY_50, never_grow=False)
     for length in range(len(data)):
-        with pytest.raises(CodecError):
-            transcode(data[:length], QUALITY_50)
+        # Without the last two bytes, the marker of the end, every coefficient is there; but an arithmetic coder's zeros
+        # at the end of a scan cannot be told from missing bytes.
+        if length >= len(data) - 2 and name != "arithmetic":
+            assert transcode(data[:length], QUALITY_50, never_grow=False) == whole
+        else:
+            with pytest.raises(CodecError):
+                transcode(data[:length], QUALITY_50)
         valid = assert_error_or_valid(data[:length], SAMPLED, tolerate_damage=True)
         assert not valid or length > first_scan
 
@@ -216,9 +222,9 @@ def test_segments_are_counted_whatever_they_are() -> None:
             for tolerate_damage in (False, True):
                 with pytest.raises(CodecError, match="too many marker segments"):
                     transcode(many, QUALITY_50, tolerate_damage=tolerate_damage)
-            assert transcode(plain[:place] + flood * 200 + plain[place:], QUALITY_50, strip=True) == transcode(
-                plain, QUALITY_50, never_grow=False
-            )
+            some = plain[:place] + flood * 200 + plain[place:]
+            options = {"strip": True, "never_grow": False}
+            assert transcode(some, QUALITY_50, **options) == transcode(plain, QUALITY_50, **options)
 
 
 @pytest.mark.parametrize("tolerate_damage", [False, True])

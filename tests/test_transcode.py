@@ -201,11 +201,11 @@ def test_progressive_restarted_and_arithmetic_sources_are_read_as_their_plain_tw
     plain = codec.write_coefficients(coefficients)
     expected = transcode(plain, QUALITY_50)
     assert transcode(codec.write_coefficients(coefficients, progressive=True), QUALITY_50) == expected
-    assert transcode(codec.write_coefficients(coefficients, restart_interval=2, jfif=True), QUALITY_50) == expected
+    assert transcode(codec.write_coefficients(coefficients, restart_interval=2), QUALITY_50) == expected
     twin = (FIXTURES / "arithmetic.jpg").read_bytes()
     assert b"\xff\xc9" in twin, "SOF9: sequential, arithmetic coding"
-    again = transcode((FIXTURES / "4_2_0-nearest.jpg").read_bytes(), QUALITY_50, never_grow=False)
-    assert transcode(twin, QUALITY_50, never_grow=False) == again
+    again = transcode((FIXTURES / "4_2_0-nearest.jpg").read_bytes(), QUALITY_50, never_grow=False, strip=True)
+    assert transcode(twin, QUALITY_50, never_grow=False, strip=True) == again
 
 
 def test_a_progressive_result_holds_the_same_coefficients() -> None:
@@ -252,7 +252,10 @@ def test_colours_survive_however_they_are_marked(names: Any, markers: Any, rgb: 
     assert np.array_equal(pixels(same), pixels(data)), "the same indices and steps, so the same colours"
     result = tiny_jpeg.read(same)
     assert [c.name for c in result.components] == list(b"RGB" if rgb else (1, 2, 3))
-    assert [code for code, _ in result.markers] == ([0xEE] if rgb else []), "Adobe's marker where RGB needs it"
+    assert result.markers == (markers or ([ADOBE_RGB] if rgb else [])), "Adobe's marker where RGB needs it"
+    bare = transcode(data, EncodingParameters(luma, chroma), never_grow=False, strip=True)
+    assert np.array_equal(pixels(bare), pixels(data))
+    assert tiny_jpeg.read(bare).markers == ([ADOBE_RGB] if rgb else [])
 
 
 def test_an_rgb_file_of_pillows_keeps_its_colours_and_gets_smaller() -> None:
@@ -271,7 +274,7 @@ METADATA = {
     "icc": bytes(range(256)) * 600,
 }
 EXTENDED_XMP = (0xE1, b"http://ns.adobe.com/xmp/extension/\0" + bytes(range(40)))
-PASSING = [
+OTHERS = [
     (0xE2, b"MPF\0II*\0"),
     (0xE1, b"something else"),
     (0xED, b"Photoshop 3.0\0"),
@@ -284,14 +287,15 @@ def decorated(data: bytes, markers: list[tuple[int, bytes]]) -> bytes:
     return data[:2] + b"".join(tiny_jpeg.segment(*marker) for marker in markers) + data[2:]
 
 
-def test_exif_icc_and_xmp_are_kept_byte_for_byte_and_nothing_else() -> None:
+def test_segments_are_kept_byte_for_byte_and_in_order() -> None:
     bare = codec.encode(picture(), EncodingParameters.from_quality(95))
     wanted = codec.write_coefficients(codec.read_coefficients(bare), **METADATA)
     kept = [marker for marker in tiny_jpeg.read(wanted).markers if marker[0] >= 0xE0]
     assert len(kept) == 5, "Exif, XMP and ICC in three segments"
-    source = decorated(bare, [*PASSING[:2], *kept[:2], EXTENDED_XMP, *PASSING[2:], *kept[2:]])
+    markers = [*OTHERS[:2], *kept[:2], EXTENDED_XMP, JFIF, *OTHERS[2:], *kept[2:]]
+    source = decorated(bare, markers)
     result = transcode(source, QUALITY_50)
-    assert tiny_jpeg.read(result).markers == [*kept[:2], EXTENDED_XMP, *kept[2:]]
+    assert tiny_jpeg.read(result).markers == markers
     assert Image.open(io.BytesIO(result)).getexif()[0x0112] == 6
     stripped = transcode(source, QUALITY_50, strip=True)
     assert tiny_jpeg.read(stripped).markers == []

@@ -95,7 +95,8 @@ def test_standard_input_to_standard_output(place: Path) -> None:
             capture_output=True,
             check=True,
         )
-        assert result.stdout == transcode(Path("0.jpg").read_bytes(), QUALITY_30, progressive=bool(options))
+        asked = {"strip": bool(options), "progressive": bool(options)}
+        assert result.stdout == transcode(Path("0.jpg").read_bytes(), QUALITY_30, **asked)
         assert b"% saved" in result.stderr
 
 

@@ -6,8 +6,6 @@
 namespace j4d {
 namespace {
 
-constexpr int kExif = JPEG_APP0 + 1;  // Exif and XMP
-constexpr int kIcc = JPEG_APP0 + 2;
 constexpr unsigned int kWhole = 0xFFFF;  // of a segment
 
 // Scans times pixels. A scan costs time over the whole picture and can be a few bytes short; the standard progressive
@@ -37,6 +35,28 @@ bool handled(const jpeg_decompress_struct& info) {
     }
 }
 
+int count_of(const jpeg_marker_struct* marker) {
+    int count = 0;
+    for (; marker != nullptr; marker = marker->next) ++count;
+    return count;
+}
+
+// A Huffman code has at least one bit, and a block at least one code: the difference of its DC index, in a sequential
+// file and in the first scan of a progressive one. So a picture of more blocks than the file has bits is damaged, which
+// is told before memory is taken. An arithmetic coder can say as much in no bits at all.
+void must_hold(const Layout& layout, std::size_t size) {
+    std::int64_t blocks = 0;
+    for (int i = 0; i < layout.components(); ++i) {
+        const Grid grid = layout.grid(i);
+        blocks += std::int64_t{grid.rows} * grid.columns;
+    }
+    if (blocks / 8 > static_cast<std::int64_t>(size)) {
+        throw JpegError("the header says " + std::to_string(layout.width) + " x " + std::to_string(layout.height) +
+                        " pixels, " + std::to_string(blocks) + " blocks, more than " + std::to_string(size) +
+                        " bytes can hold");
+    }
+}
+
 }  // namespace
 
 void Decompressor::watch_scans(j_common_ptr info) {
@@ -51,14 +71,15 @@ Decompressor::Decompressor(const std::uint8_t* data, std::size_t size, const Rea
     info.err = error.install();
     error.tolerant = options.tolerate_damage;
     error.markers_left = options.limits.markers;
+    error.begin = data;
     // jpeg_destroy is harmless on a zeroed structure, but the destructor of an object whose constructor throws does
     // not run: from here on every exception passes the catch below.
     try {
         guarded(error, [&] {
             jpeg_create_decompress(&info);
-            if (options.metadata) {
-                jpeg_save_markers(&info, kExif, kWhole);
-                jpeg_save_markers(&info, kIcc, kWhole);
+            if (options.segments) {
+                for (int i = 0; i < 16; ++i) jpeg_save_markers(&info, JPEG_APP0 + i, kWhole);
+                jpeg_save_markers(&info, JPEG_COM, kWhole);
             }
             jpeg_mem_src(&info, data, static_cast<unsigned long>(size));
             jpeg_read_header(&info, TRUE);
@@ -77,6 +98,13 @@ Decompressor::Decompressor(const std::uint8_t* data, std::size_t size, const Rea
                             std::to_string(info.image_height) + " pixels, more than the limit of " +
                             std::to_string(options.limits.pixels));
         }
+        const std::int64_t memory = memory_of(layout(), size);
+        if (memory > options.limits.memory) {
+            throw JpegError("the picture takes " + std::to_string(memory) +
+                            " bytes of memory, more than the limit of " + std::to_string(options.limits.memory));
+        }
+        if (!options.tolerate_damage && !info.arith_code) must_hold(layout(), size);
+        header_segments = count_of(info.marker_list);
         limit_.base.progress_monitor = watch_scans;
         limit_.scans = static_cast<int>(std::min<std::int64_t>(options.limits.scans, kScannedPixels / pixels));
         info.progress = &limit_.base;

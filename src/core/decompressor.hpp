@@ -7,9 +7,16 @@
 
 namespace j4d {
 
+// Bytes that transcoding a file of `size` bytes takes at most: two copies of its coefficients and a half, and the
+// symbols of what is written, which follow the file's size. Measured on photographs and on noise (docs/transcoding.md).
+inline std::int64_t memory_of(const Layout& layout, std::size_t size) {
+    return 5 * layout.coefficient_bytes() / 2 + 8 * static_cast<std::int64_t>(size);
+}
+
 struct Decompressor {
     ErrorManager error{};
     jpeg_decompress_struct info{};
+    int header_segments = 0;  // of those kept, before the first scan
 
     // Reads the header. Raises JpegError and UnsupportedError.
     Decompressor(const std::uint8_t* data, std::size_t size, const ReadOptions& options);

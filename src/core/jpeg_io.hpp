@@ -39,6 +39,15 @@ struct Marker {
     std::string payload;
 };
 
+// What is odd in a file and does no harm: every coefficient is as it was written.
+struct Oddities {
+    bool jfif_version = false;     // a JFIF header of an unknown version
+    bool adobe_transform = false;  // an Adobe segment with an unknown code
+    bool junk = false;             // bytes between the segments of the header
+    bool zeros = false;            // zeros between a scan and the next marker
+    bool no_end = false;           // the marker of the picture's end is missing
+};
+
 struct WriteOptions {
     bool progressive = false;
     bool jfif = false;
@@ -50,9 +59,10 @@ struct WriteOptions {
 std::string write_jpeg(const Frame& frame, const std::vector<const std::int16_t*>& planes, const WriteOptions& options);
 
 struct Limits {
-    std::int64_t pixels;  // height x width, checked before anything of that size is allocated
-    int scans;            // each scan of a progressive file costs time over the whole picture
-    int markers = 4096;   // segments before, between and after the scans
+    std::int64_t pixels;                          // height x width, checked before anything of that size is allocated
+    int scans;                                    // each scan of a progressive file costs time over the whole picture
+    int markers = 4096;                           // segments before, between and after the scans
+    std::int64_t memory = std::int64_t{1} << 50;  // bytes of the picture's coefficients, checked as pixels are
 };
 
 struct ReadResult {

@@ -54,15 +54,14 @@ class Arrays {
     }
 };
 
-bool starts_with(const jpeg_marker_struct& marker, const char* head, std::size_t size) {
-    return marker.data_length >= size && std::memcmp(marker.data, head, size) == 0;
-}
-
-// Exif, XMP with its extension, and ICC; APP1 and APP2 hold other things too, such as the index of further pictures
-// behind this one, which do not survive.
-bool is_metadata(const jpeg_marker_struct& marker) {
-    return starts_with(marker, "Exif\0", 5) || starts_with(marker, "http://ns.adobe.com/xap/1.0/\0", 29) ||
-           starts_with(marker, "http://ns.adobe.com/xmp/extension/\0", 35) || starts_with(marker, "ICC_PROFILE\0", 12);
+// Whether every coefficient was sent to its last bit; -1 stands for one that was never sent.
+bool complete(const jpeg_decompress_struct& info) {
+    for (int i = 0; info.progressive_mode && i < info.num_components; ++i) {
+        for (int k = 0; k < kBlockSize; ++k) {
+            if (info.coef_bits[i][k] != 0) return false;
+        }
+    }
+    return true;
 }
 
 std::string factors_of(const Layout& layout) {
@@ -77,9 +76,12 @@ std::string factors_of(const Layout& layout) {
 
 Source read_source(const std::uint8_t* data, std::size_t size, const ReadOptions& options) {
     Decompressor jpeg(data, size, options);
-    Source source{jpeg.layout(), {}, {}, {}};
+    Source source{jpeg.layout(), {}, {}, {}, {}, 0, {}, {}};
     Arrays arrays(jpeg.info);
     guarded(jpeg.error, [&] { jpeg_read_coefficients(&jpeg.info); });
+    if (jpeg.error.oddities.no_end && !options.tolerate_damage && !complete(jpeg.info)) {
+        throw JpegError("the file ends before the last scan of its picture");
+    }
     for (int i = 0; i < source.layout.components(); ++i) {
         const JQUANT_TBL* table = jpeg.info.comp_info[i].quant_table;
         if (table == nullptr) throw JpegError("component " + std::to_string(i + 1) + " is in no scan");
@@ -87,12 +89,14 @@ Source read_source(const std::uint8_t* data, std::size_t size, const ReadOptions
     }
     arrays.planes.resize(source.layout.components());
     source.planes = std::move(arrays.planes);
+    int left = jpeg.header_segments;
     for (const jpeg_marker_struct* marker = jpeg.info.marker_list; marker != nullptr; marker = marker->next) {
-        if (is_metadata(*marker)) {
-            source.metadata.push_back(
-                {marker->marker, std::string(reinterpret_cast<const char*>(marker->data), marker->data_length)});
-        }
+        std::vector<Marker>& kept = left-- > 0 ? source.segments : source.late;
+        kept.push_back({marker->marker, std::string(reinterpret_cast<const char*>(marker->data), marker->data_length)});
     }
+    source.oddities = jpeg.error.oddities;
+    source.damage = jpeg.error.damage;
+    source.end = source.oddities.no_end ? size : size - jpeg.info.src->bytes_in_buffer;
     return source;
 }
 

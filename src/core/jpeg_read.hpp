@@ -12,7 +12,7 @@ namespace j4d {
 struct ReadOptions {
     Limits limits;
     bool tolerate_damage = false;  // else what libjpeg warns of is an error
-    bool metadata = false;         // keep Exif, XMP and ICC segments
+    bool segments = false;         // keep the APPn and COM segments
 };
 
 struct Free {
@@ -33,7 +33,11 @@ struct Source {
     Layout layout;
     std::vector<std::vector<std::int32_t>> tables;  // 64 steps per component, natural order, 0..65535
     std::vector<BlockRows> planes;
-    std::vector<Marker> metadata;
+    std::vector<Marker> segments;  // APPn and COM before the first scan, in order
+    std::vector<Marker> late;      // those behind it, where no decoder looks for what it needs
+    std::size_t end = 0;           // of the picture in the file; what follows is no part of it
+    Oddities oddities;
+    std::string damage;  // the first that was tolerated
 };
 
 // Raises UnsupportedError for CMYK, YCCK, 12 bits, lossless and hierarchical files, JpegError for damage and limits.

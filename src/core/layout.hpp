@@ -45,6 +45,16 @@ struct Layout {
                 ceil_div(width * own.horizontal, most.horizontal * kBlock)};
     }
 
+    // Bytes of all coefficients, with the padding to whole MCUs, as a decoder holds them.
+    std::int64_t coefficient_bytes() const {
+        const Factors most = largest();
+        const std::int64_t mcus =
+            std::int64_t{ceil_div(height, most.vertical * kBlock)} * ceil_div(width, most.horizontal * kBlock);
+        std::int64_t blocks = 0;
+        for (const Factors f : factors) blocks += mcus * f.vertical * f.horizontal;
+        return blocks * kBlockSize * static_cast<std::int64_t>(sizeof(std::int16_t));
+    }
+
     // The encoder's sampling of the same ratios, where there is one.
     std::optional<Sampling> sampling() const {
         if (colour == Colour::gray) return Sampling{1, 1, 1};

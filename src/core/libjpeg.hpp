@@ -23,6 +23,9 @@ struct ErrorManager {
     bool unsupported = false;
     bool tolerant = false;       // go on after a warning
     int markers_left = INT_MAX;  // how many segments may still come
+    Oddities oddities;
+    char damage[JMSG_LENGTH_MAX] = "";     // the first warning that was tolerated
+    const unsigned char* begin = nullptr;  // of the file that is read
 
     jpeg_error_mgr* install() {
         jpeg_std_error(&base);
@@ -34,9 +37,13 @@ struct ErrorManager {
         };
         base.emit_message = [](j_common_ptr info, int level) {
             auto* self = reinterpret_cast<ErrorManager*>(info->err);
-            // Level -1 is a warning: the data are damaged, and what is decoded from them is a guess. Level 1 is a
-            // trace message, of which libjpeg gives at least one for each segment.
-            if (level < 0 && !self->tolerant) info->err->error_exit(info);
+            // Level -1 is a warning: the data are damaged, and what is decoded from them is a guess, or they are odd
+            // where no coefficient lies. Level 1 is a trace message, of which libjpeg gives at least one for each
+            // segment.
+            if (level < 0 && !self->is_oddity(info)) {
+                if (!self->tolerant) info->err->error_exit(info);
+                if (self->damage[0] == '\0') self->base.format_message(info, self->damage);
+            }
             if (level == 1 && --self->markers_left < 0) self->fail("too many marker segments");
         };
         base.output_message = [](j_common_ptr) {};
@@ -50,6 +57,37 @@ struct ErrorManager {
     }
 
   private:
+    // Whether a warning tells of something that leaves every coefficient as it was written; notes it then.
+    bool is_oddity(j_common_ptr info) {
+        if (!info->is_decompressor) return false;
+        const auto* jpeg = reinterpret_cast<j_decompress_ptr>(info);
+        const bool header = jpeg->input_scan_number == 0;
+        switch (base.msg_code) {
+            case JWRN_JFIF_MAJOR:
+                return oddities.jfif_version = true;
+            case JWRN_ADOBE_XFORM:
+                return oddities.adobe_transform = true;
+            case JWRN_EXTRANEOUS_DATA:
+                if (header) return oddities.junk = true;
+                return zeros_before(jpeg->src->next_input_byte, base.msg_parm.i[0]) && (oddities.zeros = true);
+            case JWRN_JPEG_EOF:
+                // Of a scan that is cut the entropy decoder tells besides, but for an arithmetic one, which reads
+                // zeros. Inside a segment the marker is still set.
+                return !header && jpeg->unread_marker == 0 && !jpeg->arith_code && (oddities.no_end = true);
+            default:
+                return false;
+        }
+    }
+
+    // libjpeg has skipped `count` bytes in front of a marker, and stands at it.
+    bool zeros_before(const unsigned char* marker, int count) const {
+        if (begin == nullptr || count < 0 || marker - begin < count) return false;
+        for (int i = 1; i <= count; ++i) {
+            if (marker[-i] != 0) return false;
+        }
+        return true;
+    }
+
     // Says what kind of file it is where libjpeg names only a number.
     void name_unsupported() {
         const int detail = base.msg_parm.i[0];

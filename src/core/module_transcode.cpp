@@ -1,9 +1,12 @@
 // Transcoding for Python: one object holds the checked settings, its two verbs work without the interpreter's lock.
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 
 #include <algorithm>
 
 #include "arrays.hpp"
+#include "decompressor.hpp"
 #include "module.hpp"
 #include "transcode.hpp"
 
@@ -23,19 +26,44 @@ const std::uint8_t* data_of(const nb::bytes& bytes) {
     return reinterpret_cast<const std::uint8_t*>(bytes.c_str());
 }
 
+// What is odd, in words.
+nb::list to_words(const Oddities& oddities) {
+    nb::list words;
+    if (oddities.jfif_version) words.append("a JFIF header of an unknown version");
+    if (oddities.adobe_transform) words.append("an Adobe segment with an unknown code");
+    if (oddities.junk) words.append("bytes between the segments of the header");
+    if (oddities.zeros) words.append("zeros after a scan");
+    if (oddities.no_end) words.append("no marker at the end of the picture");
+    return words;
+}
+
 nb::tuple to_tuple(const Transcoded& result) {
-    return nb::make_tuple(nb::bytes(result.file.data(), result.file.size()), result.height, result.width);
+    return nb::make_tuple(nb::bytes(result.file.data(), result.file.size()), result.height, result.width, result.end,
+                          to_words(result.oddities), result.damage);
+}
+
+// Pixels, bytes of memory, scans and segments.
+using LimitArguments = std::tuple<std::int64_t, std::int64_t, int, int>;
+
+Limits to_limits(const LimitArguments& arguments) {
+    const auto [pixels, memory, scans, markers] = arguments;
+    return {pixels, scans, markers, memory};
+}
+
+// What `Limits::memory` is compared with, before anything of that size is allocated.
+std::int64_t memory_needed(nb::bytes data) {
+    const Decompressor jpeg(data_of(data), data.size(), {{INT64_MAX, INT_MAX}, true});
+    return memory_of(jpeg.layout(), data.size());
 }
 
 // A file that was read once, to be transcoded more than once.
 class Opened {
   public:
-    Opened(nb::bytes data, bool tolerate_damage, std::int64_t max_pixels, int max_scans, int max_markers)
-        : data_(std::move(data)) {
+    Opened(nb::bytes data, bool tolerate_damage, LimitArguments limits) : data_(std::move(data)) {
         const std::uint8_t* bytes = data_of(data_);
         const std::size_t size = data_.size();
         nb::gil_scoped_release unlocked;
-        source_ = read_source(bytes, size, {{max_pixels, max_scans, max_markers}, tolerate_damage, true});
+        source_ = read_source(bytes, size, {to_limits(limits), tolerate_damage, true});
     }
 
     Opened(const Opened&) = delete;
@@ -64,7 +92,7 @@ class Transcoder {
   public:
     Transcoder(Table luma, Table chroma, PerFrequency luma_dead_zones, PerFrequency chroma_dead_zones, double sharpness,
                std::uint64_t seed, std::optional<std::tuple<int, int, int>> factors, bool progressive, bool strip,
-               bool tolerate_damage, std::int64_t max_pixels, int max_scans, int max_markers, TrellisArguments trellis)
+               bool tolerate_damage, LimitArguments limits, TrellisArguments trellis)
         : options_{to_table(luma, luma_dead_zones),
                    to_table(chroma, chroma_dead_zones),
                    sharpness,
@@ -73,7 +101,7 @@ class Transcoder {
                    progressive,
                    strip,
                    tolerate_damage,
-                   {max_pixels, max_scans, max_markers},
+                   to_limits(limits),
                    to_trellis(trellis, sharpness)} {
         require(sharpness > 0.0, "sharpness is above 0");
         if (factors) {
@@ -132,16 +160,14 @@ class Transcoder {
 void add_transcoder(nb::module_& module, const nb::handle& jpeg_error) {
     using namespace nb::literals;
     nb::exception<UnsupportedError>(module, "UnsupportedError", jpeg_error.ptr());
+    module.def("memory_needed", &memory_needed, "data"_a);
     nb::class_<Opened>(module, "Opened")
-        .def(nb::init<nb::bytes, bool, std::int64_t, int, int>(), "data"_a, nb::kw_only(), "tolerate_damage"_a,
-             "max_pixels"_a, "max_scans"_a, "max_markers"_a);
+        .def(nb::init<nb::bytes, bool, LimitArguments>(), "data"_a, nb::kw_only(), "tolerate_damage"_a, "limits"_a);
     nb::class_<Transcoder>(module, "Transcoder")
         .def(nb::init<Table, Table, PerFrequency, PerFrequency, double, std::uint64_t,
-                      std::optional<std::tuple<int, int, int>>, bool, bool, bool, std::int64_t, int, int,
-                      TrellisArguments>(),
+                      std::optional<std::tuple<int, int, int>>, bool, bool, bool, LimitArguments, TrellisArguments>(),
              nb::kw_only(), "luma"_a, "chroma"_a, "luma_dead_zones"_a, "chroma_dead_zones"_a, "sharpness"_a, "seed"_a,
-             "sampling"_a.none(), "progressive"_a, "strip"_a, "tolerate_damage"_a, "max_pixels"_a, "max_scans"_a,
-             "max_markers"_a, "trellis"_a)
+             "sampling"_a.none(), "progressive"_a, "strip"_a, "tolerate_damage"_a, "limits"_a, "trellis"_a)
         .def("one", &Transcoder::one, "data"_a)
         .def("opened", &Transcoder::opened, "source"_a)
         .def("many", &Transcoder::many, "datas"_a, "threads"_a);

@@ -9,6 +9,7 @@
 #include "requantize.hpp"
 #include "resample.hpp"
 #include "write_layout.hpp"
+#include "writer.hpp"
 
 namespace j4d {
 namespace {
@@ -99,6 +100,18 @@ Layout target_layout(const Layout& layout, const std::optional<Sampling>& wanted
     return layout_of(layout.height, layout.width, *wanted);
 }
 
+// Segments that stood between or behind the scans come after the last one: in front of the first, decoders would heed
+// what they never saw before.
+void insert_before_end(std::string& file, const std::vector<Marker>& segments) {
+    if (segments.empty()) return;
+    Writer writer;
+    for (const Marker& segment : segments) {
+        writer.segment(segment.code, segment.payload.size());
+        writer.bytes() += segment.payload;
+    }
+    file.insert(file.size() - 2, writer.bytes());
+}
+
 }  // namespace
 
 Transcoded transcode(const std::uint8_t* data, std::size_t size, const TranscodeOptions& options) {
@@ -107,7 +120,8 @@ Transcoded transcode(const std::uint8_t* data, std::size_t size, const Transcode
 }
 
 Source copy_of(const Source& source) {
-    Source copy{source.layout, source.tables, {}, source.metadata};
+    Source copy{source.layout, source.tables,   {},           source.segments, source.late,
+                source.end,    source.oddities, source.damage};
     for (int i = 0; i < static_cast<int>(source.planes.size()); ++i) {
         const BlockRows& plane = source.planes[i];
         const std::size_t bytes = source.layout.grid(i).rows * plane.stride * kBlockSize * sizeof(std::int16_t);
@@ -141,12 +155,16 @@ Transcoded transcode(Source source, const std::uint8_t* data, std::size_t size, 
         const QuantizerSettings& table = table_for(options, layout.colour, i);
         tables.emplace_back(table.steps.begin(), table.steps.end());
     }
-    if (options.strip) source.metadata.clear();
-    const WriteOptions writing{options.progressive, false, 0, std::move(source.metadata)};
+    if (options.strip) {
+        source.segments.clear();
+        source.late.clear();
+    }
+    const WriteOptions writing{options.progressive, false, 0, std::move(source.segments)};
     const std::optional<Sampling> sampling = layout.sampling();
     std::string file = sampling ? write_jpeg({layout.height, layout.width, *sampling, tables}, planes, writing)
                                 : write_layout(layout, tables, planes, writing);
-    return {std::move(file), layout.height, layout.width};
+    insert_before_end(file, source.late);
+    return {std::move(file), layout.height, layout.width, source.end, source.oddities, std::move(source.damage)};
 }
 
 }  // namespace j4d

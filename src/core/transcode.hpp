@@ -21,22 +21,26 @@ struct TranscodeOptions {
     std::uint64_t seed;
     std::optional<Sampling> sampling;  // of a YCbCr file; without one, the source's own
     bool progressive;
-    bool strip;  // leave Exif, XMP and ICC out
+    bool strip;  // leave all APPn and COM segments out
     bool tolerate_damage;
     Limits limits;
     TrellisSettings trellis;  // only in the limit
 };
 
+// Nothing of what follows the picture in the source is in `file`.
 struct Transcoded {
     std::string file;
     int height;
     int width;
+    std::size_t end;  // of the picture in the source
+    Oddities oddities;
+    std::string damage;  // the first that was tolerated
 };
 
 // Raises UnsupportedError and JpegError.
 Transcoded transcode(const std::uint8_t* data, std::size_t size, const TranscodeOptions& options);
 
-// The same of a file that was read before, with its metadata, and is used up; data and size are still the file's.
+// The same of a file that was read before, with its segments, and is used up; data and size are still the file's.
 Transcoded transcode(Source source, const std::uint8_t* data, std::size_t size, const TranscodeOptions& options);
 
 // A second one of the same file, to be used up.

@@ -1,6 +1,7 @@
 // libjpeg's own optimizing coder, straight from our planes.
 #include "write_layout.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "libjpeg.hpp"
@@ -8,6 +9,7 @@
 namespace j4d {
 namespace {
 
+constexpr int kAdobe = JPEG_APP0 + 14;
 constexpr int kBlocksInMcu = 10;  // T.81 B.2.3: of an interleaved scan
 
 struct PlaneRows {
@@ -52,6 +54,13 @@ void set_table(jpeg_compress_struct& info, int slot, const std::vector<std::int3
     info.quant_tbl_ptrs[slot] = table;
 }
 
+// As libjpeg's reader recognizes it.
+bool has_adobe(const std::vector<Marker>& markers) {
+    return std::any_of(markers.begin(), markers.end(), [](const Marker& marker) {
+        return marker.code == kAdobe && marker.payload.size() >= 12 && marker.payload.compare(0, 5, "Adobe") == 0;
+    });
+}
+
 void set_header(Compressor& jpeg, const Layout& layout, const std::vector<std::vector<std::int32_t>>& tables,
                 const WriteOptions& options) {
     jpeg_compress_struct& info = jpeg.info;
@@ -67,6 +76,7 @@ void set_header(Compressor& jpeg, const Layout& layout, const std::vector<std::v
     jpeg_set_colorspace(&info, info.in_color_space);
     // Without a JFIF or Adobe marker every decoder takes components 1, 2, 3 as YCbCr.
     info.write_JFIF_header = options.jfif ? TRUE : FALSE;
+    if (has_adobe(options.markers)) info.write_Adobe_marker = FALSE;  // the source's own says the same
     info.optimize_coding = TRUE;
     info.restart_interval = static_cast<unsigned int>(options.restart_interval);
     int slots = 0;

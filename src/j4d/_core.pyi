@@ -8,15 +8,20 @@ import numpy.typing as npt
 Trellis = tuple[float, float, float, npt.NDArray[np.float64], npt.NDArray[np.float64]]
 """mu, 0 for none; masking, infinite for none; mu of DC, 0 for none; weights of luma and of chroma, (8, 8) each."""
 
+Limits = tuple[int, int, int, int]
+"""Pixels, bytes of memory as `memory_needed` tells them, scans, segments."""
+
+Transcoded = tuple[bytes, int, int, int, list[str], str]
+"""The file without what follows the picture; height, width; bytes of the source up to its picture's end; what is odd
+there and does no harm; the first damage that was tolerated, or nothing."""
+
 class JpegError(ValueError): ...
 class UnsupportedError(JpegError): ...
 
 class Opened:
-    """A file that was read once, to be transcoded more than once; metadata is kept until a transcoder strips it."""
+    """A file that was read once, to be transcoded more than once; its segments stay until a transcoder strips them."""
 
-    def __init__(
-        self, data: bytes, *, tolerate_damage: bool, max_pixels: int, max_scans: int, max_markers: int
-    ) -> None:
+    def __init__(self, data: bytes, *, tolerate_damage: bool, limits: Limits) -> None:
         """Raises JpegError, UnsupportedError."""
 
 class Transcoder:
@@ -35,19 +40,20 @@ class Transcoder:
         progressive: bool,
         strip: bool,
         tolerate_damage: bool,
-        max_pixels: int,
-        max_scans: int,
-        max_markers: int,
+        limits: Limits,
         trellis: Trellis,
     ) -> None: ...
-    def one(self, data: bytes) -> tuple[bytes, int, int]:
-        """A JPEG file to (file, height, width). Raises JpegError, UnsupportedError."""
+    def one(self, data: bytes) -> Transcoded:
+        """Raises JpegError, UnsupportedError."""
 
-    def opened(self, source: Opened) -> tuple[bytes, int, int]:
+    def opened(self, source: Opened) -> Transcoded:
         """The same of a file that was read before. Raises JpegError, UnsupportedError."""
 
-    def many(self, datas: list[bytes], threads: int) -> list[tuple[bytes, int, int] | tuple[str, bool]]:
-        """In order: (file, height, width), or (reason, whether it is unsupported)."""
+    def many(self, datas: list[bytes], threads: int) -> list[Transcoded | tuple[str, bool]]:
+        """In order, or (reason, whether it is unsupported)."""
+
+def memory_needed(data: bytes) -> int:
+    """Bytes that transcoding this JPEG file takes at most, by its header. Raises JpegError, UnsupportedError."""
 
 kernels: str
 """The instruction set in use: portable, avx2 or avx512; J4D_KERNELS in the environment asks for one."""

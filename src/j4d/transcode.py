@@ -6,7 +6,8 @@
 
 A file's coefficients are read, quantized anew with the steps, the dead zones and the sharpness of `parameters`, and
 written with Huffman codes made for them. The picture keeps its size, so that parameters with a longest side are
-refused, and its sampling unless the parameters' is asked for. The arithmetic is native (`j4d._core`). No PyTorch here.
+refused, and its sampling unless the parameters' is asked for. All that stands beside the picture in the file is kept.
+The arithmetic is native (`j4d._core`). No PyTorch here.
 What quantizing twice costs is in docs/transcoding.md.
 """
 
@@ -28,7 +29,10 @@ from j4d.effort import with_effort
 from j4d.errors import CodecError, ParameterError, UnsupportedError
 from j4d.markers import without_metadata
 from j4d.parameters import EncodingParameters
+from j4d.strip import Keep, check_keep, dropped, surviving
+from j4d.trailer import LeftError, with_trailer
 
+MAX_MEMORY = 3 << 30  # bytes that one picture may take, checked before memory is taken
 MAX_MARKERS = 4096  # segments of a file that is read
 _TIE = 1e-6  # steps; coefficients on a grid of whole steps are ties or lie farther than this from one
 
@@ -37,12 +41,20 @@ Sampling = Literal["keep", "parameters"]
 
 @dataclass(frozen=True)
 class Transcoded:
-    """A transcoded file. height, width: pixels. copied: it is the source, because the result was not smaller."""
+    """A transcoded file. height, width: pixels. copied: it is the source, because the result was not smaller, or since
+    something beside the picture could not be kept, which `left` then names.
+
+    damage: what was tolerated. notes: what is odd in the source and does no harm. dropped: what `strip` took out.
+    """
 
     data: bytes
     height: int
     width: int
     copied: bool
+    left: str = ""
+    damage: str = ""
+    notes: tuple[str, ...] = ()
+    dropped: str = ""
 
 
 def transcode(
@@ -56,25 +68,31 @@ def transcode(
     progressive: bool = False,
     sampling: Sampling = "keep",
     strip: bool = False,
+    keep: Iterable[Keep] = (),
     never_grow: bool = True,
     tolerate_damage: bool = False,
     max_pixels: int = MAX_PIXELS,
+    max_memory: int = MAX_MEMORY,
 ) -> bytes:
     """Quantize the coefficients of a JPEG file anew. Same arguments, same bytes.
 
     parameters, or quality: 0..100 along the built-in profile "universal", as for `encode`.
 
     The source may be baseline, extended or progressive, Huffman or arithmetic coded, with any sampling factors; YCbCr,
-    gray or RGB. Gray and RGB stay what they are and take the luma table throughout. Kept byte for byte: Exif with its
-    orientation, ICC and XMP; all else that is no picture (JFIF header, comments, thumbnails, anything behind the
-    picture) goes.
+    gray or RGB. Gray and RGB stay what they are and take the luma table throughout. Kept is all that stands beside the
+    picture: application segments (JFIF, Exif with its orientation, XMP, ICC, IPTC and whatever else) and comments, byte
+    for byte and in order, and what follows the picture: further pictures, films, data. An index of pictures (MPF) and
+    offsets in Exif and XMP that lead behind the picture are made anew; where that cannot be done, the source is
+    returned. Bytes between segments, and zeros behind a scan, go.
 
     seed, deterministic, effort: the indices, as in `encode`, but that an AC coefficient half way between two indices,
     which is common among those of a file, goes to the one nearer zero: as close, and fewer bits. progressive: write a
     progressive file. sampling: "keep" the source's, or take the one of `parameters`: luma still never leaves the
-    coefficients, chroma is decoded, resampled and encoded. strip: Exif, ICC and XMP go too. never_grow: where the
-    result is not smaller, return the source (with `strip` without its metadata). tolerate_damage: go on where libjpeg
-    warns of damage; what is missing becomes gray. max_pixels: limit on height x width, checked before memory is taken.
+    coefficients, chroma is decoded, resampled and encoded. strip: leave out all that stands beside the picture; keep:
+    but "orientation", "copyright" or both. never_grow: where the picture is not smaller, return the source (with
+    `strip` without what stands beside it). tolerate_damage: go on where libjpeg warns of damage; what is missing
+    becomes gray. max_pixels: limit on height x width; max_memory: limit in bytes on what the picture will take
+    (`memory_of`); both checked before memory is taken.
 
     Raises CodecError for damage and limits, UnsupportedError (a CodecError) for CMYK, YCCK, 12-bit, lossless and
     hierarchical files, ParameterError.
@@ -83,7 +101,7 @@ def transcode(
     if parameters is None or quality is not None:
         from j4d.builtin import parameters_for  # as in `encode`
 
-        source = OpenedJPEG(data, tolerate_damage=tolerate_damage, max_pixels=max_pixels)
+        source = OpenedJPEG(data, tolerate_damage=tolerate_damage, max_pixels=max_pixels, max_memory=max_memory)
         parameters = parameters_for(source, parameters, quality, sampling=sampling)
     transcoder = Transcoder(
         parameters,
@@ -93,9 +111,11 @@ def transcode(
         progressive=progressive,
         sampling=sampling,
         strip=strip,
+        keep=keep,
         never_grow=never_grow,
         tolerate_damage=tolerate_damage,
         max_pixels=max_pixels,
+        max_memory=max_memory,
     )
     return transcoder.one(source).data
 
@@ -117,21 +137,22 @@ def transcode_many(
 class OpenedJPEG:
     """A JPEG file that is read once and transcoded more than once, as where its place on a ladder is looked for.
 
-    tolerate_damage, max_pixels: as for `transcode`; a `Transcoder`'s own are not asked again. Holds the file's
-    coefficients, 3 bytes a pixel at 4:2:0. Raises CodecError, UnsupportedError, ParameterError.
+    tolerate_damage, max_pixels, max_memory: as for `transcode`; a `Transcoder`'s own are not asked again. Holds the
+    file's coefficients, 3 bytes a pixel at 4:2:0. Raises CodecError, UnsupportedError, ParameterError.
     """
 
-    def __init__(self, data: bytes, *, tolerate_damage: bool = False, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        tolerate_damage: bool = False,
+        max_pixels: int = MAX_PIXELS,
+        max_memory: int = MAX_MEMORY,
+    ) -> None:
         self.data = check_bytes(data)
-        pixels = _pixel_limit(max_pixels)
+        limits = _limits(max_pixels, max_memory)
         with _told():
-            self.core = _core.Opened(
-                self.data,
-                tolerate_damage=bool(tolerate_damage),
-                max_pixels=pixels,
-                max_scans=MAX_SCANS,
-                max_markers=MAX_MARKERS,
-            )
+            self.core = _core.Opened(self.data, tolerate_damage=bool(tolerate_damage), limits=limits)
 
 
 class Transcoder:
@@ -147,9 +168,11 @@ class Transcoder:
         progressive: bool = False,
         sampling: Sampling = "keep",
         strip: bool = False,
+        keep: Iterable[Keep] = (),
         never_grow: bool = True,
         tolerate_damage: bool = False,
         max_pixels: int = MAX_PIXELS,
+        max_memory: int = MAX_MEMORY,
     ) -> None:
         if not isinstance(parameters, EncodingParameters):
             raise ParameterError(f"a {type(parameters).__name__} is no EncodingParameters; of a profile, take .at(...)")
@@ -161,6 +184,7 @@ class Transcoder:
         sharpness = math.inf if deterministic or parameters.sharpness is None else parameters.sharpness
         luma_dead_zones, chroma_dead_zones = (_widened(zone, ties=math.isinf(sharpness)) for zone in zones)
         self._strip, self._never_grow = bool(strip), bool(never_grow)
+        self._keep = check_keep(keep, self._strip)
         self._core = _core.Transcoder(
             luma=parameters.luma,
             chroma=parameters.chroma,
@@ -172,9 +196,7 @@ class Transcoder:
             progressive=bool(progressive),
             strip=self._strip,
             tolerate_damage=bool(tolerate_damage),
-            max_pixels=_pixel_limit(max_pixels),
-            max_scans=MAX_SCANS,
-            max_markers=MAX_MARKERS,
+            limits=_limits(max_pixels, max_memory),
             **trellis_of(parameters),
         )
 
@@ -208,12 +230,32 @@ class Transcoder:
                 results.append(self._finish(source, *outcome))
         return results
 
-    def _finish(self, source: bytes, data: bytes, height: int, width: int) -> Transcoded:
-        if self._never_grow and len(data) >= len(source):
-            kept = without_metadata(source) if self._strip else source
-            if kept is not None and len(data) >= len(kept):
-                return Transcoded(kept, height, width, copied=True)
-        return Transcoded(data, height, width, copied=False)
+    def _finish(
+        self, source: bytes, data: bytes, height: int, width: int, end: int, notes: list[str], damage: str
+    ) -> Transcoded:
+        """What is written. end: of the picture in the source, in bytes."""
+        told: dict[str, Any] = {"damage": damage, "notes": tuple(notes)}
+        if self._strip:
+            told["dropped"] = dropped(source, end)
+            kept = surviving(source, self._keep)
+            data = _behind_start(data, kept)
+            copy = without_metadata(source) if self._never_grow else None
+            copy = None if copy is None else _behind_start(copy, kept)
+            if copy is not None and len(data) >= len(copy):
+                return Transcoded(copy, height, width, copied=True, **told)
+            return Transcoded(data, height, width, copied=False, **told)
+        if self._never_grow and len(data) >= end:
+            return Transcoded(source, height, width, copied=True, **told)
+        if end < len(source):
+            try:
+                data = with_trailer(data, source, end)
+            except LeftError as error:
+                return Transcoded(source, height, width, copied=True, left=str(error), **told)
+        return Transcoded(data, height, width, copied=False, **told)
+
+
+def _behind_start(data: bytes, segments: bytes) -> bytes:
+    return data[:2] + segments + data[2:] if segments else data
 
 
 def check_keeps_size(parameters: EncodingParameters) -> None:
@@ -240,6 +282,8 @@ def _told() -> Iterator[None]:
         yield
     except _core.JpegError as error:
         raise _codec_error(str(error), isinstance(error, _core.UnsupportedError)) from None
+    except MemoryError:
+        raise _codec_error("there is not enough memory for its picture", False) from None
 
 
 def _codec_error(reason: str, unsupported: bool) -> CodecError:
@@ -248,7 +292,9 @@ def _codec_error(reason: str, unsupported: bool) -> CodecError:
     return CodecError(f"cannot transcode this JPEG file: {reason}")
 
 
-def _pixel_limit(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= 2**32:
-        raise ParameterError(f"max_pixels {value!r} is not an integer 1..{2**32}")
-    return int(value)
+def _limits(max_pixels: Any, max_memory: Any) -> tuple[int, int, int, int]:
+    """The core's limits on pixels, bytes of memory, scans and segments. Raises ParameterError."""
+    for name, value, most in (("max_pixels", max_pixels, 2**32), ("max_memory", max_memory, 2**50)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= most:
+            raise ParameterError(f"{name} {value!r} is not an integer 1..{most}")
+    return int(max_pixels), int(max_memory), MAX_SCANS, MAX_MARKERS
