@@ -100,6 +100,35 @@ def test_standard_input_to_standard_output(place: Path) -> None:
         assert b"% saved" in result.stderr
 
 
+def test_what_there_is_to_know_of_a_file_is_told_behind_its_figures(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = jpeg(1)
+    left = whole + bytes(20) + b"AXS!" + bytes(8)
+    for name, data in {"odd": whole[:-2], "left": left, "cut": whole[:-60], "trailed": whole + b"film"}.items():
+        Path(f"{name}.jpg").write_bytes(data)
+    told = {
+        "odd": "note: no marker at the end of the picture",
+        "left": "left as it is: an AFCP trailer",
+        "cut": "damage tolerated: ",
+    }
+    for name, words in told.items():
+        options = ["--tolerate-damage"] * (name == "cut")
+        out, _ = ends(capsys, 0, f"{name}.jpg", "-o", f"{name}-small.jpg", "--jpeg-quality", 30, *options)
+        assert words in out
+    assert Path("left-small.jpg").read_bytes() == left and Path("trailed.jpg").read_bytes().endswith(b"film")
+    out, _ = ends(capsys, 0, "trailed.jpg", "-o", "bare.jpg", "--jpeg-quality", 30, "--strip", "--keep-orientation")
+    assert "dropped: JFIF header 18 bytes, data after the picture 4 bytes" in out
+    for wrong, words in (
+        (["--keep-copyright"], "goes with strip"),
+        (["--max-memory", "0"], "--max-memory '0' is not a size"),
+        (["--max-memory", "3 apples"], "512M or 3G"),
+        (["--max-memory", "4k"], "more than the limit of 4096"),
+    ):
+        _, err = ends(capsys, 2, "odd.jpg", "-o", "not.jpg", "--jpeg-quality", 30, *wrong)
+        assert words in err and err.count("\n") == 1 and not Path("not.jpg").exists()
+
+
 def test_a_bad_file_costs_a_line_and_the_exit_code_but_no_other_file(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

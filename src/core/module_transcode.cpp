@@ -4,9 +4,11 @@
 #include <nanobind/stl/tuple.h>
 
 #include <algorithm>
+#include <new>
 
 #include "arrays.hpp"
 #include "decompressor.hpp"
+#include "memory_gate.hpp"
 #include "module.hpp"
 #include "transcode.hpp"
 
@@ -51,9 +53,19 @@ Limits to_limits(const LimitArguments& arguments) {
 }
 
 // What `Limits::memory` is compared with, before anything of that size is allocated.
-std::int64_t memory_needed(nb::bytes data) {
-    const Decompressor jpeg(data_of(data), data.size(), {{INT64_MAX, INT_MAX}, true});
-    return memory_of(jpeg.layout(), data.size());
+std::int64_t memory_needed(const std::uint8_t* data, std::size_t size) {
+    const Decompressor jpeg(data, size, {{INT64_MAX, INT_MAX}, true});
+    return memory_of(jpeg.layout(), size);
+}
+
+// Waits until there is room for a file; what is to be given back. A damaged one waits for nothing: who reads it is
+// told.
+std::int64_t enter(MemoryGate& gate, const std::uint8_t* data, std::size_t size) {
+    try {
+        return gate.enter(memory_needed(data, size));
+    } catch (const JpegError&) {
+        return 0;
+    }
 }
 
 // A file that was read once, to be transcoded more than once.
@@ -127,8 +139,12 @@ class Transcoder {
         std::vector<Outcome> outcomes(datas.size());
         std::vector<std::pair<const std::uint8_t*, std::size_t>> inputs;
         for (const nb::bytes& data : datas) inputs.emplace_back(data_of(data), data.size());
-        on_threads_unlocked(inputs.size(), threads,
-                            [&](std::size_t i) { outcomes[i] = outcome(inputs[i].first, inputs[i].second); });
+        MemoryGate gate(options_.limits.memory);
+        on_threads_unlocked(inputs.size(), threads, [&](std::size_t i) {
+            const std::int64_t bytes = enter(gate, inputs[i].first, inputs[i].second);
+            outcomes[i] = outcome(inputs[i].first, inputs[i].second);
+            gate.leave(bytes);
+        });
         nb::list results;
         for (Outcome& outcome : outcomes) {
             if (outcome.error.empty()) {
@@ -149,6 +165,8 @@ class Transcoder {
             return {transcode(data, size, options_), {}};
         } catch (const UnsupportedError& error) {
             return {{}, error.what(), true};
+        } catch (const std::bad_alloc&) {
+            return {{}, "there is not enough memory for its picture"};
         } catch (const std::exception& error) {
             return {{}, error.what()};
         }
@@ -160,7 +178,19 @@ class Transcoder {
 void add_transcoder(nb::module_& module, const nb::handle& jpeg_error) {
     using namespace nb::literals;
     nb::exception<UnsupportedError>(module, "UnsupportedError", jpeg_error.ptr());
-    module.def("memory_needed", &memory_needed, "data"_a);
+    module.def("memory_needed", [](nb::bytes data) { return memory_needed(data_of(data), data.size()); }, "data"_a);
+    nb::class_<MemoryGate>(module, "MemoryGate")
+        .def(nb::init<std::int64_t>(), "limit"_a)
+        .def(
+            "enter",
+            [](MemoryGate& gate, nb::bytes data) {
+                const std::uint8_t* bytes = data_of(data);
+                const std::size_t size = data.size();
+                nb::gil_scoped_release unlocked;
+                return enter(gate, bytes, size);
+            },
+            "data"_a)
+        .def("leave", &MemoryGate::leave, "bytes"_a);
     nb::class_<Opened>(module, "Opened")
         .def(nb::init<nb::bytes, bool, LimitArguments>(), "data"_a, nb::kw_only(), "tolerate_damage"_a, "limits"_a);
     nb::class_<Transcoder>(module, "Transcoder")

@@ -52,6 +52,15 @@ class Transcoder:
     def many(self, datas: list[bytes], threads: int) -> list[Transcoded | tuple[str, bool]]:
         """In order, or (reason, whether it is unsupported)."""
 
+class MemoryGate:
+    """What JPEG files under way may take together, in bytes as `memory_needed` tells them."""
+
+    def __init__(self, limit: int) -> None: ...
+    def enter(self, data: bytes) -> int:
+        """Wait for room for this file; bytes to give back, 0 for one that is damaged or beyond the limit."""
+
+    def leave(self, bytes: int) -> None: ...
+
 def memory_needed(data: bytes) -> int:
     """Bytes that transcoding this JPEG file takes at most, by its header. Raises JpegError, UnsupportedError."""
 

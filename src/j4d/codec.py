@@ -29,6 +29,8 @@ from j4d.size import at_most
 from j4d.tables import check_table
 
 MAX_PIXELS = 1 << 28  # of a file that is read, checked before memory is taken
+# What Pillow raises from damaged headers.
+PILLOW_ERRORS = (OSError, SyntaxError, ValueError, LookupError, TypeError, EOFError, struct.error)
 MAX_SCANS = 500  # of a progressive file that is read; each costs time over the whole picture
 
 # Components, and luma samples per chroma sample: horizontally, vertically.
@@ -199,7 +201,8 @@ def write_coefficients(
 def read_coefficients(data: bytes) -> Coefficients:
     """Read the quantized coefficients of a JPEG file: YCbCr at 4:4:4, 4:2:2 or 4:2:0, or gray; 8 bits a sample.
 
-    Raises CodecError where the file is damaged in any way, is of another kind, or is larger than 2^28 pixels.
+    Raises CodecError where a coefficient is not as it was written, where the file is of another kind, or is larger
+    than 2^28 pixels.
     """
     try:
         planes, tables, factors, height, width = _core.read(
@@ -228,8 +231,7 @@ def decode(data: bytes) -> npt.NDArray[np.uint8]:
             return np.array(picture.convert("RGB"))
     except CodecError:
         raise
-    # What Pillow raises from damaged headers.
-    except (OSError, SyntaxError, ValueError, LookupError, TypeError, EOFError, struct.error) as error:
+    except PILLOW_ERRORS as error:
         raise CodecError(f"cannot decode this JPEG file: {error}") from None
 
 

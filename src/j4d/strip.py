@@ -14,7 +14,18 @@ from xml.etree import ElementTree
 
 from j4d import exif
 from j4d.errors import ParameterError
-from j4d.markers import APP1, APP13, APP14, COM, ICC_HEAD, MAX_PAYLOAD, XMP_HEAD, header_segments, is_kept
+from j4d.markers import (
+    APP1,
+    APP13,
+    APP14,
+    COM,
+    ICC_HEAD,
+    MAX_PAYLOAD,
+    XMP_HEAD,
+    header_segments,
+    is_kept,
+    without_metadata,
+)
 
 Keep = Literal["orientation", "copyright"]
 
@@ -72,6 +83,21 @@ def surviving(data: bytes, keep: Iterable[Keep]) -> bytes:
         for code, payload in found
         if len(payload) <= MAX_PAYLOAD
     )
+
+
+def with_surviving(file: bytes, source: bytes, keep: Iterable[Keep]) -> bytes:
+    """`file` with what of `source` survives, behind the start of the image."""
+    segments = surviving(source, keep)
+    return file[:2] + segments + file[2:] if segments else file
+
+
+def stripped(source: bytes, keep: Iterable[Keep]) -> bytes | None:
+    """A JPEG file without what stands beside its picture, but what `keep` names; the picture is not touched.
+
+    None where its segments cannot be told apart.
+    """
+    bare = without_metadata(source)
+    return None if bare is None else with_surviving(bare, source, keep)
 
 
 def dropped(data: bytes, end: int) -> str:

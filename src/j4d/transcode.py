@@ -27,9 +27,8 @@ from j4d.batch import thread_count
 from j4d.codec import FACTORS, MAX_PIXELS, MAX_SCANS, check_bytes, check_seed, trellis_of
 from j4d.effort import with_effort
 from j4d.errors import CodecError, ParameterError, UnsupportedError
-from j4d.markers import without_metadata
 from j4d.parameters import EncodingParameters
-from j4d.strip import Keep, check_keep, dropped, surviving
+from j4d.strip import Keep, check_keep, dropped, stripped, with_surviving
 from j4d.trailer import LeftError, with_trailer
 
 MAX_MEMORY = 3 << 30  # bytes that one picture may take, checked before memory is taken
@@ -237,10 +236,8 @@ class Transcoder:
         told: dict[str, Any] = {"damage": damage, "notes": tuple(notes)}
         if self._strip:
             told["dropped"] = dropped(source, end)
-            kept = surviving(source, self._keep)
-            data = _behind_start(data, kept)
-            copy = without_metadata(source) if self._never_grow else None
-            copy = None if copy is None else _behind_start(copy, kept)
+            data = with_surviving(data, source, self._keep)
+            copy = stripped(source, self._keep) if self._never_grow else None
             if copy is not None and len(data) >= len(copy):
                 return Transcoded(copy, height, width, copied=True, **told)
             return Transcoded(data, height, width, copied=False, **told)
@@ -254,8 +251,23 @@ class Transcoder:
         return Transcoded(data, height, width, copied=False, **told)
 
 
-def _behind_start(data: bytes, segments: bytes) -> bytes:
-    return data[:2] + segments + data[2:] if segments else data
+class MemoryGate:
+    """What pictures that are transcoded at the same time may take together. Each waits its turn.
+
+    max_memory: bytes; a file that needs more is let in at once, since `Transcoder` with this limit refuses it.
+    """
+
+    def __init__(self, max_memory: int) -> None:
+        self._core = _core.MemoryGate(max_memory)
+
+    @contextmanager
+    def place(self, data: bytes) -> Iterator[None]:
+        """Begins when there is room for the JPEG file."""
+        taken = self._core.enter(data)
+        try:
+            yield
+        finally:
+            self._core.leave(taken)
 
 
 def check_keeps_size(parameters: EncodingParameters) -> None:

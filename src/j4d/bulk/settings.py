@@ -20,10 +20,10 @@ from j4d import __version__
 from j4d.bulk.results import Image, Status
 from j4d.codec import MAX_PIXELS
 from j4d.errors import CodecError, DataError, ParameterError, UnsupportedError
-from j4d.markers import without_metadata
 from j4d.parameters import EncodingParameters
 from j4d.profile import Profile
-from j4d.transcode import OpenedJPEG, Sampling, Transcoded, Transcoder
+from j4d.strip import Keep, stripped
+from j4d.transcode import MAX_MEMORY, MemoryGate, OpenedJPEG, Sampling, Transcoded, Transcoder
 
 if TYPE_CHECKING:
     from j4d.judge import EncoderJudge
@@ -38,7 +38,8 @@ class Settings:
 
     profile, with place (one of index, bpp, quality, as `Profile.at` takes it), or parameters, the same for all. adapt:
     move each picture along the profile's ladder, where the profile has learned it. judges: specs of models that choose
-    each picture's place instead, which the profile must know. on_error: an image that is damaged
+    each picture's place instead, which the profile must know. max_memory: bytes that the pictures under way in one
+    process may take together; one that needs more is not transcoded. on_error: an image that is damaged
     or of a kind that is not transcoded is copied as it is, or put in quarantine, or ends the run. Raises
     ParameterError, ProfileError.
     """
@@ -54,9 +55,11 @@ class Settings:
     progressive: bool = False
     sampling: Sampling = "keep"
     strip: bool = False
+    keep: tuple[Keep, ...] = ()
     never_grow: bool = True
     tolerate_damage: bool = False
     max_pixels: int = MAX_PIXELS
+    max_memory: int = MAX_MEMORY
     on_error: OnError = "copy"
 
     def __post_init__(self) -> None:
@@ -102,7 +105,8 @@ class Settings:
         """That function where each image has parameters of its own; it is read once for both."""
 
         def transcoded(key: str, data: bytes) -> Transcoded:
-            opened = OpenedJPEG(data, tolerate_damage=self.tolerate_damage, max_pixels=self.max_pixels)
+            limits = {"max_pixels": self.max_pixels, "max_memory": self.max_memory}
+            opened = OpenedJPEG(data, tolerate_damage=self.tolerate_damage, **limits)
             return self._transcoder(parameters(opened), image_seed(self.seed, key)).one(opened)
 
         return lambda key, data: self._recode(key, data, lambda: transcoded(key, data))
@@ -110,7 +114,8 @@ class Settings:
     def _recode(self, key: str, data: bytes, transcoded: Callable[[], Transcoded]) -> Recoded:
         digest = xxhash.xxh3_128_digest(data)
         try:
-            found = transcoded()
+            with _gate(self.max_memory).place(data):
+                found = transcoded()
         except (CodecError, MemoryError) as error:
             told = "out of memory" if isinstance(error, MemoryError) else str(error)
             if self.on_error == "fail":
@@ -119,11 +124,10 @@ class Settings:
             status: Status = "unsupported" if unsupported else "damaged"
             kept = None if self.on_error == "quarantine" else data
             if kept is not None and unsupported and self.strip:
-                kept = without_metadata(data) or data
+                kept = stripped(data, self.keep) or data
             return Recoded(kept, Image(key, digest, len(data), len(kept or b""), status, told))
-        return Recoded(
-            found.data, Image(key, digest, len(data), len(found.data), "kept" if found.copied else "transcoded", "")
-        )
+        status, note = _told_of(found)
+        return Recoded(found.data, Image(key, digest, len(data), len(found.data), status, "", note=note))
 
     def _fixed(self) -> EncodingParameters:
         if self.parameters is not None:
@@ -139,11 +143,28 @@ class Settings:
             effort=self.effort,
             progressive=self.progressive,
             strip=self.strip,
+            keep=self.keep,
             never_grow=self.never_grow,
             sampling=self.sampling,
             tolerate_damage=self.tolerate_damage,
             max_pixels=self.max_pixels,
+            max_memory=self.max_memory,
         )
+
+
+def _told_of(found: Transcoded) -> tuple[Status, str]:
+    """What the manifest says of an image that is written: its status, and a note."""
+    if found.left:
+        return "left", found.left
+    if found.copied:
+        return "kept", found.damage
+    return ("tolerated", found.damage) if found.damage else ("transcoded", "; ".join(found.notes))
+
+
+@cache
+def _gate(max_memory: int) -> MemoryGate:
+    """One in each process, for all of its threads."""
+    return MemoryGate(max_memory)
 
 
 @cache

@@ -12,15 +12,16 @@ import io
 import tarfile
 from typing import Any, BinaryIO
 
-from PIL import Image as Pillow
+from PIL.JpegImagePlugin import JpegImageFile
 
 from j4d.bulk import shards, tables, work
 from j4d.bulk.content import BLOCK, HEAD, is_image
 from j4d.bulk.pipeline import Lane
 from j4d.bulk.results import Done, Entry
 from j4d.bulk.settings import Settings
-from j4d.codec import decode
+from j4d.codec import PILLOW_ERRORS, decode
 from j4d.errors import DataError, J4DError
+from j4d.markers import APP14, XMP_HEAD, header_segments, is_kept
 
 
 class WrongError(DataError):
@@ -53,21 +54,31 @@ def check_image(key: str, source: bytes, output: bytes | None, settings: Setting
         return
     try:
         pixels = decode(output)
-        with Pillow.open(io.BytesIO(source)) as before, Pillow.open(io.BytesIO(output)) as after:
+        with JpegImageFile(io.BytesIO(source)) as before, JpegImageFile(io.BytesIO(output)) as after:
             told: list[tuple[Any, Any, str]] = [(before.size, after.size, "size")]
             if settings.sampling == "keep":
                 told.append((before.mode, after.mode, "mode"))
             if not settings.strip:
-                told += [(before.info.get(name), after.info.get(name), name) for name in ("exif", "icc_profile")]
+                told.append((_beside(source), _beside(output), "what stands beside the picture"))
             if after.size != (pixels.shape[1], pixels.shape[0]):
                 raise WrongError(
                     f"{key}: decodes to {pixels.shape[1]} x {pixels.shape[0]} pixels, its header says otherwise"
                 )
-    except (J4DError, OSError, ValueError) as error:
+    except (J4DError, *PILLOW_ERRORS) as error:
         raise WrongError(f"{key}: does not decode: {error}") from None
     for was, now, what in told:
         if was != now:
             raise WrongError(f"{key}: {what} was {was!s:.60}, is {now!s:.60}")
+
+
+def _beside(data: bytes) -> list[tuple[int, bytes]]:
+    """The segments beside the picture, but for the bytes of those in which an offset may have been made anew."""
+    found = []
+    for segment in header_segments(data):
+        if is_kept(segment.code) and segment.code != APP14:  # RGB may have got an Adobe segment
+            payload = segment.payload(data)
+            found.append((segment.code, payload[:4] if payload.startswith((b"MPF\0", XMP_HEAD, b"Exif")) else payload))
+    return found
 
 
 def _file(entry: Entry, source: BinaryIO, target: BinaryIO, settings: Settings, lane: Lane) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import Enum
@@ -202,3 +203,14 @@ def integer(text: str, option: str) -> int:
         return int(text)
     except ValueError:
         raise ParameterError(f"{option}: {text!r} is not an integer 1..100") from None
+
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def size_of(text: str, option: str) -> int:
+    """Bytes, from a whole number with K, M, G or T behind it, powers of 1024. Raises ParameterError."""
+    found = re.fullmatch(r"(\d{1,15})\s*([KMGT]?)(i?B)?", text.strip(), re.IGNORECASE)
+    if found is None or int(found[1]) == 0:
+        raise ParameterError(f"{option} {text!r} is not a size in bytes, such as 512M or 3G")
+    return int(found[1]) * _UNITS[found[2].upper()]

@@ -19,6 +19,7 @@ from j4d.cli.targets import must_not_clash
 from j4d.errors import CodecError, DataError, UnsupportedError
 
 if TYPE_CHECKING:
+    from j4d.strip import Keep
     from j4d.transcode import Transcoded
 
 FILES_AT_ONCE = 4  # per thread, in memory
@@ -37,10 +38,13 @@ def transcode_files(
     out: Path,
     one: Callable[[bytes], Transcoded | CodecError],
     unsupported: OnUnsupported,
-    strip: bool,
+    keep: tuple[Keep, ...] | None,
     threads: int | None,
 ) -> None:
-    """Write what `one` makes of each source. Ends with exit code 2 where one failed. Raises DataError, OSError."""
+    """Write what `one` makes of each source. Ends with exit code 2 where one failed. Raises DataError, OSError.
+
+    keep: what survives where files are stripped; None where they are not.
+    """
     from j4d.batch import thread_count
 
     plan = _plan(sources, out)
@@ -52,7 +56,7 @@ def transcode_files(
 
     def finish() -> None:
         for job, result in zip(pending, pool.map(one, (job.data for job in pending)), strict=True):
-            _write(job, result, unsupported, strip, totals)
+            _write(job, result, unsupported, keep, totals)
         pending.clear()
 
     with ThreadPoolExecutor(count) as pool:
@@ -134,10 +138,14 @@ def _read(plan: list[tuple[Path, Path]], totals: _Totals) -> Iterator[_Job]:
 
 
 def _write(
-    job: _Job, result: Transcoded | CodecError, unsupported: OnUnsupported, strip: bool, totals: _Totals
+    job: _Job,
+    result: Transcoded | CodecError,
+    unsupported: OnUnsupported,
+    keep: tuple[Keep, ...] | None,
+    totals: _Totals,
 ) -> None:
     """Write one result, or tell why there is none."""
-    from j4d.markers import without_metadata
+    from j4d.strip import stripped
 
     to_stdout = job.target == STANDARD_STREAM
     if isinstance(result, UnsupportedError) and unsupported is OnUnsupported.skip:
@@ -145,7 +153,7 @@ def _write(
         typer.echo(f"{name_of(job.source)}  skipped: {result}", err=to_stdout)
         return
     if isinstance(result, UnsupportedError) and unsupported is OnUnsupported.copy:
-        copy = without_metadata(job.data) if strip else job.data
+        copy = job.data if keep is None else stripped(job.data, keep)
         if copy is None:
             totals.fail(job.source, f"{result}; and its metadata cannot be stripped")
             return
@@ -155,9 +163,24 @@ def _write(
         return
     else:
         data, kept = result.data, result.copied
-        note = f"{8 * len(data) / (result.height * result.width):.3f} bpp" + ("  kept as it was" if kept else "")
+        note = f"{8 * len(data) / (result.height * result.width):.3f} bpp{_remarks(result)}"
     write_result(job.target, data, job.source)
     totals.read += len(job.data)
     totals.written += len(data)
     totals.kept += kept
     typer.echo(f"{job.target}  {_saving(len(job.data), len(data))}  {note}", err=to_stdout)
+
+
+def _remarks(result: Transcoded) -> str:
+    """What there is to know of a file that was written, behind its figures."""
+    said = []
+    if result.left:
+        said.append(f"left as it is: {result.left}")
+    elif result.copied:
+        said.append("kept as it was")
+    if result.damage:
+        said.append(f"damage tolerated: {result.damage}")
+    said += [f"note: {note}" for note in result.notes]
+    if result.dropped:
+        said.append(f"dropped: {result.dropped}")
+    return "".join(f"  {remark}" for remark in said)

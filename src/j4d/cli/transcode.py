@@ -27,6 +27,7 @@ from j4d.cli.options import (
     SeedOption,
     parameters_for,
     profile_of,
+    size_of,
 )
 from j4d.cli.single_files import OnUnsupported, transcode_files
 from j4d.errors import CodecError, DataError, ParameterError
@@ -88,7 +89,20 @@ def transcode(
     deterministic: DeterministicOption = False,
     effort: EffortOption = None,
     progressive: ProgressiveOption = False,
-    strip: Annotated[bool, typer.Option("--strip", help="Leave Exif (orientation too), ICC and XMP out.")] = False,
+    strip: Annotated[
+        bool,
+        typer.Option(
+            "--strip",
+            help="Leave out all that stands beside the picture: Exif (with its orientation), XMP, ICC profile, IPTC, "
+            "comments, JFIF header (with its density), further pictures, films. What was dropped is told.",
+        ),
+    ] = False,
+    keep_orientation: Annotated[
+        bool, typer.Option("--keep-orientation", help="With --strip: the orientation stays, so the picture is upright.")
+    ] = False,
+    keep_copyright: Annotated[
+        bool, typer.Option("--keep-copyright", help="With --strip: author and copyright stay (Exif, IPTC, XMP).")
+    ] = False,
     never_grow: Annotated[
         bool, typer.Option("--never-grow/--may-grow", help="Keep the source where the result is not smaller.")
     ] = True,
@@ -96,9 +110,13 @@ def transcode(
         OnUnsupported, typer.Option(help="CMYK, 12-bit and lossless files: an error, left out, or copied.")
     ] = OnUnsupported.fail,
     tolerate_damage: Annotated[
-        bool, typer.Option("--tolerate-damage", help="Take what can be read of damaged files.")
+        bool, typer.Option("--tolerate-damage", help="Take what can be read of damaged files, and say so.")
     ] = False,
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 1 << 28,
+    max_memory: Annotated[
+        str,
+        typer.Option(help="That pictures under way take together, as 512M or 3G; one that needs more is refused."),
+    ] = "3G",
     threads: Annotated[int | None, typer.Option(min=1, help="By default one per processor.")] = None,
     adapt: AdaptOption = True,
     judge: JudgeOption = None,
@@ -133,7 +151,8 @@ def transcode(
 
     Say where on the profile with one of --quality, --bpp or --index, as for
     `j4d encode`.
-    Size, orientation and sampling stay, and so do Exif, ICC and XMP. Where the
+    Size, orientation and sampling stay, and so does all that stands beside the
+    picture in the file; where that cannot be, the file is left as it is. Where the
     profile has learned it, busy and large pictures get coarser steps; with
     --judge a model is asked for each where bits are needed. A file that would
     not get smaller is kept as it is. A file that cannot be read gets a line on
@@ -154,14 +173,18 @@ def transcode(
       j4d transcode 'shards/train-{000..099}.tar' small/ --quality 40 --verify
       j4d transcode photos/ small/ --quality 40 --dry-run --model timm:resnet18
     """
-    from j4d.transcode import OpenedJPEG, Transcoder, check_keeps_size
+    from j4d.strip import check_keep
+    from j4d.transcode import MemoryGate, OpenedJPEG, Transcoder, check_keeps_size
 
     if model is not None and not dry_run:
         raise ParameterError("--model goes with --dry-run; to have a model choose for each picture, use --judge")
     named, rule = _sampling(jpeg_quality, sampling)
-    reading: dict[str, Any] = {"sampling": rule, "tolerate_damage": tolerate_damage, "max_pixels": max_pixels}
+    limits = {"max_pixels": max_pixels, "max_memory": size_of(max_memory, "--max-memory")}
+    reading: dict[str, Any] = {"sampling": rule, "tolerate_damage": tolerate_damage, **limits}
     writing: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "effort": effort}
-    keeping: dict[str, Any] = {"progressive": progressive, "strip": strip, "never_grow": never_grow}
+    kept = {"orientation": keep_orientation, "copyright": keep_copyright}
+    keep: tuple[Any, ...] = check_keep([name for name, wanted in kept.items() if wanted], strip)
+    keeping: dict[str, Any] = {"progressive": progressive, "strip": strip, "keep": keep, "never_grow": never_grow}
     if data_set.asked_for(sources, out):
         places, target = data_set.split(sources, out)
         asked = data_set.place(profile, index, bpp, quality, jpeg_quality, named)
@@ -183,14 +206,17 @@ def transcode(
     if profile is not None:
         check_keeps_size(profile_of(profile, named).points[0].parameters)
 
+    gate = MemoryGate(limits["max_memory"])
+
     def one(data: bytes) -> Transcoded | CodecError:
         try:
-            opened = OpenedJPEG(data, tolerate_damage=tolerate_damage, max_pixels=max_pixels)
-            return Transcoder(parameters(opened), **reading, **writing, **keeping).one(opened)
+            with gate.place(data):
+                opened = OpenedJPEG(data, tolerate_damage=tolerate_damage, **limits)
+                return Transcoder(parameters(opened), **reading, **writing, **keeping).one(opened)
         except CodecError as error:
             return error
 
-    transcode_files([Path(source) for source in sources], Path(out), one, unsupported, strip, threads)
+    transcode_files([Path(source) for source in sources], Path(out), one, unsupported, keep if strip else None, threads)
 
 
 def _sampling(jpeg_quality: int | None, sampling: TargetSampling) -> tuple[SamplingName | None, Sampling]:
