@@ -215,6 +215,19 @@ def test_a_trailer_that_counts_from_the_files_start_leaves_the_file_as_it_is() -
     assert result.data == source and result.copied and "AFCP" in result.left
 
 
+def test_a_profile_of_rgb_does_not_stay_with_a_picture_that_becomes_gray() -> None:
+    head = b"ICC_PROFILE\0\1\1"
+    rgb, gray = ((APP2, head + bytes(16) + space + bytes(100)) for space in (b"RGB ", b"GRAY"))
+    parameters = EncodingParameters.from_quality(40, "gray")
+    for markers, kept in (([JFIF_300_DPI, rgb], [JFIF_300_DPI]), ([gray], [gray])):
+        source = decorated(photograph(), markers) + FILM
+        result = Transcoder(parameters, sampling="parameters").one(source)
+        found = [(s.code, s.payload(result.data)) for s in header_segments(result.data) if s.code >= 0xE0]
+        assert found == kept and result.data.endswith(FILM)
+        assert bool(result.notes) == (kept != markers)
+        assert rgb not in markers or rgb[1] in one(source).data
+
+
 @given(st.binary(max_size=40), st.binary(max_size=200), st.integers(0, 3))
 def test_whatever_follows_the_picture_comes_back(payload: bytes, trailer: bytes, seed: int) -> None:
     source = decorated(photograph(seed, 16, 24), [(APP2, b"MPF\0" + payload), (APP1, b"Exif\0\0II*\0" + payload)])

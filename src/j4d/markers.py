@@ -101,6 +101,17 @@ def header_segments(data: bytes) -> Iterator[Segment]:
         at += 4 + size
 
 
+def without_colour_profile(data: bytes) -> bytes | None:
+    """A JPEG file without its ICC profile, where that is one of RGB; None where there is none such."""
+    chunks = [s for s in header_segments(data) if s.code == APP2 and s.payload(data).startswith(ICC_HEAD)]
+    room = len(ICC_HEAD) + 2
+    if not any(chunk.payload(data)[room + 16 : room + 20] == b"RGB " for chunk in chunks):  # ICC.1, 7.2.6
+        return None
+    for chunk in reversed(chunks):
+        data = data[: chunk.start - 4] + data[chunk.start + chunk.size :]
+    return data
+
+
 def header_bytes(data: bytes) -> int:
     """How many bytes of a JPEG file are markers and segments; stuffing and restarts count with what is entropy-coded.
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from j4d import exif
 from j4d.errors import CodecError
-from j4d.markers import APP1, APP2, MAX_PAYLOAD, XMP_HEAD, Segment, header_segments, is_kept
+from j4d.markers import APP1, APP2, MAX_PAYLOAD, XMP_HEAD, Segment, header_segments
 
 _MPF_HEAD = b"MPF\0"
 _MP_ENTRIES = 0xB002  # CIPA DC-007, 5.2.3.3: 16 bytes for each picture
@@ -38,7 +38,7 @@ class LeftError(CodecError):
 def with_trailer(file: bytes, source: bytes, end: int) -> bytes:
     """`file`, the transcoded picture of `source`, with all that follows the picture there, from byte `end` on.
 
-    The segments of both headers are the same. Raises LeftError.
+    The segments of both headers that may point there are the same. Raises LeftError.
     """
     trailer = source[end:]
     if trailer[-12:-8] in _AFCP:
@@ -46,16 +46,22 @@ def with_trailer(file: bytes, source: bytes, end: int) -> bytes:
     file = _xmp_resized(file, end)
     moved = _Moved(source, end, file)
     result = bytearray(file)
-    olds, news = ([s for s in header_segments(data) if is_kept(s.code)] for data in (source, file))
-    for old, new in zip(reversed(olds), reversed(news), strict=False):  # of RGB the new file has an Adobe segment first
+    olds, news = _pointing(source), _pointing(file)
+    if [segment.payload(source) for segment in olds] != [segment.payload(file) for segment in news]:
+        raise LeftError("segments that do not stand as they did")
+    for old, new in zip(olds, news, strict=True):
         head = old.payload(source)
-        if old.code != new.code or (old.size != new.size and not head.startswith(XMP_HEAD)):
-            raise LeftError("segments that do not stand as they did")
-        if old.code == APP2 and head.startswith(_MPF_HEAD):
+        if old.code == APP2:
             _index_moved(result, moved, old.start + len(_MPF_HEAD), new.start + len(_MPF_HEAD), old.size)
-        elif old.code == APP1 and head.startswith(exif.HEAD):
+        else:
             _pointers_moved(result, moved, head, old.start + len(exif.HEAD), new.start + len(exif.HEAD))
     return bytes(result) + trailer
+
+
+def _pointing(data: bytes) -> list[Segment]:
+    """The segments that may hold offsets: indices of pictures and Exif."""
+    heads = {APP1: exif.HEAD, APP2: _MPF_HEAD}
+    return [s for s in header_segments(data) if s.code in heads and s.payload(data).startswith(heads[s.code])]
 
 
 @dataclass(frozen=True)

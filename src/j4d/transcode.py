@@ -27,6 +27,7 @@ from j4d.batch import thread_count
 from j4d.codec import FACTORS, MAX_PIXELS, MAX_SCANS, check_bytes, check_seed, trellis_of
 from j4d.effort import with_effort
 from j4d.errors import CodecError, ParameterError, UnsupportedError
+from j4d.markers import without_colour_profile
 from j4d.parameters import EncodingParameters
 from j4d.strip import Keep, check_keep, dropped, stripped, with_surviving
 from j4d.trailer import LeftError, with_trailer
@@ -183,6 +184,7 @@ class Transcoder:
         sharpness = math.inf if deterministic or parameters.sharpness is None else parameters.sharpness
         luma_dead_zones, chroma_dead_zones = (_widened(zone, ties=math.isinf(sharpness)) for zone in zones)
         self._strip, self._never_grow = bool(strip), bool(never_grow)
+        self._to_gray = sampling == "parameters" and parameters.sampling == "gray"
         self._keep = check_keep(keep, self._strip)
         self._core = _core.Transcoder(
             luma=parameters.luma,
@@ -241,6 +243,8 @@ class Transcoder:
             if copy is not None and len(data) >= len(copy):
                 return Transcoded(copy, height, width, copied=True, **told)
             return Transcoded(data, height, width, copied=False, **told)
+        if self._to_gray and (bare := without_colour_profile(data)) is not None:
+            data, told["notes"] = bare, (*notes, "its ICC profile, of RGB, does not describe gray and is left out")
         if self._never_grow and len(data) >= end:
             return Transcoded(source, height, width, copied=True, **told)
         if end < len(source):
