@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from j4d import images as images_module
+from j4d import decoding
 from j4d.errors import DataError, ImageError
 from j4d.images import ImageSet, load_images, read_image
 
@@ -136,7 +136,7 @@ def test_a_truncated_image_is_named_when_decoded(folder: Path) -> None:
 
 def test_an_image_with_too_many_pixels_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(picture(10, 10)).save(tmp_path / "a.png")
-    monkeypatch.setattr(images_module, "PIXEL_LIMIT", 99)
+    monkeypatch.setattr(decoding, "PIXEL_LIMIT", 99)
     with pytest.raises(ImageError, match=r"a\.png: 10x10 is more than 99 pixels"):
         load_images(tmp_path)
 
@@ -148,7 +148,7 @@ def test_a_bomb_in_a_header_is_refused(tmp_path: Path) -> None:
         read_image(tmp_path / "a.bmp")
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "RGB", "1", "CMYK"])
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "RGB", "1", "CMYK"])  # opaque
 def test_every_mode_becomes_rgb_as_pillow_converts_it(tmp_path: Path, mode: str) -> None:
     source = Image.fromarray(picture(9, 6)).convert(mode)
     source.save(tmp_path / ("a.tif" if mode == "CMYK" else "a.png"))
@@ -161,9 +161,9 @@ def test_a_cmyk_jpeg_keeps_its_colours(tmp_path: Path) -> None:
     assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - RED).max() <= 4
 
 
-def test_alpha_is_dropped_and_the_colour_under_it_stays(tmp_path: Path) -> None:
+def test_what_is_transparent_is_white_whatever_colour_lies_under_it(tmp_path: Path) -> None:
     Image.new("RGBA", (2, 2), (*RED, 0)).save(tmp_path / "a.png")
-    assert (read_image(tmp_path / "a.png") == RED).all()
+    assert (read_image(tmp_path / "a.png") == 255).all()
 
 
 def test_16_bit_gray_keeps_its_upper_byte(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_16_bit_gray_keeps_its_upper_byte(tmp_path: Path) -> None:
 
 def test_float_samples_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(ImageError, match=r"a\.tif: .* mode F has more than 8 bits"):
+    with pytest.raises(ImageError, match=r"a\.tif: mode F has more than 8 bits"):
         read_image(tmp_path / "a.tif")
 
 

@@ -10,7 +10,6 @@ kept in the profile, since a picture on its own cannot tell it.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -20,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from j4d import codec
+from j4d.decoding import orientation_of, upright
 from j4d.errors import ParameterError, ProfileError
+from j4d.exif import UPRIGHT
 from j4d.interpolation import REACH, Ladder
 from j4d.parameters import EncodingParameters, finite_number
 from j4d.size import at_most
@@ -36,7 +36,6 @@ GAP = 0.25  # in log rate, the most between two places at which a picture's file
 
 Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
-_ORIENTATION = 0x0112  # of Exif
 
 
 @dataclass(frozen=True)
@@ -133,29 +132,12 @@ def looks(ladder: Ladder, picture: Pixels | bytes | OpenedJPEG, judge: EncoderJu
         else:
             data = codec.encode(source, parameters)
         if asked is None:  # only now: a file that cannot be transcoded is told so, not that it cannot be decoded
-            orientation = _orientation(source.data) if isinstance(source, OpenedJPEG) else 1
-            clean = _upright(codec.decode(source.data), orientation) if isinstance(source, OpenedJPEG) else source
+            orientation = orientation_of(source.data) if isinstance(source, OpenedJPEG) else UPRIGHT
+            clean = upright(codec.decode(source.data), orientation) if isinstance(source, OpenedJPEG) else source
             asked = judge.of_picture(clean)
         bpp = 8 * len(data) / (clean.shape[0] * clean.shape[1])
         yield Look(parameters, data, bpp, partial(_loss, asked, data, orientation))
 
 
 def _loss(asked: PictureJudge, data: bytes, orientation: int) -> float:
-    return asked.loss(_upright(codec.decode(data), orientation))
-
-
-def _orientation(data: bytes) -> int:
-    """Exif's; 1, which turns nothing, where there is none that can be read."""
-    try:
-        with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
-            return int(picture.getexif().get(_ORIENTATION, 1))
-    except Exception:  # Pillow's readers raise a dozen types on damaged bytes
-        return 1
-
-
-def _upright(pixels: Pixels, orientation: int) -> Pixels:
-    if orientation == 1:
-        return pixels
-    picture = Image.fromarray(pixels)
-    picture.getexif()[_ORIENTATION] = orientation
-    return np.array(ImageOps.exif_transpose(picture))
+    return asked.loss(upright(codec.decode(data), orientation))

@@ -24,6 +24,7 @@ from j4d.images import ImageSet, read_image
 from j4d.judge import EncoderJudge
 from j4d.learn import learn
 from j4d.models import load_model
+from j4d.printable import safe_console
 from j4d.report.terminal import print_evaluation
 from j4d.results import Evaluation
 
@@ -125,7 +126,7 @@ def run(
 
     budget: share of the usual work (see `Budget`). Raises DataError, ModelError where a package is missing.
     """
-    console = console or Console(highlight=False)
+    console = console or safe_console(highlight=False)
     work = Budget().scaled(budget) if budget != 1 else Budget()
     learning_files, held_out_files = split_photographs(photographs())
     learning = crops(learning_files, work.learning_crops, work.side, seed=seed, name="demo/learning")

@@ -1,8 +1,7 @@
 """Where images come from: a folder with or without labels, or arrays, as one indexable `ImageSet`.
 
-Every image comes out as uint8 RGB (H, W, 3), upright (EXIF orientation applied), decoded when asked
-for, so a set of any size takes little memory. Files are untrusted: a size limit before
-decoding, a short list of formats, and any fault of a file is an ImageError with its name.
+Every image comes out as uint8 RGB (H, W, 3), upright, decoded when asked for (`j4d.decoding`), so a set of any size
+takes little memory.
 """
 
 from __future__ import annotations
@@ -13,70 +12,26 @@ import io
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
 
+from j4d.decoding import check_header, decode_image, read_image
 from j4d.errors import DataError, ImageError
 from j4d.files import read_limited
+from j4d.kinds import IMAGE_SUFFIXES, is_called_image
 from j4d.size import at_most, share_kept
 
-SUFFIXES = (".bmp", ".gif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
-PIXEL_LIMIT = 2**27  # per image; below the 1.79e8 at which Pillow itself refuses to open a file
+__all__ = ["ImageSet", "RGBImage", "check_image", "decode_image", "images_below", "load_images", "read_image"]
+
 LABEL_FILE_LIMIT = 2**28  # bytes
 
 RGBImage = npt.NDArray[np.uint8]
-
-
-def _open(file: str | os.PathLike[str] | BinaryIO, name: str) -> Image.Image:
-    """Open an image file, header only. Raises ImageError."""
-    try:
-        image = Image.open(file, formats=FORMATS)
-    except Image.DecompressionBombError:
-        raise ImageError(f"{name}: more than {PIXEL_LIMIT} pixels, the limit; scale it down") from None
-    except UnidentifiedImageError:
-        raise ImageError(f"{name}: not an image ({', '.join(FORMATS)} are read); remove it") from None
-    except Exception as error:  # Pillow's readers raise a dozen types on damaged bytes
-        raise ImageError(f"{name}: cannot be opened: {getattr(error, 'strerror', None) or error}") from None
-    if image.width * image.height > PIXEL_LIMIT:
-        image.close()
-        raise ImageError(f"{name}: {image.width}x{image.height} is more than {PIXEL_LIMIT} pixels; scale it down")
-    return image
-
-
-def read_image(path: str | os.PathLike[str]) -> RGBImage:
-    """Decode an image file to uint8 RGB (H, W, 3), upright.
-
-    Gray and palette become RGB, alpha is dropped (the colours under it stay, as torchvision's loader
-    does), CMYK is converted, 16-bit gray keeps its upper byte, of several frames the first is read.
-    Raises ImageError.
-    """
-    return _decoded(path, os.fspath(path))
-
-
-def decode_image(data: bytes, name: str) -> RGBImage:
-    """`read_image` of a file's bytes; name: what errors call it. Raises ImageError."""
-    return _decoded(io.BytesIO(data), name)
-
-
-def _decoded(file: str | os.PathLike[str] | BinaryIO, name: str) -> RGBImage:
-    with _open(file, name) as image:
-        try:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I;16"):
-                upright = Image.fromarray((np.asarray(upright).astype(np.uint16) >> 8).astype(np.uint8))
-            if upright.mode in ("I", "F"):
-                raise ImageError(f"mode {upright.mode} has more than 8 bits per sample; convert it to 8 bits")
-            return np.array(upright.convert("RGB"))
-        except Exception as error:  # as in _open
-            raise ImageError(f"{name}: cannot be decoded: {error}") from None
 
 
 def check_image(image: Any, name: str) -> RGBImage:
@@ -164,8 +119,7 @@ class ImageSet:
         """(height, width), of a file before its orientation is applied."""
         if self.arrays is not None:
             return self.arrays[index].shape[0], self.arrays[index].shape[1]
-        with _open(self.paths[index], os.fspath(self.paths[index])) as image:
-            return image.height, image.width
+        return check_header(self.paths[index])
 
     def split(self, count: int, *, seed: int = 0) -> tuple[ImageSet, ImageSet]:
         """Two disjoint parts, `count` images drawn with `seed` and the rest, each in the old order."""
@@ -215,9 +169,12 @@ def load_images(
     root = Path(folder)
     if not root.is_dir():
         raise DataError(f"{root}: {'is a file' if root.exists() else 'no such folder'}; expected a folder of images")
-    names = sorted(_image_names(root))
+    found, unreadable = images_below(root)
+    if unreadable:
+        raise DataError(f"{unreadable[0]}; make it readable, or take it out of {root}")
+    names = [path.relative_to(root).as_posix() for path in found]
     if not names:
-        raise DataError(f"{root}: no images below this folder (suffixes {' '.join(SUFFIXES)})")
+        raise DataError(f"{root}: no images below this folder (suffixes {' '.join(IMAGE_SUFFIXES)})")
     default = root / "labels.csv"
     numbers = None
     if labels is not None or default.is_file():
@@ -228,16 +185,26 @@ def load_images(
         raise DataError(f"{root}: split {split!r} needs a label file with a split column; there is no {default}")
     paths = tuple(root / name for name in names)
     for path in paths:
-        _open(path, os.fspath(path)).close()
+        check_header(path)
     return ImageSet(root.resolve().name + (f"/{split}" if split else ""), paths, numbers, root)
 
 
-def _image_names(root: Path) -> Iterator[str]:
-    for folder, folders, files in os.walk(root):
+def images_below(
+    root: str | os.PathLike[str], wanted: Callable[[str], bool] = is_called_image
+) -> tuple[list[Path], list[str]]:
+    """The files below a folder whose names are `wanted`, in order of their names; and a line for each folder that
+    cannot be read. Hidden files and folders (.x) are passed over, and links to folders are not followed.
+    """
+    found: list[Path] = []
+    unreadable: list[str] = []
+
+    def tell(error: OSError) -> None:
+        unreadable.append(f"{error.filename}: {error.strerror or error}")
+
+    for folder, folders, files in os.walk(root, onerror=tell):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
-                yield (Path(folder) / name).relative_to(root).as_posix()
+        found += [Path(folder) / name for name in files if wanted(name) and not name.startswith(".")]
+    return sorted(found, key=lambda path: path.relative_to(root).as_posix()), unreadable
 
 
 def _read_labels(path: Path, names: list[str], split: str | None) -> dict[str, int]:

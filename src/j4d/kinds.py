@@ -1,8 +1,13 @@
-"""Kinds of image files, told by their first bytes alone."""
+"""Kinds of image files: by their first bytes, and by what they are called. The one list of both."""
 
 from __future__ import annotations
 
 HEAD = 32  # bytes that are enough
+JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
+IMAGE_SUFFIXES = (
+    *JPEG_SUFFIXES,
+    *(".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".heic", ".heif", ".avif", ".jxl"),
+)
 _BRANDS = {
     b"avif": "AVIF",
     b"avis": "AVIF",
@@ -21,6 +26,14 @@ _STARTS = {
     b"\xff\x0a": "JPEG XL",
     b"\0\0\0\x0cJXL \r\n\x87\n": "JPEG XL",
 }
+
+
+def is_called_jpeg(name: str) -> bool:
+    return name.lower().endswith(JPEG_SUFFIXES)
+
+
+def is_called_image(name: str) -> bool:
+    return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def kind_of_bytes(head: bytes) -> str | None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 import time
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from j4d.printable import echo, safe_console
 
 
 class LadderProgress:
@@ -17,7 +18,7 @@ class LadderProgress:
 
     def __init__(self, shown: bool, steps: int) -> None:
         self.steps = steps
-        self.console = Console(stderr=True)
+        self.console = safe_console(stderr=True)
         self.shown = shown and sys.stderr.isatty()
         self.logged = shown and not self.shown
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("left"))
@@ -49,7 +50,7 @@ class LadderProgress:
     def end(self) -> None:
         """The point is done."""
         if self.logged:
-            print(f"{self.text}  {time.monotonic() - self.began:.0f} s", file=sys.stderr, flush=True)
+            echo(f"{self.text}  {time.monotonic() - self.began:.0f} s", err=True)
 
     def finish(self, what: str) -> None:
         """Everything is learned; `what` comes after."""

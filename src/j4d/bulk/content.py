@@ -6,11 +6,10 @@ import shutil
 from typing import BinaryIO
 
 from j4d.bulk.settings import LARGEST_IMAGE
-from j4d.kinds import HEAD, kind_of_bytes
+from j4d.kinds import HEAD, JPEG_SUFFIXES, is_called_jpeg, kind_of_bytes
 
 __all__ = ["BLOCK", "HEAD", "IN_MEMORY", "JPEG_SUFFIXES", "copy_blocks", "is_called_jpeg", "is_image"]
 
-JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 IN_MEMORY = 4 << 20  # bytes of something that is no image; more is copied piece by piece
 BLOCK = 1 << 20
 
@@ -25,10 +24,6 @@ def is_image(name: str, head: bytes, size: int) -> bool:
         return False
     kind = kind_of_bytes(head)
     return kind == "JPEG" or (kind is None and is_called_jpeg(name))
-
-
-def is_called_jpeg(name: str) -> bool:
-    return name.lower().endswith(JPEG_SUFFIXES)
 
 
 def copy_blocks(source: BinaryIO, target: BinaryIO) -> int:

@@ -6,10 +6,10 @@ import json
 import sys
 import time
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from j4d.bulk.results import Done
+from j4d.printable import safe_console
 
 EVERY = 1.0  # seconds between JSON lines
 
@@ -21,7 +21,7 @@ class Display:
         self._json = as_json
         columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn(), TextColumn("left"))
         shown = not as_json and sys.stderr.isatty()
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown)
+        self._bar = Progress(*columns, console=safe_console(stderr=True), transient=True, disable=not shown)
         self._task = self._bar.add_task("planning", total=None)
         self._images = self._read = self._before = self._after = self._errors = self._bytes = self._total = 0
         self._began = self._told = time.monotonic()

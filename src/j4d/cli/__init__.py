@@ -9,8 +9,10 @@ never load PyTorch.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -23,6 +25,7 @@ from j4d.cli.judge import judge
 from j4d.cli.report import report
 from j4d.cli.transcode import transcode
 from j4d.errors import J4DError
+from j4d.printable import echo
 
 USER_ERROR, INTERRUPTED, BUG = 2, 130, 1
 
@@ -51,7 +54,7 @@ for command in (
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"j4d {__version__}")
+        echo(f"j4d {__version__}")
         raise typer.Exit()
 
 
@@ -82,7 +85,7 @@ def _root(
     if context.invoked_subcommand is None:
         text = context.get_help()
         if text.strip():
-            typer.echo(text)
+            echo(text)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -91,6 +94,8 @@ def run(arguments: Sequence[str]) -> int:
         "RANK" in os.environ
     ):  # whoever ends a run of several ranks says why; PyTorch's warnings that it left say nothing
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    # Of an odd picture Pillow names a line of its own source, not the file; what matters is told by the commands.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         code = app(args=list(arguments), prog_name="j4d", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
@@ -128,9 +133,12 @@ def _report(error: Exception) -> int:
 
 
 def _say(message: str) -> None:
-    print(f"j4d: {' '.join(message.split())}", file=sys.stderr)
+    echo(f"j4d: {' '.join(message.split())}", err=True)
 
 
 def main() -> None:
     """The `j4d` program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that has no letter for something
     sys.exit(run(sys.argv[1:]))

@@ -10,6 +10,7 @@ import typer
 
 from j4d.cli.options import SamplingName, parameters_for, place_on, profile_of
 from j4d.errors import DataError
+from j4d.printable import echo
 
 if TYPE_CHECKING:
     from j4d.bulk import Summary
@@ -77,7 +78,7 @@ def transcode(
         from j4d.bulk.sample import predict
 
         forecast = predict(source, settings, samples, model)
-        typer.echo(json.dumps({"event": "forecast", **forecast.to_json()}) if as_json else str(forecast))
+        echo(json.dumps({"event": "forecast", **forecast.to_json()}) if as_json else str(forecast))
         return
     with Display(as_json) as display:
         summary = transcode_data_set(source, out, settings, watch=display, **running)
@@ -92,29 +93,24 @@ def _tell(summary: Summary, as_json: bool) -> None:
         failures = [{"name": name, "reason": reason} for name, reason in summary.failures]
         notes = [{"name": name, "note": note} for name, note in summary.notes]
         line = {"event": "summary", **totals, "failures": failures, "notes": notes, "manifest": summary.manifest}
-        typer.echo(json.dumps(line))
+        echo(json.dumps(line))
         return
     before, after = totals["image_bytes_in"], totals["image_bytes_out"]
     saved = f"  {100 * (before - after) / before:.1f} % saved" if before else ""
     counts = [f"{totals['transcoded']} transcoded", f"{totals['kept']} kept as they were"]
     counts += [f"{totals[name]} {text}" for name, text in _MORE.items() if totals[name]]
     counts.append(f"{totals['others']} others copied")
-    typer.echo(f"{totals['images']} images  {before} -> {after} bytes{saved}  {', '.join(counts)}")
+    echo(f"{totals['images']} images  {before} -> {after} bytes{saved}  {', '.join(counts)}")
     for name, note in summary.notes[:TOLD]:
-        typer.echo(f"j4d: note: {printable(name)}: {printable(note)}", err=True)
+        echo(f"j4d: note: {name}: {note}", err=True)
     if len(summary.notes) > TOLD:
-        typer.echo(f"j4d: and more notes in {summary.manifest}", err=True)
+        echo(f"j4d: and more notes in {summary.manifest}", err=True)
     for name, reason in summary.failures[:TOLD]:
-        typer.echo(f"j4d: {printable(name)}: {printable(reason)}", err=True)
+        echo(f"j4d: {name}: {reason}", err=True)
     if more := totals["unsupported"] + totals["damaged"] + totals["problems"] - len(summary.failures[:TOLD]):
-        typer.echo(f"j4d: and {more} more in {summary.manifest}", err=True)
+        echo(f"j4d: and {more} more in {summary.manifest}", err=True)
     if totals["gone"]:
-        typer.echo(f"j4d: {totals['gone']} sources of earlier runs are gone; their outputs were left", err=True)
-
-
-def printable(text: str) -> str:
-    """A name from a file, safe for a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+        echo(f"j4d: {totals['gone']} sources of earlier runs are gone; their outputs were left", err=True)
 
 
 def split(places: list[str], out: str | None) -> tuple[list[str], str]:

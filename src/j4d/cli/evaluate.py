@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,6 +28,7 @@ from j4d.cli.inputs import (
 from j4d.cli.options import DeterministicOption, ProtocolName, SamplingName, integer
 from j4d.cli.targets import must_be_writable
 from j4d.errors import DataError, ParameterError
+from j4d.printable import echo, safe_console
 
 if TYPE_CHECKING:
     from j4d.evaluation.stored import StoredResult
@@ -174,7 +174,7 @@ def evaluate(
         contenders.add_profile(one, name, seed=seed, deterministic=deterministic, adapt=adapt.value)
         reasons += contenders.add_chosen(one, name, judges)
     for reason in reasons:
-        typer.echo(f"left out: {reason}", err=True)
+        echo(f"left out: {reason}", err=True)
     add_rivals(
         contenders,
         rivals,
@@ -184,7 +184,7 @@ def evaluate(
         points=points,
         seed=seed,
         cache=folder,
-        say=(lambda text: None) if quiet else (lambda text: typer.echo(text, err=True)),
+        say=(lambda text: None) if quiet else (lambda text: echo(text, err=True)),
     )
     pictures = sum(len(images) for images in image_sets)
     evaluations = evaluate_grid(
@@ -203,19 +203,17 @@ def evaluate(
     )
     written, results = save_all(evaluations, out)
     _show(evaluations, results)
-    typer.echo("wrote " + ", ".join(str(path) for path in written))
+    echo("wrote " + ", ".join(str(path) for path in written))
 
 
 def _show(evaluations: list[Evaluation], results: list[StoredResult]) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = safe_console(highlight=False)
     if len(evaluations) == 1:
         from j4d.report.terminal import print_evaluation
 
         print_evaluation(evaluations[0], console)
         for warning in evaluations[0].warnings:
-            typer.echo(f"note: {warning}")
+            echo(f"note: {warning}")
     else:
         from rich.markdown import Markdown
 
@@ -245,7 +243,7 @@ def _warn_of_shared(learning: ImageSet, measured: list[ImageSet]) -> None:
     known = {path.resolve() for path in learning.paths}
     shared = sum(path.resolve() in known for images in measured for path in images.paths)
     if shared:
-        print(f"warning: rivals learn from {shared} of the images they are measured on", file=sys.stderr)
+        echo(f"warning: rivals learn from {shared} of the images they are measured on", err=True)
 
 
 def _distinct_names(profiles: list[Profile], places: list[str]) -> list[str]:

@@ -1,16 +1,18 @@
 """`j4d encode` and `j4d decode`: pictures to JPEG files and back. No PyTorch.
 
 Where each file goes is decided, and every setting checked, before the first
-one is written.
+one is written. A file that fails ends nothing but itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from j4d.cli.failures import Failures
 from j4d.cli.options import (
     AdaptOption,
     BppOption,
@@ -27,11 +29,11 @@ from j4d.cli.options import (
     SeedOption,
     parameters_for,
 )
-from j4d.cli.streams import STANDARD_STREAM, name_of, plan_of_streams, read_picture, write_result
-from j4d.cli.targets import must_not_clash
-from j4d.errors import DataError, ImageError
-
-JPEG_SUFFIXES = (".jpg", ".jpeg")
+from j4d.cli.streams import STANDARD_STREAM, name_of, plan_of_streams, read_picture, read_source, write_result
+from j4d.cli.targets import is_folder, must_not_clash
+from j4d.errors import CodecError, DataError, ImageError
+from j4d.kinds import JPEG_SUFFIXES, is_called_image, is_called_jpeg
+from j4d.printable import echo
 
 
 def encode(
@@ -39,7 +41,7 @@ def encode(
         list[Path], typer.Argument(help="Image files, folders of them, or - for standard input.", show_default=False)
     ],
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--out", "-o", help="Folder for the files, a .jpg name for one, or -; by default beside each image."
         ),
@@ -60,6 +62,13 @@ def encode(
     adapt: AdaptOption = True,
     judge: JudgeOption = None,
     longest_side: LongestSideOption = None,
+    background: Annotated[
+        str, typer.Option(help="What shows through transparent pixels: a name, #rrggbb, or R,G,B.")
+    ] = "white",
+    to_srgb: Annotated[
+        bool,
+        typer.Option("--to-srgb", help="Convert the colours to sRGB, in place of embedding the source's ICC profile."),
+    ] = False,
 ) -> None:
     """Encode images as ordinary JPEG files with learned parameters, or with default JPEG's.
 
@@ -73,8 +82,15 @@ def encode(
     bytes of the file over the pixels of the picture as it was given, also
     where --longest-side or the profile has it stored smaller. Without -o, photo.png
     becomes photo.jpg beside it, and no file is overwritten; standard input
-    goes to standard output. Metadata of the source (EXIF, ICC) are not
-    copied; the orientation is applied.
+    goes to standard output.
+
+    Pictures come out upright and opaque: the orientation is applied, and what is
+    transparent is shown on white, or on --background. The ICC profile of an RGB
+    picture is embedded unless it says no more than sRGB, or the colours are
+    converted with --to-srgb (relative colorimetric). Other metadata (Exif, XMP,
+    IPTC) are not copied; `j4d transcode` keeps them. From a folder images are
+    taken by their names, hidden ones passed over. A file that cannot be read
+    gets a line on stderr and the exit code 2; the others are written.
 
     \b
       j4d encode photo.png --quality 40
@@ -85,42 +101,55 @@ def encode(
       convert scan.tif png:- | j4d encode - --quality 40 > scan.jpg
     """
     from j4d import codec
+    from j4d.decoding import colour_of
     from j4d.size import stored_size
 
     parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, sampling, adapt, None, judge, longest_side)
+    reading: dict[str, Any] = {"background": colour_of(background, "--background"), "to_srgb": to_srgb}
+    writing: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "effort": effort}
     total_bytes = total_pixels = 0
-    plan = plan_of_streams(images, out, JPEG_SUFFIXES)
-    plan = plan or (_beside(images) if out is None else _plan(_expand(images), out, JPEG_SUFFIXES))
+    failures = Failures()
+    plan = plan_of_streams(images, None if out is None else Path(out), JPEG_SUFFIXES)
+    if not plan:
+        plan = _beside(images) if out is None else _plan(_expand(images, is_called_image, failures), out, JPEG_SUFFIXES)
+    total = len(plan) + failures.count
     for source, target in plan:
-        image = read_picture(source)
         try:
-            options: dict[str, Any] = {"seed": seed, "deterministic": deterministic, "effort": effort}
-            found = parameters(image)
-            data = codec.encode(image, found, progressive=progressive, **options)
-        except ImageError as error:
-            raise ImageError(f"{name_of(source)}: {error}") from None
+            picture = read_picture(source, **reading)
+            found = parameters(picture.pixels)
+            data = codec.encode(picture.pixels, found, progressive=progressive, icc=picture.icc, **writing)
+        except (ImageError, CodecError, DataError) as error:
+            failures.tell(name_of(source), error)
+            continue
         write_result(target, data, source)
-        pixels = image.shape[0] * image.shape[1]
+        for note in picture.notes:
+            echo(f"j4d: note: {name_of(source)}: {note}", err=True)
+        image_height, image_width = picture.pixels.shape[:2]
+        pixels = image_height * image_width
         total_bytes, total_pixels = total_bytes + len(data), total_pixels + pixels
-        to_stdout = target == STANDARD_STREAM
-        height, width = stored_size(image.shape[0], image.shape[1], found.longest_side)
-        stored = "" if (height, width) == image.shape[:2] else f"  stored at {width} x {height}"
-        typer.echo(f"{target}  {len(data)} bytes  {8 * len(data) / pixels:.3f} bpp{stored}", err=to_stdout)
-    if len(plan) > 1:
-        rate = 8 * total_bytes / total_pixels
-        typer.echo(f"{len(plan)} files  {total_bytes} bytes  {rate:.3f} bpp over all pixels")
+        height, width = stored_size(image_height, image_width, found.longest_side)
+        stored = "" if (height, width) == (image_height, image_width) else f"  stored at {width} x {height}"
+        rate = f"{8 * len(data) / pixels:.3f} bpp"
+        echo(f"{target}  {len(data)} bytes  {rate}{stored}", err=target == STANDARD_STREAM)
+    if total_pixels and total > 1:
+        rate = f"{8 * total_bytes / total_pixels:.3f} bpp"
+        echo(f"{total - failures.count} files  {total_bytes} bytes  {rate} over all pixels")
+    failures.end(total)
 
 
 def decode(
     images: Annotated[list[Path], typer.Argument(help="JPEG files, or folders of them.", show_default=False)],
     out: Annotated[
-        Path,
+        str,
         typer.Option("--out", "-o", help="Folder for the PNG files, or a .png name for one.", show_default=False),
     ],
 ) -> None:
     """Decode JPEG files to PNG, pixel by pixel what the evaluation's decoder sees.
 
-    A folder's pictures keep their places below it.
+    Pictures come out upright: where Exif says that one is to be turned, its
+    pixels are. The colour profile is kept, other metadata are not. Of a folder
+    the JPEG files are taken, and keep their places below it. A file that cannot
+    be decoded gets a line on stderr and the exit code 2; the others are written.
 
     \b
       j4d decode photo.jpg -o photo.png
@@ -129,37 +158,48 @@ def decode(
     import io
 
     from PIL import Image
+    from PIL.JpegImagePlugin import JpegImageFile
 
     from j4d import codec
-    from j4d.errors import CodecError
-    from j4d.files import permissions, read_limited, write_atomic
+    from j4d.decoding import orientation_of, upright
+    from j4d.files import permissions, write_atomic
 
-    for source, target in _plan(_expand(images), out, (".png",)):
-        data = read_limited(source, 1 << 30)
-        if data is None:
-            raise CodecError(f"{source}: larger than 1 GiB, which no JPEG picture within the limits is")
+    failures = Failures()
+    plan = _plan(_expand(images, is_called_jpeg, failures), out, (".png",))
+    total = len(plan) + failures.count
+    for source, target in plan:
         try:
-            pixels = codec.decode(data)
-        except CodecError as error:
-            raise CodecError(f"{source}: {error}") from None
+            data = read_source(source)
+            pixels = upright(codec.decode(data), orientation_of(data))
+            with JpegImageFile(io.BytesIO(data)) as header:
+                icc = header.info.get("icc_profile")
+        except (OSError, CodecError, DataError) as error:
+            failures.tell(source, error)
+            continue
         encoded = io.BytesIO()
-        Image.fromarray(pixels).save(encoded, format="PNG")
+        Image.fromarray(pixels).save(encoded, format="PNG", icc_profile=icc)
         write_atomic(target, encoded.getvalue(), permissions(source))
-        typer.echo(f"{target}  {pixels.shape[1]} x {pixels.shape[0]} pixels")
+        echo(f"{target}  {pixels.shape[1]} x {pixels.shape[0]} pixels")
+    failures.end(total)
 
 
-def _expand(paths: list[Path]) -> list[tuple[Path, Path]]:
-    """(file, its name below the folder that was given), folders replaced by the images in them, in order."""
-    from j4d.images import SUFFIXES
+def _expand(paths: list[Path], wanted: Callable[[str], bool], failures: Failures) -> list[tuple[Path, Path]]:
+    """(file, its name below the folder that was given), folders replaced by the `wanted` files in them, in order.
+
+    A folder that cannot be read is told as a failure. DataError for what does not exist, and where nothing is found.
+    """
+    from j4d.images import images_below
 
     found: list[tuple[Path, Path]] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-            if not inside:
-                raise DataError(f"{path}: no images in this folder (suffixes {' '.join(SUFFIXES)})")
+            inside, unreadable = images_below(path, wanted)
+            for line in unreadable:
+                failures.tell(*line.split(": ", 1))
+            if not inside and not unreadable:
+                raise DataError(f"{path}: no {'JPEG files' if wanted is is_called_jpeg else 'images'} in this folder")
             found += [(file, file.relative_to(path)) for file in inside]
-        elif path.is_file():
+        elif path.exists():
             found.append((path, Path(path.name)))
         else:
             raise DataError(f"{path}: no such file or folder")
@@ -180,17 +220,18 @@ def _beside(images: list[Path]) -> list[tuple[Path, Path]]:
     return plan
 
 
-def _plan(sources: list[tuple[Path, Path]], out: Path, suffixes: tuple[str, ...]) -> list[tuple[Path, Path]]:
+def _plan(sources: list[tuple[Path, Path]], place: str, suffixes: tuple[str, ...]) -> list[tuple[Path, Path]]:
     """(source, target) pairs. DataError where a target would be written twice, or is one of the sources."""
-    from j4d.images import SUFFIXES
-
-    if out.suffix.lower() in suffixes and not out.is_dir():
+    out = Path(place)
+    if is_folder(place):
+        plan = [(source, out / name.with_suffix(suffixes[0])) for source, name in sources]
+    elif out.suffix.lower() in suffixes:
         if len(sources) > 1:
             raise DataError(f"{out} is one file, but there are {len(sources)} images; name a folder with -o")
-        plan = [(sources[0][0], out)]
+        plan = [(source, out) for source, _ in sources]
     elif out.is_file():
         raise DataError(f"{out} is a file; name a folder, or a file ending in {suffixes[0]}, with -o")
-    elif out.suffix.lower() in SUFFIXES and not out.is_dir():
+    elif is_called_image(out.name):
         raise DataError(f"{out} is no place for {suffixes[0]} files; name a folder, or a file ending so, with -o")
     else:
         plan = [(source, out / name.with_suffix(suffixes[0])) for source, name in sources]

@@ -24,6 +24,7 @@ from j4d.cli.inputs import (
 )
 from j4d.cli.options import profile_of
 from j4d.cli.targets import must_be_writable
+from j4d.printable import echo
 
 
 def judge(
@@ -83,4 +84,4 @@ def judge(
     models = [load_model(spec, **options) for spec in model]
     better = taught(known, models, pictures, name=name, progress=not quiet)
     better.save(out)
-    typer.echo(f"wrote {out}; {better.name} knows {', '.join(choice.judge for choice in better.choices)}")
+    echo(f"wrote {out}; {better.name} knows {', '.join(choice.judge for choice in better.choices)}")

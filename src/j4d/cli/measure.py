@@ -29,6 +29,7 @@ from j4d.cli.inputs import (
 from j4d.cli.options import ProtocolName, SamplingName, numbers
 from j4d.cli.targets import must_be_writable
 from j4d.errors import ParameterError
+from j4d.printable import echo, safe_console
 
 if TYPE_CHECKING:
     from j4d.profile import Profile
@@ -209,11 +210,11 @@ def learn(
     goals = profile.provenance.settings.get("goals")
     missing = len(goals) - len(profile.points) if isinstance(goals, (list, tuple)) else 0
     if profile.provenance.settings.get("interrupted"):
-        typer.echo(f"wrote {out} with the points that were done")
+        echo(f"wrote {out} with the points that were done")
         raise KeyboardInterrupt
     if missing:
-        typer.echo(f"note: {missing} of the points came to the rate of another and are left out")
-    typer.echo(f"wrote {out}; next: j4d evaluate --model {model[0]} --images HELD_OUT --profile {out} -o report")
+        echo(f"note: {missing} of the points came to the rate of another and are left out")
+    echo(f"wrote {out}; next: j4d evaluate --model {model[0]} --images HELD_OUT --profile {out} -o report")
 
 
 def demo(
@@ -245,8 +246,7 @@ def demo(
 
 
 def _print_profile(profile: Profile) -> None:
-    from rich.console import Console
 
     from j4d.report.terminal import profile_table
 
-    Console(highlight=False).print(profile_table(profile))
+    safe_console(highlight=False).print(profile_table(profile))

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from j4d.cli.options import BppOption, IndexOption, QualityOption, operating_point, profile_of
+from j4d.printable import echo, safe_console
 
 ProfileArgument = Annotated[
     str,
@@ -46,12 +47,12 @@ def profiles() -> None:
     from j4d import builtin
 
     for family in builtin.families():
-        typer.echo(f"{family}  stands for {' or '.join(builtin.members_of(family))}, by the sampling")
+        echo(f"{family}  stands for {' or '.join(builtin.members_of(family))}, by the sampling")
     for name in builtin.members():
         profile = builtin.load(name)
         source, (first, *_, last) = profile.provenance, profile.points
         models = len(source.model.split(" + "))
-        typer.echo(
+        echo(
             f"{name}  {source.sampling}  {len(profile.points)} points  {first.estimated_bpp:.2f} to "
             f"{last.estimated_bpp:.2f} estimated bpp  learned for {models} model{'s' if models > 1 else ''} on "
             f"{source.image_count} photographs, {source.protocol}"
@@ -72,11 +73,9 @@ def show(
       j4d show profile.json --index 3
       j4d show profile.json --bpp 0.5
     """
-    from rich.console import Console
-
     from j4d.report.terminal import parameters_tables, profile_table, provenance_table, quantizer_text
 
-    console = Console(highlight=False)
+    console = safe_console(highlight=False)
     loaded = profile_of(profile)
     if (index, bpp, quality) == (None, None, None):
         console.print(profile_table(loaded))
@@ -118,7 +117,7 @@ def export(
 
     text = export_text(operating_point(profile, index, bpp, quality), format.value)
     if out is None:
-        typer.echo(text, nl=False)
+        echo(text.removesuffix("\n"))
     else:
         write_atomic(out, text.encode())
-        typer.echo(f"wrote {out}")
+        echo(f"wrote {out}")

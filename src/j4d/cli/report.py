@@ -26,6 +26,7 @@ from j4d.cli.inputs import (
 )
 from j4d.cli.targets import must_be_writable
 from j4d.errors import DataError, ParameterError
+from j4d.printable import echo
 
 if TYPE_CHECKING:
     from j4d.results import Evaluation
@@ -128,7 +129,7 @@ def report(
         shown[number] = choose(loaded[number], image_set, asker(vision_model), names, most=photographs)
     page = render_page(loaded, profiles=profiles, photographs=shown, command=command)
     write_atomic(out, page)
-    typer.echo(f"wrote {out}, {len(page)} bytes")
+    echo(f"wrote {out}, {len(page)} bytes")
 
 
 def _belongs(evaluations: Sequence[Evaluation], model: Any, images: str, spec: str) -> int:

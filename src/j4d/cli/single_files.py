@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from j4d.cli.failures import Failures
 from j4d.cli.streams import STANDARD_STREAM, must_not_be_a_terminal, name_of, read_source, write_result
-from j4d.cli.targets import must_not_clash
+from j4d.cli.targets import is_folder, must_not_clash
 from j4d.errors import CodecError, DataError, UnsupportedError
+from j4d.printable import echo
 
 if TYPE_CHECKING:
     from j4d.strip import Keep
@@ -35,7 +35,7 @@ class OnUnsupported(str, Enum):
 
 def transcode_files(
     sources: list[Path],
-    out: Path,
+    place: str,
     one: Callable[[bytes], Transcoded | CodecError],
     unsupported: OnUnsupported,
     keep: tuple[Keep, ...] | None,
@@ -47,7 +47,8 @@ def transcode_files(
     """
     from j4d.batch import thread_count
 
-    plan = _plan(sources, out)
+    out = Path(place)
+    plan = _plan(sources, out, is_folder(place))
     if out == STANDARD_STREAM:
         must_not_be_a_terminal()
     count = thread_count(threads)
@@ -68,14 +69,14 @@ def transcode_files(
     totals.report(len(plan), to_stdout=out == STANDARD_STREAM)
 
 
-def _plan(sources: list[Path], out: Path) -> list[tuple[Path, Path]]:
+def _plan(sources: list[Path], out: Path, folder: bool) -> list[tuple[Path, Path]]:
     """(source, target) pairs. DataError where a target would be written twice, or is one of the sources."""
     for source in sources:
         if source.is_dir():
             raise DataError(f"{source} is a folder; name the JPEG files in it")
         if source != STANDARD_STREAM and not source.exists():
             raise DataError(f"{source}: no such file")
-    if len(sources) == 1 and not out.is_dir():
+    if len(sources) == 1 and not folder:
         plan = [(sources[0], out)]
         if STANDARD_STREAM in plan[0]:
             return plan
@@ -104,23 +105,19 @@ class _Totals:
     written: int = 0
     kept: int = 0  # files that are as they were
     skipped: int = 0
-    failed: int = 0
+    failures: Failures = field(default_factory=Failures)
 
     def fail(self, source: Path, reason: object) -> None:
-        self.failed += 1
-        typer.echo(f"j4d: error: {name_of(source)}: {reason}", err=True)
+        self.failures.tell(name_of(source), reason)
 
     def report(self, count: int, *, to_stdout: bool) -> None:
         """Print the sum of several files; end with exit code 2 where one failed."""
-        done = count - self.failed - self.skipped
+        done = count - self.failures.count - self.skipped
         if done and count > 1:
             parts = [f"{done} files", _saving(self.read, self.written), f"{self.kept} kept as they were"]
             parts += [f"{self.skipped} skipped"] if self.skipped else []
-            typer.echo("  ".join(parts), err=to_stdout)
-        if self.failed:
-            if count > 1:
-                typer.echo(f"j4d: error: {self.failed} of {count} files failed", err=True)
-            raise typer.Exit(2)
+            echo("  ".join(parts), err=to_stdout)
+        self.failures.end(count)
 
 
 def _saving(before: int, after: int) -> str:
@@ -132,7 +129,7 @@ def _read(plan: list[tuple[Path, Path]], totals: _Totals) -> Iterator[_Job]:
         try:
             data = read_source(source)
         except (OSError, DataError) as error:
-            totals.fail(source, getattr(error, "strerror", None) or error)
+            totals.fail(source, error)
             continue
         yield _Job(source, target, data)
 
@@ -150,7 +147,7 @@ def _write(
     to_stdout = job.target == STANDARD_STREAM
     if isinstance(result, UnsupportedError) and unsupported is OnUnsupported.skip:
         totals.skipped += 1
-        typer.echo(f"{name_of(job.source)}  skipped: {result}", err=to_stdout)
+        echo(f"{name_of(job.source)}  skipped: {result}", err=to_stdout)
         return
     if isinstance(result, UnsupportedError) and unsupported is OnUnsupported.copy:
         copy = job.data if keep is None else stripped(job.data, keep)
@@ -168,7 +165,7 @@ def _write(
     totals.read += len(job.data)
     totals.written += len(data)
     totals.kept += kept
-    typer.echo(f"{job.target}  {_saving(len(job.data), len(data))}  {note}", err=to_stdout)
+    echo(f"{job.target}  {_saving(len(job.data), len(data))}  {note}", err=to_stdout)
 
 
 def _remarks(result: Transcoded) -> str:

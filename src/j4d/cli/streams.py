@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from j4d.cli.targets import must_not_clash
 from j4d.errors import DataError
 
 if TYPE_CHECKING:
-    from j4d.images import RGBImage
+    from j4d.decoding import Picture
 
 STANDARD_STREAM = Path("-")
 LARGEST_FILE = 1 << 30  # bytes; no picture within the limits is larger
@@ -71,17 +71,17 @@ def read_source(source: Path) -> bytes:
     return data
 
 
-def read_picture(source: Path) -> RGBImage:
-    """The upright pixels of an image file or of standard input, uint8 (H, W, 3). Raises ImageError, DataError."""
-    from j4d.images import decode_image, read_image
+def read_picture(source: Path, **reading: Any) -> Picture:
+    """The picture in an image file or in standard input. reading: of `decode_picture`. Raises ImageError, DataError."""
+    from j4d import decoding
 
     if source != STANDARD_STREAM:
-        return read_image(source)
+        return decoding.read_picture(source, **reading)
     try:
         data = read_source(source)
     except (OSError, DataError) as error:
         raise DataError(f"{name_of(source)}: {getattr(error, 'strerror', None) or error}") from None
-    return decode_image(data, name_of(source))
+    return decoding.decode_picture(data, name_of(source), **reading)
 
 
 def write_result(target: Path, data: bytes, source: Path) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from j4d.errors import DataError
+
+
+def is_folder(place: str) -> bool:
+    """Whether this names a folder: there is one, or it ends as folders do."""
+    return place.endswith(("/", os.sep)) or Path(place).is_dir()
 
 
 def must_be_writable(out: Path) -> None:

@@ -216,7 +216,7 @@ def transcode(
         except CodecError as error:
             return error
 
-    transcode_files([Path(source) for source in sources], Path(out), one, unsupported, keep if strip else None, threads)
+    transcode_files([Path(source) for source in sources], out, one, unsupported, keep if strip else None, threads)
 
 
 def _sampling(jpeg_quality: int | None, sampling: TargetSampling) -> tuple[SamplingName | None, Sampling]:

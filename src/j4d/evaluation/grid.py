@@ -21,6 +21,7 @@ from j4d.evaluation.identity import model_identity
 from j4d.evaluation.measuring import Entry, Measured, Subject, Work
 from j4d.evaluation.workers import Task, measure_all
 from j4d.images import ImageSet
+from j4d.printable import echo, safe_console
 from j4d.provenance import PROTOCOLS
 from j4d.results import METRICS, CodecResult, Evaluation
 from j4d.versions import software_versions
@@ -211,11 +212,10 @@ def _progress(steps: int, shown: bool) -> Iterator[Callable[[int], None]]:
     if not shown:
         yield lambda count: None
     elif sys.stderr.isatty():
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("evaluate"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("left"))
-        with Progress(*columns, console=Console(stderr=True), transient=True) as display:
+        with Progress(*columns, console=safe_console(stderr=True), transient=True) as display:
             task = display.add_task("evaluate", total=steps)
             yield lambda count: display.advance(task, count)
     else:
@@ -235,4 +235,4 @@ class _Log:
         if now - self.said >= LOG_SECONDS:
             self.said = now
             left = (now - self.began) * (self.steps - self.done) / self.done
-            print(f"evaluate: {self.done} of {self.steps} pictures, {left / 60:.1f} minutes left", file=sys.stderr)
+            echo(f"evaluate: {self.done} of {self.steps} pictures, {left / 60:.1f} minutes left", err=True)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -35,14 +36,14 @@ def points_table(evaluation: Evaluation) -> Table:
         for point in evaluation.points(codec):
             estimate = "" if point.estimated_bpp is None else f"{point.estimated_bpp:.3f}"
             figures = [_with_half_width(point.metrics[name]) for name in names]
-            table.add_row(f"{codec.name} {point.setting}", f"{point.bpp.value:.3f}", estimate, *figures)
+            table.add_row(escape(f"{codec.name} {point.setting}"), f"{point.bpp.value:.3f}", estimate, *figures)
     return table
 
 
 def _title(evaluation: Evaluation) -> str:
     record = evaluation.record
     what = f"{short_name(record)} on {len(evaluation.pixels)} images"
-    return f"{what}, {record.get('protocol', '?')}, whole-file rates, 95 % intervals"
+    return escape(f"{what}, {record.get('protocol', '?')}, whole-file rates, 95 % intervals")
 
 
 def _with_half_width(span: bd.Interval) -> str:
@@ -56,7 +57,7 @@ def comparison_lines(evaluation: Evaluation) -> Iterator[str]:
         if comparison.metric not in (evaluation.accuracy, evaluation.loss):
             continue
         yield (
-            f"[bold]{comparison.codec}[/bold] against {comparison.reference}, equal {metric.label}: "
+            f"[bold]{escape(comparison.codec)}[/bold] against {escape(comparison.reference)}, equal {metric.label}: "
             f"BD-rate {_percent(comparison.bd_rate)}"
         )
         if comparison.rate_cuts:
@@ -97,12 +98,12 @@ def profile_table(profile: Profile) -> Table:
     """A row per operating point: place on the ladder, rates, lambda, and what was measured while learning."""
     shown = [name for name in MEASURED if any(name in point.measured for point in profile.points)]
     quantizers = sorted({quantizer_text(point.parameters) for point in profile.points})
-    title = f"{profile.name}: {len(profile.points)} operating points, {' or '.join(quantizers)}"
+    title = f"{escape(profile.name)}: {len(profile.points)} operating points, {' or '.join(quantizers)}"
     table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0), caption_justify="left")
     side = profile.longest_side
     notes = [] if side is None else [f"Larger pictures are stored at {side} pixels; rates are per pixel as given."]
     notes += [] if profile.adaptation is None else [adaptation_text(profile.adaptation)]
-    notes += [f"Knows the judge {choice.judge}." for choice in profile.choices]
+    notes += [f"Knows the judge {escape(choice.judge)}." for choice in profile.choices]
     table.caption = "\n".join(notes) or None
     for column in ("index", "quality", "estimated\nbpp", "lambda", *(MEASURED[name] for name in shown)):
         table.add_column(column, justify="right", no_wrap=True)

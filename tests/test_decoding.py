@@ -1,0 +1,239 @@
+"""Claims about image files that are odd: hidden colours, profiles, 16 bits, metadata that nobody could read."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_jpeg
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from j4d import exif
+from j4d.decoding import check_header, colour_of, decode_image, decode_picture, orientation_of, read_picture
+from j4d.errors import ImageError, ParameterError
+from j4d.markers import APP1, XMP_HEAD
+
+MAGENTA = (255, 0, 255)
+RED_AT = {6: (0, -1), 3: (-1, -1), 1: (0, 0)}  # where the stored picture's first pixel is seen
+
+
+def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def corner_picture(kind: str = "JPEG", markers: tuple[tuple[int, bytes], ...] = (), **options: object) -> bytes:
+    """24 x 16 pixels, black but for a red first block."""
+    pixels = np.zeros((16, 24, 3), np.uint8)
+    pixels[:8, :8] = (255, 0, 0)
+    more = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
+    data = saved(Image.fromarray(pixels), kind, **{**more, **options})
+    return data[:2] + b"".join(tiny_jpeg.segment(*marker) for marker in markers) + data[2:]
+
+
+def assert_turned(pixels: np.ndarray, orientation: int) -> None:
+    assert pixels.shape == ((24, 16, 3) if orientation >= 5 else (16, 24, 3))
+    y, x = RED_AT[orientation]
+    assert pixels[y, x, 0] > 200 and pixels[y, x, 1] < 60
+
+
+def wide_profile() -> bytes:
+    """An RGB profile that is not sRGB: sRGB's with red and green exchanged, so that every colour shows it."""
+    icc = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    count = int.from_bytes(icc[128:132], "big")
+    places = {bytes(icc[132 + 12 * i : 136 + 12 * i]): 136 + 12 * i for i in range(count)}
+    red, green = (bytes(icc[places[tag] : places[tag] + 8]) for tag in (b"rXYZ", b"gXYZ"))
+    icc[places[b"rXYZ"] : places[b"rXYZ"] + 8], icc[places[b"gXYZ"] : places[b"gXYZ"] + 8] = green, red
+    return bytes(icc)
+
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def transparent(mode: str) -> bytes:
+    rgba = np.zeros((4, 6, 4), np.uint8)
+    rgba[..., :3] = MAGENTA
+    rgba[:, 3:] = (0, 128, 0, 255)
+    image = Image.fromarray(rgba)
+    if mode == "key":
+        return saved(image.convert("RGB"), transparency=MAGENTA)
+    if mode == "P":
+        return saved(image.convert("RGBA").quantize(4))
+    if mode == "GIF":
+        return saved(image.convert("RGBA"), "GIF")
+    if mode == "WebP":
+        return saved(image, "WEBP", lossless=True, exact=True)
+    return saved(image.convert(mode), "TIFF" if mode == "LA" else "PNG")
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "key", "GIF", "WebP"])
+def test_what_is_transparent_shows_the_background_not_the_colour_under_it(mode: str) -> None:
+    data = transparent(mode)
+    pixels = decode_image(data, "a")
+    assert (pixels[:, :3] == 255).all() and (pixels[:, 3:] != 255).any()
+    blue = decode_picture(data, "a", background=(0, 0, 255)).pixels
+    assert (blue[:, :3] == (0, 0, 255)).all() and np.array_equal(blue[:, 3:], pixels[:, 3:])
+
+
+def test_half_transparent_pixels_are_mixed_with_the_background() -> None:
+    data = saved(Image.new("RGBA", (2, 2), (0, 0, 0, 128)))
+    assert np.abs(decode_image(data, "a").astype(int) - 127).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA", "1"])
+def test_opaque_pictures_are_as_pillow_converts_them(mode: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
+    image = Image.fromarray(pixels).convert(mode)
+    assert np.array_equal(decode_image(saved(image), "a"), np.asarray(image.convert("RGB")))
+
+
+def test_a_colour_is_a_name_or_numbers() -> None:
+    assert colour_of("white", "--background") == (255, 255, 255)
+    assert colour_of("#0a0B0c", "--background") == colour_of("10, 11,12", "--background") == (10, 11, 12)
+    for wrong in ("no colour", "300,0,0", "1,2", "", "#12345678"):
+        with pytest.raises(ParameterError, match="--background"):
+            colour_of(wrong, "--background")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
+def test_the_profile_of_an_rgb_picture_comes_with_its_pixels(kind: str) -> None:
+    icc = wide_profile()
+    data = saved(Image.new("RGB", (8, 8), (200, 40, 40)), kind, icc_profile=icc)
+    picture = decode_picture(data, "a")
+    assert picture.icc == icc and picture.notes == () and picture.pixels[4, 4, 0] > 190
+
+
+def test_a_profile_that_says_no_more_than_srgb_is_left_out() -> None:
+    picture = decode_picture(saved(Image.new("RGB", (8, 8)), icc_profile=SRGB), "a")
+    assert picture.icc is None and picture.notes == ()
+
+
+def test_colours_are_converted_to_srgb_where_asked() -> None:
+    for image in (Image.new("RGB", (8, 8), (200, 40, 40)), Image.new("RGBA", (8, 8), (200, 40, 40, 255))):
+        data = saved(image, icc_profile=wide_profile())
+        picture = decode_picture(data, "a", to_srgb=True)
+        red, green, _ = picture.pixels[4, 4].astype(int)
+        assert picture.icc is None and green > red + 50, "red and green are exchanged in that profile"
+        plain = decode_picture(saved(image), "a", to_srgb=True)
+        assert tuple(plain.pixels[4, 4]) == (200, 40, 40)
+    hidden = saved(Image.new("RGBA", (8, 8), (200, 40, 40, 0)), icc_profile=wide_profile())
+    assert (decode_picture(hidden, "a", to_srgb=True).pixels == 255).all()
+
+
+def test_a_profile_that_does_not_describe_rgb_pixels_is_left_out_with_a_note() -> None:
+    gray = SRGB[:16] + b"GRAY" + SRGB[20:]
+    picture = decode_picture(saved(Image.new("L", (8, 8), 90), icc_profile=gray), "a")
+    assert picture.icc is None and "of GRAY, does not describe RGB" in picture.notes[0]
+    for damaged in (b"no profile", wide_profile()[:36] + b"????" + wide_profile()[40:]):
+        data = saved(Image.new("RGB", (8, 8)), icc_profile=damaged)
+        assert "damaged" in decode_picture(data, "a").notes[0]
+        with pytest.raises(ImageError, match=r"a\.png: its ICC profile cannot be used"):
+            decode_picture(data, "a.png", to_srgb=True)
+
+
+def test_sixteen_bits_that_use_a_sixteenth_of_their_range_are_told() -> None:
+    for most, told in ((4095, True), (4096, False), (65535, False), (0, False)):
+        samples = np.linspace(0, most, 64).astype(np.uint16).reshape(8, 8)
+        picture = decode_picture(saved(Image.fromarray(samples)), "scan.png")
+        assert bool(picture.notes) == told and picture.pixels.max() == most >> 8
+        assert not told or "4095 of 65535" in picture.notes[0]
+
+
+def faulty_exif() -> dict[str, tuple[bytes, int]]:
+    """Exif blocks that readers stumble over, and the orientation that each says."""
+    turned = struct.pack("<HHIHH", 0x112, 3, 1, 6, 0)
+    fraction = struct.pack("<HHII", 0x11A, 10, 1, 0x26) + turned + bytes(4) + struct.pack("<ii", -1, 0)
+    pointer = turned + struct.pack("<HHI4s", 0x8769, 2, 4, b"abc\0") + bytes(4)
+    endless = struct.pack("<HHII", 0x8769, 4, 1, 8) + turned + struct.pack("<I", 8)
+    ahead = b"Exif\0\0II*\0\x08\0\0\0\x02\0"
+    return {
+        "a signed fraction below zero": (ahead + turned + fraction[:12] + fraction[12:], 6),
+        "a pointer that is text": (ahead + pointer, 6),
+        "a directory that is its own child": (ahead + endless, 6),
+        "cut in an entry": (ahead + turned + b"\x0f\x01\x02\0", 6),
+        "cut in the head": (b"Exif\0\0II*\0\x08\0", 1),
+        "an orientation of 9": (ahead[:-2] + b"\1\0" + struct.pack("<HHIHH", 0x112, 3, 1, 9, 0) + bytes(4), 1),
+        "not TIFF": (b"Exif\0\0nothing", 1),
+    }
+
+
+@pytest.mark.parametrize("fault", faulty_exif())
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_faulty_exif_never_decides_whether_a_picture_can_be_read(fault: str, kind: str) -> None:
+    block, orientation = faulty_exif()[fault]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        if kind == "JPEG":
+            pixels = decode_image(corner_picture(markers=((APP1, block),)), "a")
+        else:
+            options = {"lossless": True} if kind == "WEBP" else {}
+            pixels = decode_image(corner_picture(kind, exif=block, **options), "a")
+    assert_turned(pixels, orientation)
+
+
+def test_xmp_that_is_no_text_does_no_harm_and_may_say_the_orientation() -> None:
+    for packet, orientation in ((b"caf\xe9 <x/>", 1), (b'\xe9 tiff:Orientation="6"', 6), (b"tiff:Orientation>3<", 3)):
+        data = corner_picture(markers=((APP1, XMP_HEAD + packet),))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert_turned(decode_image(data, "a"), orientation)
+        turned = (APP1, exif.block({exif.ORIENTATION: 3}))
+        assert orientation_of(corner_picture(markers=((APP1, XMP_HEAD + packet), turned))) == 3, "Exif comes first"
+
+
+def test_a_picture_of_several_is_read_as_its_first() -> None:
+    import test_whole_files
+
+    data = test_whole_files.several_pictures(test_whole_files.photograph(), [test_whole_files.photograph(1)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.array_equal(decode_image(data, "a"), decode_image(test_whole_files.photograph(), "b"))
+
+
+def test_kinds_that_pillow_may_not_read_are_called_by_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.init()
+    monkeypatch.setattr(Image, "OPEN", {k: v for k, v in Image.OPEN.items() if k not in ("AVIF", "HEIF", "JXL")})
+    monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
+    monkeypatch.setitem(__import__("sys").modules, "pillow_jxl", None)
+    for head, words in (
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC file, .* pip install pillow-heif"),
+        (b"\0\0\0\x18ftypavif\0\0\0\0avifmif1", "an? AVIF file"),
+        (b"\xff\x0a" + bytes(30), "a JPEG XL file, .* pip install pillow-jxl-plugin"),
+    ):
+        with pytest.raises(ImageError, match=f"a.heic: {words}"):
+            decode_image(head, "a.heic")
+
+
+def test_avif_is_read_where_pillow_can() -> None:
+    from PIL import features
+
+    if not features.check("avif"):
+        pytest.skip("this Pillow was built without AVIF")
+    assert decode_image(saved(Image.new("RGB", (16, 16), (200, 40, 40)), "AVIF"), "a").shape == (16, 16, 3)
+
+
+def test_a_header_is_read_without_the_rest(tmp_path: Path) -> None:
+    big = (APP1, exif.HEAD + bytes(65000))
+    for name, data in {"a.jpg": corner_picture(markers=(big,) * 6), "b.png": corner_picture("PNG")}.items():
+        (tmp_path / name).write_bytes(data)
+        assert check_header(tmp_path / name) == (16, 24)
+        assert read_picture(tmp_path / name).pixels.shape == (16, 24, 3)
+    (tmp_path / "cut.jpg").write_bytes(corner_picture()[:100])
+    with pytest.raises(ImageError, match=r"cut\.jpg: cannot be opened"):
+        check_header(tmp_path / "cut.jpg")
+    with pytest.raises(ImageError, match=r"nothing\.jpg: cannot be opened: No such file"):
+        check_header(tmp_path / "nothing.jpg")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_end_in_a_picture_or_in_an_image_error(data: bytes) -> None:
+    for head in (b"", b"\xff\xd8\xff\xe1", b"\x89PNG\r\n\x1a\n", b"II*\0", b"\0\0\0\x18ftypavif", b"RIFF\0\0\0\0WEBP"):
+        with pytest.raises(ImageError, match="a: "):
+            decode_picture(head + data, "a", to_srgb=True)
