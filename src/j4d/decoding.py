@@ -46,6 +46,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_BLACK_POINT_COMPENSATION = 0x2000  # of lcms2; Pillow has a name for it from 10.3 on
 _SIXTEENTH = 1 << 12  # of the range of 16 bits
 _XMP_ORIENTATION = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([1-8])\s*[\"'<]")
 _HEADER = 1 << 18  # bytes at a file's start that are enough for most headers
@@ -114,6 +115,13 @@ def check_header(path: str | os.PathLike[str]) -> tuple[int, int]:
         raise ImageError(f"{name}: cannot be opened: {error.strerror or error}") from None
     with _opened(start, name) as image:
         return image.height, image.width
+
+
+def profile_of(data: bytes, name: str) -> bytes | None:
+    """The ICC profile that describes the RGB pixels of an image file; None where there is none. Raises ImageError."""
+    with _opened(data, name) as image:
+        icc = image.info.get("icc_profile")
+        return _describing_rgb(image, icc, []) if isinstance(icc, bytes) and len(icc) <= _PROFILE_LIMIT else None
 
 
 def colour_of(text: str, option: str) -> Colour:
@@ -317,7 +325,7 @@ def _in_srgb(image: Image.Image, icc: bytes) -> Image.Image:
             ImageCms.createProfile("sRGB"),
             renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
             outputMode="RGB",
-            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            flags=_BLACK_POINT_COMPENSATION,
         )
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
         raise ImageError(f"its ICC profile cannot be used to convert it to sRGB: {error}") from None

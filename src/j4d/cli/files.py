@@ -147,7 +147,7 @@ def decode(
     """Decode JPEG files to PNG, pixel by pixel what the evaluation's decoder sees.
 
     Pictures come out upright: where Exif says that one is to be turned, its
-    pixels are. The colour profile is kept, other metadata are not. Of a folder
+    pixels are. The colour profile is kept as by encode, other metadata are not. Of a folder
     the JPEG files are taken, and keep their places below it. A file that cannot
     be decoded gets a line on stderr and the exit code 2; the others are written.
 
@@ -158,10 +158,9 @@ def decode(
     import io
 
     from PIL import Image
-    from PIL.JpegImagePlugin import JpegImageFile
 
     from j4d import codec
-    from j4d.decoding import orientation_of, upright
+    from j4d.decoding import orientation_of, profile_of, upright
     from j4d.files import permissions, write_atomic
 
     failures = Failures()
@@ -171,9 +170,8 @@ def decode(
         try:
             data = read_source(source)
             pixels = upright(codec.decode(data), orientation_of(data))
-            with JpegImageFile(io.BytesIO(data)) as header:
-                icc = header.info.get("icc_profile")
-        except (OSError, CodecError, DataError) as error:
+            icc = profile_of(data, str(source))
+        except (OSError, CodecError, DataError, ImageError) as error:
             failures.tell(source, error)
             continue
         encoded = io.BytesIO()
