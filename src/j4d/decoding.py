@@ -325,7 +325,7 @@ def _in_srgb(image: Image.Image, icc: bytes) -> Image.Image:
             ImageCms.createProfile("sRGB"),
             renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
             outputMode="RGB",
-            flags=_BLACK_POINT_COMPENSATION,
+            flags=_BLACK_POINT_COMPENSATION,  # type: ignore[arg-type]
         )
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
         raise ImageError(f"its ICC profile cannot be used to convert it to sRGB: {error}") from None
