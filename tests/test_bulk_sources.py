@@ -138,6 +138,7 @@ def test_a_folder_that_may_not_be_read_is_listed_and_the_rest_is_done(tmp_path: 
                 folder.chmod(0o755)
     (source / "shut").chmod(0)
     (source / "closed.jpg").chmod(0)
+    (source / "z/c.jpg").chmod(0o444)
     warm = data_sets.write(tmp_path / "warm", {"a.jpg": data_sets.jpeg(1)})  # what is imported may be root's alone
     script = (
         "import os, sys; from j4d.cli import run; end = ['--jpeg-quality', '30']; sys.stdout = open(os.devnull, 'w'); "
@@ -154,6 +155,7 @@ def test_a_folder_that_may_not_be_read_is_listed_and_the_rest_is_done(tmp_path: 
     finally:
         (source / "shut").chmod(0o755)
     assert sorted(p.name for p in (tmp_path / "out").rglob("*.jpg")) == ["a.jpg", "c.jpg"]
+    assert (tmp_path / "out/z/c.jpg").stat().st_mode & 0o777 == 0o444
     (source / "closed.jpg").chmod(0o644)
     done = subprocess.run([sys.executable, "-c", script, *asked], capture_output=True, text=True, cwd="/")
     assert done.returncode == 0 and done.stderr == ""

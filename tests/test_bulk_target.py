@@ -280,12 +280,14 @@ def test_a_damaged_manifest_says_how_it_is_mended_and_overwrite_mends_it(
 
 
 @posix
-@pytest.mark.parametrize("name", [".j4d", ".j4d/lock", ".j4d/manifest.sqlite"])
+@pytest.mark.parametrize("name", [".j4d", ".j4d/tmp", ".j4d/quarantine", ".j4d/lock", ".j4d/manifest.sqlite"])
 def test_what_is_ours_in_the_target_is_no_link(tmp_path: Path, name: str) -> None:
     source = data_sets.write(tmp_path / "in", {"a.jpg": data_sets.jpeg(1)})
     data_sets.write(tmp_path / "elsewhere", {"precious": b"precious"})
     (tmp_path / "out" / name).parent.mkdir(parents=True)
-    (tmp_path / "out" / name).symlink_to(tmp_path / "elsewhere" / ("" if name == ".j4d" else "precious"))
+    (tmp_path / "out" / name).symlink_to(
+        tmp_path / "elsewhere" / ("precious" if name.endswith(("lock", "sqlite")) else "")
+    )
     before = data_sets.everything(tmp_path / "elsewhere")
     with pytest.raises(DataError, match="is a link"):
         go(source, tmp_path / "out", overwrite=True)

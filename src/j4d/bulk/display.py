@@ -23,7 +23,9 @@ class Display:
         shown = not as_json and sys.stderr.isatty()
         self._bar = Progress(*columns, console=safe_console(stderr=True), transient=True, disable=not shown)
         self._task = self._bar.add_task("planning", total=None)
-        self._images = self._read = self._before = self._after = self._errors = self._bytes = self._total = 0
+        self._images = self._read = self._before = self._after = self._errors = self._notes = self._bytes = (
+            self._total
+        ) = 0
         self._began = self._told = time.monotonic()
 
     def __enter__(self) -> Display:
@@ -42,13 +44,14 @@ class Display:
             self._images += len(done.images)
             self._before += sum(image.bytes_in for image in done.images if image.bytes_out)
             self._after += sum(image.bytes_out for image in done.images)
+            self._notes += bool(done.note) + sum(bool(image.note) for image in done.images)
             self._errors += bool(done.problem) + sum(bool(image.error) for image in done.images)
         now = time.monotonic()
         seconds = max(now - self._began, 1e-9)
         saved = 100 * (1 - self._after / self._before) if self._before else 0.0
         text = (
             f"{self._images} images  {self._images / seconds:.0f}/s  {self._read / seconds / 1e6:.1f} MB/s  "
-            f"{saved:.1f} % saved  {self._errors} errors"
+            f"{saved:.1f} % saved  {self._errors} errors" + (f"  {self._notes} notes" if self._notes else "")
         )
         self._bar.update(self._task, total=self._total or None, completed=self._bytes, description=text)
         if self._json and results and now - self._told >= EVERY:
@@ -62,6 +65,7 @@ class Display:
                 "bytes_in": self._before,
                 "bytes_out": self._after,
                 "errors": self._errors,
+                "notes": self._notes,
                 "seconds_left": None if left is None else round(max(left, 0.0), 1),
             }
             print(json.dumps(line), flush=True)

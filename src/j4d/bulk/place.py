@@ -220,7 +220,7 @@ def _flush(paths: Iterable[str], root: str) -> None:
     syncfs = _syncfs() if len(several) > 1 else None
     try:
         for path in several[:1] if syncfs else several:
-            handle = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+            handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)  # it may be read-only
             try:
                 (syncfs or os.fsync)(handle)
             finally:
@@ -284,9 +284,12 @@ def _in_the_way(error: OSError) -> str:
 
 
 def mode_of(file: BinaryIO) -> int | None:
-    """The permissions of an open local file, 9 bits; None where there are none, as of what is read through a URL."""
+    """The permissions that what is made of an open local file has: its own 9 bits, and to be read by its owner.
+
+    None where there are none, as of what is read through a URL.
+    """
     try:
-        return stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o777
+        return stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o777 | stat.S_IRUSR
     except (OSError, AttributeError):  # io.UnsupportedOperation is an OSError
         return None
 

@@ -65,10 +65,10 @@ def transcode_data_set(
 ) -> Summary:
     """Write the whole of `source` to `target` with its JPEG images transcoded; what is done already stays.
 
-    engine: threads of this process, or tasks on Ray. verify: read every output back that is new or
-    was never verified, or "all" of them. overwrite: do all of it again
-    where the target was made with other settings, or holds other files. watch: called with the totals at the start and
-    nothing, then with what each unit gave. Raises DataError, OSError; whatever is raised, running again goes on.
+    engine: threads of this process, or tasks on Ray. verify: read every output back that is new or was never verified,
+    or "all" of them. overwrite: do all of it again where the target was made with other settings, holds other files or
+    has a damaged manifest. watch: called with the totals at the start and nothing, then with what each unit gave.
+    Raises DataError, OSError; whatever is raised, running again goes on.
     """
     count = thread_count(threads)
     must_be_apart(source, target)

@@ -40,7 +40,7 @@ def opened(target: Target, overwrite: bool) -> Iterator[Manifest]:
         raise DataError(
             f"{target.root} holds files that no run of j4d wrote; name an empty or new folder, or --overwrite them"
         )
-    for ours in (folder, folder / "lock", *(folder / name for name in _FILES)):
+    for ours in (folder, *(folder / name for name in ("lock", "tmp", "quarantine", *_FILES))):
         if ours.is_symlink():
             raise DataError(f"{ours} is a link, which no run of j4d made; remove it")
     make_folders(os.fspath(folder))

@@ -28,10 +28,12 @@ class Where:
 
 def where_on(system: Any, path: str) -> Where:
     """Of a path on one of fsspec's file systems, looked at through caches and folders that stand for others."""
-    while (below := getattr(system, "fs", None)) is not None and hasattr(below, "storage_options"):
-        if type(system).__name__ == "DirFileSystem":
-            path = f"{system.path}/{path}"
-        system = below
+    from fsspec.implementations.cached import CachingFileSystem
+    from fsspec.implementations.dirfs import DirFileSystem
+
+    while isinstance(system, (CachingFileSystem, DirFileSystem)):
+        path = f"{system.path}/{path}" if isinstance(system, DirFileSystem) else path
+        system = system.fs
     protocols = (system.protocol,) if isinstance(system.protocol, str) else tuple(system.protocol)
     if LOCAL in protocols:
         return Where(LOCAL, os.path.realpath(path))

@@ -129,7 +129,7 @@ def transcode(
     ] = OnError.copy,
     engine: Annotated[EngineName, typer.Option(help="Data sets: threads here, or tasks on Ray.")] = EngineName.threads,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Data sets: do all again where DST was made with other settings.")
+        bool, typer.Option("--overwrite", help="Data sets: do all again where DST was made otherwise, over its files.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Data sets: progress and summary as JSON lines.")] = False,
     dry_run: Annotated[
