@@ -13,6 +13,7 @@ import data_sets
 import pytest
 
 from j4d.bulk import Settings, source_of, target_of, transcode_data_set
+from j4d.bulk.manifest import Manifest
 from j4d.bulk.run import Summary
 from j4d.cli import run
 from j4d.errors import DataError
@@ -143,6 +144,16 @@ def test_files_that_no_run_wrote_are_not_written_over_unless_asked(
     go(source, target, overwrite=True)
     assert system.cat_file(f"{where}/thesis.txt") == b"another" and system.exists(f"{where}/b.jpg")
     assert go(source, target).units == 0
+
+
+def test_a_manifest_of_a_run_that_did_nothing_makes_no_files_ours(tmp_path: Path) -> None:
+    source = data_sets.write(tmp_path / "in", {"a.jpg": data_sets.jpeg(1)})
+    (tmp_path / "out/.j4d").mkdir(parents=True)
+    Manifest(tmp_path / "out/.j4d/manifest.sqlite").close()
+    data_sets.write(tmp_path / "out", {"a.jpg": b"only copy"})
+    with pytest.raises(DataError, match="no run of j4d wrote"):
+        go(source, tmp_path / "out")
+    assert (tmp_path / "out/a.jpg").read_bytes() == b"only copy"
 
 
 def test_the_private_folder_of_a_source_stays_there_and_is_told_of(

@@ -15,60 +15,13 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from j4d.bulk.results import Done, Entry, Image, Status
+from j4d.bulk.schema import FROM_VERSION_1, SCHEMA, VERSION
 from j4d.errors import DataError
 
-VERSION = 2
 _CHANGED = (
     "(written IS NULL OR written <> size OR EXISTS (SELECT 1 FROM images WHERE source = sources.id AND "
     "(bytes_out <> bytes_in OR status IN ('transcoded', 'tolerated'))))"
 )
-_SCHEMA = """
-CREATE TABLE run (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE sources (
-    id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    size INTEGER NOT NULL,      -- bytes
-    stamp TEXT NOT NULL,        -- modification time or entity tag: with the size, the source's fingerprint
-    refused TEXT NOT NULL,
-    plan INTEGER NOT NULL,      -- the run that saw it last
-    done INTEGER NOT NULL DEFAULT 0,
-    verified INTEGER NOT NULL DEFAULT 0,
-    written INTEGER,            -- bytes of the output, NULL where there is none
-    others INTEGER NOT NULL DEFAULT 0,       -- files, members or values that are no JPEG images
-    other_bytes INTEGER NOT NULL DEFAULT 0,
-    problem TEXT NOT NULL DEFAULT '',
-    aside TEXT NOT NULL DEFAULT '',          -- the whole source's file in .j4d/quarantine
-    note TEXT NOT NULL DEFAULT ''            -- something to know that is no problem
-);
-CREATE INDEX sources_open ON sources (done, verified, id);
-CREATE TABLE images (
-    source INTEGER NOT NULL REFERENCES sources (id),
-    position INTEGER NOT NULL,  -- within the source
-    key TEXT NOT NULL,
-    digest BLOB NOT NULL,       -- XXH3-128 of the image's bytes in the source
-    bytes_in INTEGER NOT NULL,
-    bytes_out INTEGER NOT NULL,
-    status TEXT NOT NULL,       -- transcoded, kept, tolerated, left, unsupported, damaged
-    error TEXT NOT NULL,
-    aside TEXT NOT NULL DEFAULT '',          -- its file in .j4d/quarantine
-    note TEXT NOT NULL DEFAULT '',           -- something to know that is no error
-    PRIMARY KEY (source, position)
-) WITHOUT ROWID;
-CREATE INDEX images_failed ON images (status) WHERE error <> '';
-CREATE INDEX images_noted ON images (status) WHERE note <> '';
-"""
-_FROM_VERSION_1 = (
-    "".join(
-        f"ALTER TABLE {table} ADD COLUMN {column} TEXT NOT NULL DEFAULT '';"
-        for table in ("sources", "images")
-        for column in ("aside", "note")
-    )
-    + "CREATE INDEX images_noted ON images (status) WHERE note <> '';"
-)
-SCHEMA_NAMES = {
-    *(("table", name) for name in ("run", "sources", "images")),
-    *(("index", name) for name in ("sources_open", "images_failed", "images_noted")),
-}
 _IMAGE = Image._fields  # columns of these names
 STALE = "stale: "  # begins a problem that is not the output's own: it is as it was asked for
 _GOOD = f"(problem = '' OR problem LIKE '{STALE}%')"
@@ -87,9 +40,9 @@ class Manifest:
         self._db.execute("PRAGMA synchronous = NORMAL")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
-            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT")
+            self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT")
         elif version == 1:
-            self._db.executescript(f"BEGIN; {_FROM_VERSION_1} PRAGMA user_version = {VERSION}; COMMIT")
+            self._db.executescript(f"BEGIN; {FROM_VERSION_1} PRAGMA user_version = {VERSION}; COMMIT")
         elif version != VERSION:
             raise DataError(f"{path}: a manifest of version {version}, this j4d knows {VERSION}; name another target")
         try:
@@ -293,12 +246,6 @@ class Manifest:
 
     def _run(self) -> dict[str, str]:
         return dict(self._db.execute("SELECT name, value FROM run").fetchall())
-
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether the file is no manifest, or not as it was written, rather than that the disk or another process fails."""
-    kinds = (sqlite3.DatabaseError, sqlite3.IntegrityError)
-    return type(error) in kinds or "no such" in str(error) or "has no column" in str(error)
 
 
 class _Transaction:

@@ -89,10 +89,10 @@ def _run(
     watch: Callable[[dict[str, int], list[Done]], None] | None,
     manifest: Manifest,
 ) -> Summary:
-    new = manifest.plan_number == 0
+    empty = manifest.plan_number == 0 and not target.holds_files()
     manifest.begin(source.root, settings.to_json(), overwrite)
     listing = Listing(source)
-    manifest.plan(listing.entries(), target.size, None if new or overwrite else partial(_foreign, target))
+    manifest.plan(listing.entries(), target.size, None if empty or overwrite else partial(_foreign, target))
     if verify == "all":
         manifest.verify_all()
     job = Job(source, target, settings, bool(verify))

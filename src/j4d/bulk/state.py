@@ -15,10 +15,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from j4d.bulk.lock import locked
-from j4d.bulk.manifest import SCHEMA_NAMES, VERSION, Manifest, is_damage
+from j4d.bulk.manifest import Manifest
 from j4d.bulk.names import PRIVATE
 from j4d.bulk.place import LocalTarget, Target, make_folders
 from j4d.bulk.remote import state_folder
+from j4d.bulk.schema import SCHEMA_NAMES, VERSION, is_damage
 from j4d.errors import DataError
 
 MANIFEST = f"{PRIVATE}/manifest.sqlite"
