@@ -88,11 +88,12 @@ def _part(entry: Entry, file: BinaryIO) -> Part[_Read]:
     file.seek(0)
     if size != entry.size:  # it grew or shrank since it was listed
         entry = dataclasses.replace(entry, size=size)
-    kind = kind_of_bytes(head) if is_called_jpeg(entry.name) else None
-    tag = _Read(entry, mode_of(file), f"a {kind} file, copied" if kind not in (None, "JPEG") else "")
+    mode = mode_of(file)
     if is_image(entry.name, head, size):
         with file:
-            return Part(tag, entry.name, file.read(), image=True)
+            return Part(_Read(entry, mode, ""), entry.name, file.read(), image=True)
+    kind = kind_of_bytes(head) if is_called_jpeg(entry.name) else None
+    tag = _Read(entry, mode, f"a {kind} file, copied" if kind not in (None, "JPEG") else "")
     if size <= IN_MEMORY:
         with file:
             return Part(tag, entry.name, file.read(), image=False)

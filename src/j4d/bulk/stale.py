@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from j4d.bulk import shards, tables
+from j4d.bulk.content import JPEG_SUFFIXES
 from j4d.bulk.manifest import Manifest
 from j4d.bulk.place import Source
 from j4d.bulk.results import Entry
@@ -24,11 +25,14 @@ _SUMS = re.compile(
     re.IGNORECASE,
 )
 _SHARD_LIST = re.compile(r"(index|wids.*|.*shard.*|.*index)\.json$", re.IGNORECASE)  # wids: {"shardlist": [...]}
+_NEVER = (*JPEG_SUFFIXES, ".png", ".webp", *shards.SUFFIXES, *tables.SUFFIXES)  # nearly always
 _LINE = re.compile(r"^\\?(?:[A-Z0-9-]+ \((?P<bsd>.+)\) = )?[0-9A-Fa-f]{8,128}(?:[ \t]+\*?(?P<gnu>.+))?$")
 
 
 def describes(name: str) -> bool:
     """Whether a file of this name may describe the bytes of others."""
+    if name.lower().endswith(_NEVER):
+        return False
     last = posixpath.basename(name)
     return (
         last.lower().endswith(_INDEX)
