@@ -8,12 +8,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import data_sets
 import pytest
 from PIL import Image
 
-from j4d.bulk import Settings, source_of, target_of, transcode_data_set
+from j4d.bulk import Settings, local_source, source_of, target_of, transcode_data_set
+from j4d.bulk.names import UnreadableError
 from j4d.bulk.run import Summary
 from j4d.cli import run
 from j4d.parameters import EncodingParameters
@@ -180,3 +182,50 @@ def test_a_listing_that_fails_once_is_listed_and_the_next_run_takes_it_up(
         ]
     summary = go(source, tmp_path / "out")
     assert summary.clean and summary.totals["transcoded"] == 2 and summary.totals["gone"] == 0
+
+
+def test_a_file_whose_bytes_cannot_all_be_read_is_listed_and_the_rest_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "a.jpg": data_sets.jpeg(1),
+        "b.bin": bytes(9 << 20),
+        "c.tar": data_sets.shard(data_sets.samples(40)),
+        "d": b"d",
+    }
+    source = data_sets.write(tmp_path / "in", files)
+    bad = {str(source / name) for name in ("b.bin", "c.tar")}
+    readinto, fstat = io.FileIO.readinto, {path: os.stat(path).st_ino for path in bad}
+
+    def failing(self: io.FileIO, buffer: bytearray) -> int | None:
+        if os.fstat(self.fileno()).st_ino in fstat.values() and self.tell() >= 40000:
+            raise OSError(5, "Input/output error")
+        return readinto(self, buffer)
+
+    class Raw(local_source._Raw):
+        def readinto(self, buffer: Any) -> int:
+            try:
+                return failing(self, buffer) or 0
+            except OSError as error:
+                raise UnreadableError(error.errno, error.strerror) from None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local_source, "_Raw", Raw)
+        summary = go(source, tmp_path / "out")
+        assert {(name, reason) for name, reason in summary.failures} == {
+            ("b.bin", "cannot be read: Input/output error"),
+            ("c.tar", "cannot be read: Input/output error"),
+        }
+        assert sorted(data_sets.tree(tmp_path / "out")) == ["a.jpg", "d"]
+    assert go(source, tmp_path / "out").clean
+    assert (tmp_path / "out/b.bin").read_bytes() == files["b.bin"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="there is no file whose first byte cannot be read")
+def test_errors_of_reading_are_told_from_those_of_writing() -> None:
+    for read in (lambda file: file.read(1), lambda file: file.read(), lambda file: file.readinto(bytearray(9))):
+        with (
+            io.BufferedReader(local_source._Raw(os.open("/proc/self/mem", os.O_RDONLY))) as file,
+            pytest.raises(UnreadableError, match="Input/output error"),
+        ):
+            read(file)

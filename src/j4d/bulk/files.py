@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from j4d.bulk.content import HEAD, IN_MEMORY, copy_blocks, is_called_jpeg, is_image
-from j4d.bulk.names import NotWrittenError
+from j4d.bulk.names import NotWrittenError, UnreadableError
 from j4d.bulk.pipeline import Lane, Part
 from j4d.bulk.place import Create, Source, Target, mode_of
 from j4d.bulk.quarantine import put_image
@@ -36,6 +36,10 @@ def convert(entries: Iterable[Entry], source: Source, target: Target, lane: Lane
                     found.append(_converted(part, recoded, create))
                 except NotWrittenError as error:
                     problems.append(not_written(part.tag.entry, error))
+                except UnreadableError as error:
+                    if source.vanished():
+                        raise
+                    problems.append(unreadable(part.tag.entry, error))
     except NotWrittenError as error:
         failed = {done.entry.name: done for done in found if done.entry.name in error.reasons}
         if len(failed) < len(error.reasons):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from j4d.bulk.names import is_private
+from j4d.bulk.names import UnreadableError, is_private
 from j4d.bulk.results import Entry
 from j4d.bulk.where import LOCAL, Where
 
@@ -94,7 +95,7 @@ class LocalSource:
         if not self._holds(real):
             raise OSError(errno.ELOOP, "a link that leads out of the source", self._inside + name)
         handle = os.open(real, os.O_RDONLY | sum(getattr(os, flag, 0) for flag in _FLAGS))
-        file = os.fdopen(handle, "rb")
+        file = io.BufferedReader(_Raw(handle))
         if not stat.S_ISREG(os.fstat(handle).st_mode):  # it was one when it was listed
             file.close()
             raise OSError(errno.EINVAL, "no regular file", self._inside + name)
@@ -109,6 +110,22 @@ class LocalSource:
 
     def _holds(self, real: str) -> bool:
         return real.startswith(self._inside)
+
+
+class _Raw(io.FileIO):
+    """A file of the source, whose errors are told from those of the target."""
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return super().readinto(buffer) or 0
+        except OSError as error:
+            raise UnreadableError(error.errno, error.strerror) from None
+
+    def readall(self) -> bytes:
+        try:
+            return super().readall() or b""
+        except OSError as error:
+            raise UnreadableError(error.errno, error.strerror) from None
 
 
 class _Child:

@@ -23,6 +23,10 @@ class NotWrittenError(DataError):
         self.reasons = reasons
 
 
+class UnreadableError(OSError):
+    """A source that could be opened cannot be read: not the target's fault, so the run goes on."""
+
+
 def checked(name: str) -> str:
     """The name, which stays below any root. Raises NotWrittenError."""
     if reason := why_refused(name):

@@ -20,7 +20,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from j4d.bulk.names import PRIVATE, NotWrittenError, checked, is_private
+from j4d.bulk.names import PRIVATE, NotWrittenError, UnreadableError, checked, is_private
 from j4d.bulk.results import Entry
 from j4d.bulk.where import LOCAL, Where
 
@@ -153,13 +153,16 @@ class LocalTarget:
             except FileNotFoundError:
                 _make_private(folder)
                 file = open(temporary, "xb")  # noqa: SIM115
-            written[temporary] = name
             with file:
                 yield file
                 if mode is not None and hasattr(os, "fchmod") and mode != stat.S_IMODE(os.fstat(file.fileno()).st_mode):
                     os.fchmod(file.fileno(), mode)
-        except OSError as error:
-            _tell_where(error, os.path.join(self.root, name))
+            written[temporary] = name
+        except BaseException as error:
+            with suppress(OSError):
+                os.unlink(temporary)
+            if isinstance(error, OSError) and not isinstance(error, UnreadableError):
+                _tell_where(error, os.path.join(self.root, name))
             raise
 
     def _must_hold(self, name: str) -> None:

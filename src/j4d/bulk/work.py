@@ -14,7 +14,7 @@ from threading import Event
 
 from j4d.bulk import files, shards, tables
 from j4d.bulk.content import copy_blocks
-from j4d.bulk.names import NotWrittenError
+from j4d.bulk.names import NotWrittenError, UnreadableError
 from j4d.bulk.pipeline import Lane
 from j4d.bulk.place import QUARANTINE, Source, Target, mode_of
 from j4d.bulk.quarantine import put_source
@@ -61,6 +61,10 @@ def process(unit: Unit, job: Job, pool: Executor, threads: int, stop: Event) -> 
                 found.append(_whole(entry, job, lane))
             except NotWrittenError as error:
                 found.append(files.not_written(entry, error))
+            except UnreadableError as error:
+                if job.source.vanished():
+                    raise
+                found.append(files.unreadable(entry, error))
     found += files.convert(plain, job.source, job.target, lane)
     job.target.settle([name for done in found for name in _names(done)])
     if job.verify:
