@@ -266,12 +266,15 @@ def spoil(path: Path, how: str) -> None:
     elif how == "no tables":
         with sqlite3.connect(path) as db:
             db.execute("DROP TABLE images")
+    elif how == "trigger":
+        with sqlite3.connect(path) as db:
+            db.execute("CREATE TRIGGER t AFTER INSERT ON sources BEGIN DELETE FROM images; END")
     elif how == "no settings":
         with sqlite3.connect(path) as db:
             db.execute("UPDATE run SET value = '{' WHERE name = 'settings'")
 
 
-@pytest.mark.parametrize("how", ["no database", "cut", "overwritten", "no tables", "no settings"])
+@pytest.mark.parametrize("how", ["no database", "cut", "overwritten", "no tables", "no settings", "trigger"])
 def test_a_damaged_manifest_says_how_it_is_mended_and_overwrite_mends_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str
 ) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from j4d.bulk.results import Done, Entry, Image, Status
-from j4d.bulk.schema import FROM_VERSION_1, SCHEMA, VERSION
+from j4d.bulk.schema import FROM_VERSION_1, SCHEMA, VERSION, oddity
 from j4d.errors import DataError
 
 _CHANGED = (
@@ -39,6 +39,8 @@ class Manifest:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version in (1, VERSION) and (odd := oddity(self._db)):
+            raise sqlite3.DatabaseError(odd)
         if version == 0:
             self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT")
         elif version == 1:

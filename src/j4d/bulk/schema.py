@@ -48,10 +48,15 @@ FROM_VERSION_1 = (
     )
     + "CREATE INDEX images_noted ON images (status) WHERE note <> '';"
 )
-SCHEMA_NAMES = {
-    *(("table", name) for name in ("run", "sources", "images")),
-    *(("index", name) for name in ("sources_open", "images_failed", "images_noted")),
-}
+_TABLES = {("table", name) for name in ("run", "sources", "images")}
+
+
+def oddity(db: sqlite3.Connection) -> str:
+    """Why a database of this version is no manifest of ours, empty where it may be. Raises sqlite3.Error."""
+    found = {tuple(row) for row in db.execute("SELECT type, name FROM sqlite_master")}
+    if not found >= _TABLES:
+        return "its tables are not those of a manifest"
+    return "it has triggers, which no manifest has" if any(kind == "trigger" for kind, _ in found) else ""
 
 
 def is_damage(error: sqlite3.Error) -> bool:

@@ -19,12 +19,11 @@ from j4d.bulk.manifest import Manifest
 from j4d.bulk.names import PRIVATE
 from j4d.bulk.place import LocalTarget, Target, make_folders
 from j4d.bulk.remote import state_folder
-from j4d.bulk.schema import SCHEMA_NAMES, VERSION, is_damage
+from j4d.bulk.schema import VERSION, is_damage, oddity
 from j4d.errors import DataError
 
 MANIFEST = f"{PRIVATE}/manifest.sqlite"
 LARGEST_COPY = 16 << 30  # bytes of a manifest that is fetched from a target, some 10^8 images
-_TABLES = {name for name in SCHEMA_NAMES if name[0] == "table"}
 _FILES = ("manifest.sqlite", "manifest.sqlite-wal", "manifest.sqlite-shm")
 
 
@@ -129,12 +128,10 @@ def _whats_wrong(path: Path) -> str:
             for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):
                 db.execute(f"PRAGMA {pragma}")
             version = db.execute("PRAGMA user_version").fetchone()[0]
-            names = {tuple(row) for row in db.execute("SELECT type, name FROM sqlite_master")}
             if version not in (0, 1, VERSION):
                 return f"version {version}"
-            ours = {row for row in names if not row[1].startswith("sqlite_")}
-            if version and not (_TABLES <= ours <= SCHEMA_NAMES):
-                return "its tables are not those of a manifest"
+            if version and (odd := oddity(db)):
+                return odd
             told = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
             return "" if told == "ok" else told
         finally:
