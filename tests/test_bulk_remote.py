@@ -169,6 +169,19 @@ def test_a_manifest_fetched_from_a_target_is_looked_through(
         go(source, "memory://out")
 
 
+def test_a_manifest_that_is_damaged_here_does_not_replace_the_copy_there(tmp_path: Path, memory: Any) -> None:
+    source = data_sets.mixed(tmp_path / "in", 6)
+    go(source, "memory://out")
+    whole = memory.cat_file("/out/.j4d/manifest.sqlite")
+    (path,) = (tmp_path / "state").rglob("manifest.sqlite")
+    path.write_bytes(b"x" * 5000)
+    with pytest.raises(DataError, match="--overwrite makes it anew"):
+        go(source, "memory://out")
+    assert memory.cat_file("/out/.j4d/manifest.sqlite") == whole
+    path.unlink()
+    assert go(source, "memory://out").units == 0
+
+
 def test_a_folder_that_cannot_be_listed_is_listed_where_the_driver_tells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: Any
 ) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from j4d.bulk.content import BLOCK
 from j4d.bulk.lock import locked
 from j4d.bulk.manifest import Manifest
 from j4d.bulk.names import PRIVATE
@@ -52,17 +53,24 @@ def opened(target: Target, overwrite: bool) -> Iterator[Manifest]:
             manifest = _manifest(path, overwrite)
             try:
                 yield manifest
+            except sqlite3.Error:
+                local = True  # what is there is better than a copy of this
+                raise
             finally:
                 manifest.close()
+                if not local:
+                    _upload(path, target)
         except sqlite3.Error as error:
             if is_damage(error):
                 raise DataError(_damaged(path, error)) from None
             raise DataError(f"{path}: {error}; run again when that is mended") from None
         finally:
-            if not local:
-                with suppress(OSError), open(path, "rb") as here, target.create(MANIFEST) as there:
-                    shutil.copyfileobj(here, there)
             target.clean()
+
+
+def _upload(path: Path, target: Target) -> None:
+    with suppress(OSError), open(path, "rb") as here, target.create(MANIFEST) as there:
+        shutil.copyfileobj(here, there)
 
 
 def _manifest(path: Path, overwrite: bool) -> Manifest:
@@ -78,7 +86,7 @@ def _manifest(path: Path, overwrite: bool) -> Manifest:
         return Manifest(path)
 
 
-def _damaged(path: Path, error: object) -> str:
+def _damaged(path: object, error: object) -> str:
     return f"{path} is damaged ({error}); --overwrite makes it anew, and does everything again"
 
 
@@ -102,22 +110,17 @@ def _fetch(target: Target, path: Path, overwrite: bool) -> None:
     copy = Path(name)
     try:
         with os.fdopen(handle, "wb") as file, target.open(MANIFEST) as source:
-            _copy(source, file, size)
+            while size > 0 and (block := source.read(min(BLOCK, size))):
+                file.write(block)
+                size -= len(block)
         wrong = _whats_wrong(copy) or _odd_rows(copy)
         if not wrong:
             copy.replace(path)
         elif not overwrite:
-            raise DataError(_damaged(Path(there), wrong).replace(f"{Path(there)}", there))
+            raise DataError(_damaged(there, wrong))
     finally:
         for name in ("", "-wal", "-shm", "-journal"):
             copy.with_name(copy.name + name).unlink(missing_ok=True)
-
-
-def _copy(source: object, target: object, size: int) -> None:
-    left = size
-    while left > 0 and (block := source.read(min(1 << 20, left))):  # type: ignore[attr-defined]
-        target.write(block)  # type: ignore[attr-defined]
-        left -= len(block)
 
 
 def _whats_wrong(path: Path) -> str:
