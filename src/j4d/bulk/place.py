@@ -26,6 +26,7 @@ from j4d.bulk.where import LOCAL, Where
 
 TEMPORARY = f"{PRIVATE}/tmp"
 QUARANTINE = f"{PRIVATE}/quarantine"
+MOST_FOLDERS = 100_000  # remembered
 _SYNCFS_TELLS = (5, 8)  # Linux's version from which on `syncfs` raises what writing back has met
 _NO_SUCH_NAME = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG)
 _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
@@ -176,6 +177,8 @@ class LocalTarget:
             raise NotWrittenError({name: f"a link in the target leads out of it, {os.path.join(self.root, folder)}"})
         if folder == QUARANTINE:
             _make_private(os.path.join(self.root, folder))
+        if len(self._inside) == MOST_FOLDERS:
+            self._inside.clear()
         self._inside.add(folder)
 
     @property
