@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import re
 import sqlite3
 import tarfile
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from j4d.bulk import Settings, source_of, target_of, transcode_data_set
 from j4d.bulk.manifest import Manifest
-from j4d.bulk.names import NotWrittenError
+from j4d.bulk.names import NotWrittenError, UnreadableError
 from j4d.bulk.place import LocalTarget
 from j4d.bulk.quarantine import aside_name, safe_rest
 from j4d.bulk.remote import RemoteTarget
@@ -191,6 +192,12 @@ def test_no_target_writes_outside_its_root(tmp_path: Path, name: str) -> None:
         with pytest.raises(NotWrittenError), target.together() as create, create(name) as out:
             out.write(b"x")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_errors_of_names_go_through_a_pickle_as_between_nodes() -> None:
+    error = pickle.loads(pickle.dumps(NotWrittenError({"../x": "a path with .. in it"})))
+    assert str(error) == "'../x': a path with .. in it" and error.reasons == {"../x": "a path with .. in it"}
+    assert str(pickle.loads(pickle.dumps(UnreadableError(5, "Input/output error")))) == "[Errno 5] Input/output error"
 
 
 def test_a_link_in_the_target_does_not_lead_out_of_it(tmp_path: Path) -> None:

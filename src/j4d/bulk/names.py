@@ -19,8 +19,11 @@ class NotWrittenError(DataError):
     """Outputs that cannot have their names in the target; the others of a run can. reasons: by name."""
 
     def __init__(self, reasons: dict[str, str]) -> None:
-        super().__init__("; ".join(f"{name!r}: {reason}" for name, reason in reasons.items()))
+        super().__init__(reasons)  # so that it can be pickled
         self.reasons = reasons
+
+    def __str__(self) -> str:
+        return "; ".join(f"{name!r}: {reason}" for name, reason in self.reasons.items())
 
 
 class UnreadableError(OSError):
