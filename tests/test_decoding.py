@@ -127,17 +127,6 @@ def test_colours_are_converted_to_srgb_where_asked() -> None:
     assert (decode_picture(hidden, "a", to_srgb=True).pixels == 255).all()
 
 
-def test_a_profile_that_does_not_describe_rgb_pixels_is_left_out_with_a_note() -> None:
-    gray = SRGB[:16] + b"GRAY" + SRGB[20:]
-    picture = decode_picture(saved(Image.new("L", (8, 8), 90), icc_profile=gray), "a")
-    assert picture.icc is None and "of GRAY, does not describe RGB" in picture.notes[0]
-    for damaged in (b"no profile", wide_profile()[:36] + b"????" + wide_profile()[40:]):
-        data = saved(Image.new("RGB", (8, 8)), icc_profile=damaged)
-        assert "damaged" in decode_picture(data, "a").notes[0]
-        with pytest.raises(ImageError, match=r"a\.png: its ICC profile cannot be used"):
-            decode_picture(data, "a.png", to_srgb=True)
-
-
 def test_sixteen_bits_that_use_a_sixteenth_of_their_range_are_told() -> None:
     for most, told in ((4095, True), (4096, False), (65535, False), (0, False)):
         samples = np.linspace(0, most, 64).astype(np.uint16).reshape(8, 8)

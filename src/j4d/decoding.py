@@ -12,15 +12,14 @@ import io
 import os
 import re
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, ImageColor, UnidentifiedImageError
+from PIL import Image, ImageColor, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from j4d import exif
+from j4d import colour_profiles, exif
 from j4d.errors import ImageError, ParameterError
 from j4d.files import read_limited
 from j4d.kinds import HEAD, kind_of_bytes
@@ -46,14 +45,13 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_BLACK_POINT_COMPENSATION = 0x2000  # of lcms2; Pillow has a name for it from 10.3 on
 _SIXTEENTH = 1 << 12  # of the range of 16 bits
 _XMP_ORIENTATION = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([1-8])\s*[\"'<]")
 _HEADER = 1 << 18  # bytes at a file's start that are enough for most headers
-_PROFILE_LIMIT = 4 << 20  # bytes of an ICC profile that is looked at
 
 RGBImage = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
+Colours = Literal["stored", "described", "srgb"]  # profiles passed over, kept where they describe RGB, or applied
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,18 +71,19 @@ def read_image(path: str | os.PathLike[str]) -> RGBImage:
     Gray and palette become RGB, transparency is composited on white, CMYK is converted, 16-bit gray keeps its upper
     byte, of several frames the first is read. Colour profiles are not applied. Raises ImageError.
     """
-    return read_picture(path).pixels
+    return decode_image(_bytes_of(path), os.fspath(path))
 
 
 def decode_image(data: bytes, name: str) -> RGBImage:
     """`read_image` of a file's bytes; name: what errors call it. Raises ImageError."""
-    return decode_picture(data, name).pixels
+    return _picture(data, name, WHITE, "stored").pixels
 
 
 def read_picture(path: str | os.PathLike[str], *, background: Colour = WHITE, to_srgb: bool = False) -> Picture:
-    """`read_image` with the profile and notes. background: what shows through transparent pixels.
+    """`read_image` with the profile of its colours, and notes. background: what shows through transparent pixels.
 
-    to_srgb: convert the colours, relative colorimetric with black point compensation. Raises ImageError.
+    A profile of gray, CMYK or Lab could not describe RGB pixels, so it is applied: the pixels are sRGB. to_srgb: so are
+    they with any profile. Both relative colorimetric, with black point compensation. Raises ImageError.
     """
     name = os.fspath(path)
     return decode_picture(_bytes_of(path), name, background=background, to_srgb=to_srgb)
@@ -92,13 +91,17 @@ def read_picture(path: str | os.PathLike[str], *, background: Colour = WHITE, to
 
 def decode_picture(data: bytes, name: str, *, background: Colour = WHITE, to_srgb: bool = False) -> Picture:
     """`read_picture` of a file's bytes; name: what errors call it. Raises ImageError."""
+    return _picture(data, name, background, "srgb" if to_srgb else "described")
+
+
+def _picture(data: bytes, name: str, background: Colour, colours: Colours) -> Picture:
     image = _opened(data, name)
     try:
-        return _decoded(image, data, background, to_srgb)
+        return _decoded(image, data, background, colours)
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from None
     except Exception as error:  # Pillow's readers raise a dozen types on damaged bytes
-        raise ImageError(f"{name}: cannot be decoded: {error}") from None
+        raise ImageError(f"{name}: cannot be decoded: {str(error) or type(error).__name__}") from None
     finally:
         image.close()
 
@@ -109,6 +112,10 @@ def check_header(path: str | os.PathLike[str]) -> tuple[int, int]:
     try:
         with open(path, "rb") as file:
             start = file.read(_HEADER)
+            if kind_of_bytes(start[:HEAD]) != "JPEG":
+                file.seek(0)
+                with _opened_by_pillow(file, start, name) as image:  # reads no more than it needs
+                    return image.height, image.width
             if len(start) == _HEADER and not _holds_header(start):
                 start += file.read(FILE_LIMIT)
     except OSError as error:
@@ -118,10 +125,13 @@ def check_header(path: str | os.PathLike[str]) -> tuple[int, int]:
 
 
 def profile_of(data: bytes, name: str) -> bytes | None:
-    """The ICC profile that describes the RGB pixels of an image file; None where there is none. Raises ImageError."""
+    """The ICC profile that describes the RGB pixels of an image file; None where none does. Raises ImageError."""
     with _opened(data, name) as image:
-        icc = image.info.get("icc_profile")
-        return _describing_rgb(image, icc, []) if isinstance(icc, bytes) and len(icc) <= _PROFILE_LIMIT else None
+        icc = colour_profiles.profile_in(image)
+    try:
+        return None if icc is None else colour_profiles.describing_rgb(icc)
+    except ImageError:  # of the profile
+        return None
 
 
 def colour_of(text: str, option: str) -> Colour:
@@ -166,21 +176,24 @@ def _bytes_of(path: str | os.PathLike[str]) -> bytes:
 
 
 def _holds_header(start: bytes) -> bool:
-    """Whether these first bytes are enough to know an image's size: of a JPEG file up to its first scan."""
-    if kind_of_bytes(start[:HEAD]) != "JPEG":
-        return False
+    """Whether these first bytes of a JPEG file go up to its first scan, so that they are enough to know its size."""
     end = max((segment.start + segment.size for segment in header_segments(start)), default=0)
     return start[end : end + 2] == b"\xff\xda"
 
 
 def _opened(data: bytes, name: str) -> Image.Image:
     """The image, header only. Raises ImageError."""
-    kind = kind_of_bytes(data[:HEAD])
+    return _opened_by_pillow(io.BytesIO(data), data, name)
+
+
+def _opened_by_pillow(file: BinaryIO, start: bytes, name: str) -> Image.Image:
+    """The image in a file, header only. start: its first bytes, of a JPEG file all of them. Raises ImageError."""
+    kind = kind_of_bytes(start[:HEAD])
     try:
         if kind == "JPEG":
-            image: Image.Image = JpegImageFile(io.BytesIO(_for_pillow(data)))
+            image: Image.Image = JpegImageFile(io.BytesIO(_for_pillow(start)))
         else:
-            image = Image.open(io.BytesIO(data), formats=(*FORMATS, *_more_formats(kind)))
+            image = Image.open(file, formats=(*FORMATS, *_more_formats(kind)))
     except Image.DecompressionBombError:
         raise ImageError(f"{name}: more than {PIXEL_LIMIT} pixels, the limit; scale it down") from None
     except ImageError as error:
@@ -224,19 +237,16 @@ def _for_pillow(data: bytes) -> bytes:
     return b"".join((*kept, data[at:])) if kept else data
 
 
-def _decoded(image: Image.Image, data: bytes, background: Colour, to_srgb: bool) -> Picture:
+def _decoded(image: Image.Image, data: bytes, background: Colour, colours: Colours) -> Picture:
     notes: list[str] = []
-    icc = image.info.get("icc_profile")
-    icc = icc if isinstance(icc, bytes) and 0 < len(icc) <= _PROFILE_LIMIT else None
+    icc = None if colours == "stored" else colour_profiles.profile_in(image)
     orientation = _orientation(image, data)
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         image = _upper_byte(image, notes)
     if image.mode in ("I", "F"):
         raise ImageError(f"mode {image.mode} has more than 8 bits per sample; convert it to 8 bits")
-    if to_srgb and icc is not None:
-        image, icc = _in_srgb(image, icc), None
-    elif icc is not None:
-        icc = _describing_rgb(image, icc, notes)
+    if icc is not None:
+        image, icc = colour_profiles.applied(image, icc, colours == "srgb", notes)
     rgb = _composited(image, background)
     turn = _TURNS.get(orientation)
     return Picture(np.array(rgb if turn is None else rgb.transpose(turn)), icc, tuple(notes))
@@ -267,69 +277,24 @@ def _orientation(image: Image.Image, data: bytes) -> int:
 
 
 def _upper_byte(image: Image.Image, notes: list[str]) -> Image.Image:
-    """16-bit gray as 8-bit gray."""
+    """16-bit gray as 8-bit gray, transparent where a colour key says so."""
     samples = np.asarray(image).astype(np.int64)
     largest = int(samples.max(initial=0))
     if 0 < largest < _SIXTEENTH:
         notes.append(f"its 16-bit samples end at {largest} of 65535, so it comes out almost black; scale them up first")
-    return Image.fromarray((samples.clip(0, 65535) >> 8).astype(np.uint8))
+    gray = Image.fromarray((samples.clip(0, 65535) >> 8).astype(np.uint8))
+    key = image.info.get("transparency")
+    if isinstance(key, int):
+        alpha = Image.fromarray(np.where(samples == key, 0, 255).astype(np.uint8))
+        return Image.merge("LA", (gray, alpha))
+    return gray
 
 
 def _composited(image: Image.Image, background: Colour) -> Image.Image:
     """RGB; what shines through is the background."""
-    if "transparency" not in image.info and image.mode not in ("RGBA", "LA", "PA", "RGBa", "La"):
+    if not colour_profiles.has_alpha(image):
         return image.convert("RGB")
     rgba = image.convert("RGBA")
     if rgba.getchannel("A").getextrema() == (255, 255):
         return rgba.convert("RGB")
     return Image.alpha_composite(Image.new("RGBA", rgba.size, (*background, 255)), rgba).convert("RGB")
-
-
-def _describing_rgb(image: Image.Image, icc: bytes, notes: list[str]) -> bytes | None:
-    """The profile, where it says something of the RGB pixels that the image becomes."""
-    space = icc[16:20]
-    if len(icc) < 128 or icc[36:40] != b"acsp":  # ICC.1, 7.2
-        notes.append("its ICC profile is damaged and is left out")
-        return None
-    if space != b"RGB " or image.mode in ("CMYK", "L", "LA", "1", "LAB"):
-        kind = space.decode("latin-1").strip()
-        notes.append(f"its ICC profile, of {kind}, does not describe RGB pixels and is left out")
-        return None
-    return None if _is_srgb(icc) else icc
-
-
-@lru_cache(maxsize=64)
-def _is_srgb(icc: bytes) -> bool:
-    """Whether the profile changes no colour by more than a level: then it only says what is meant without one."""
-    levels = np.array([0, 32, 64, 96, 128, 160, 192, 224, 255], np.uint8)
-    cube = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), -1).reshape(1, -1, 3)
-    try:
-        converted = np.asarray(_in_srgb(Image.fromarray(cube), icc), np.int16)
-    except ImageError:
-        return False
-    return bool(np.abs(converted - cube).max() <= 1)
-
-
-def _in_srgb(image: Image.Image, icc: bytes) -> Image.Image:
-    """The image in sRGB, with its transparency. ImageError where the profile cannot be used for it."""
-    alpha = None
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
-        rgba = image.convert("RGBA")
-        alpha, image = rgba.getchannel("A"), image.convert("L") if image.mode in ("LA", "La") else rgba.convert("RGB")
-    elif image.mode in ("P", "1", "YCbCr"):
-        image = image.convert("RGB")
-    try:
-        converted = ImageCms.profileToProfile(
-            image,
-            ImageCms.ImageCmsProfile(io.BytesIO(icc)),
-            ImageCms.createProfile("sRGB"),
-            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            outputMode="RGB",
-            flags=_BLACK_POINT_COMPENSATION,  # type: ignore[arg-type]
-        )
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-        raise ImageError(f"its ICC profile cannot be used to convert it to sRGB: {error}") from None
-    assert converted is not None
-    if alpha is not None:
-        converted.putalpha(alpha)
-    return converted

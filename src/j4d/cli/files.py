@@ -87,8 +87,9 @@ def encode(
     Pictures come out upright and opaque: the orientation is applied, and what is
     transparent is shown on white, or on --background. The ICC profile of an RGB
     picture is embedded unless it says no more than sRGB, or the colours are
-    converted with --to-srgb (relative colorimetric). Other metadata (Exif, XMP,
-    IPTC) are not copied; `j4d transcode` keeps them. From a folder images are
+    converted with --to-srgb (relative colorimetric); one of gray or CMYK is
+    applied. Other metadata (Exif, XMP, IPTC) are not copied; `j4d transcode`
+    keeps them. From a folder images are
     taken by their names, hidden ones passed over. A file that cannot be read
     gets a line on stderr and the exit code 2; the others are written.
 
@@ -117,7 +118,8 @@ def encode(
         try:
             picture = read_picture(source, **reading)
             found = parameters(picture.pixels)
-            data = codec.encode(picture.pixels, found, progressive=progressive, icc=picture.icc, **writing)
+            icc = None if found.sampling == "gray" else picture.icc  # which describes RGB
+            data = codec.encode(picture.pixels, found, progressive=progressive, icc=icc, **writing)
         except (ImageError, CodecError, DataError) as error:
             failures.tell(name_of(source), error)
             continue
