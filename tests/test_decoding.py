@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -226,3 +227,32 @@ def test_any_bytes_end_in_a_picture_or_in_an_image_error(data: bytes) -> None:
     for head in (b"", b"\xff\xd8\xff\xe1", b"\x89PNG\r\n\x1a\n", b"II*\0", b"\0\0\0\x18ftypavif", b"RIFF\0\0\0\0WEBP"):
         with pytest.raises(ImageError, match="a: "):
             decode_picture(head + data, "a", to_srgb=True)
+
+
+def test_a_header_costs_no_more_than_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), np.uint8)
+    (tmp_path / "a.png").write_bytes(saved(Image.fromarray(noise)))
+    (tmp_path / "a.tif").write_bytes(saved(Image.fromarray(noise), "TIFF"))
+    (tmp_path / "a.jpg").write_bytes(saved(Image.fromarray(noise), "JPEG", quality=100))
+    taken = []
+
+    class Counted(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            data = super().read(-1 if size is None else size)
+            taken.append(len(data))
+            return data
+
+    monkeypatch.setattr("builtins.open", lambda path, mode: Counted(path, mode))
+    for name in ("a.png", "a.tif", "a.jpg"):
+        taken.clear()
+        assert check_header(tmp_path / name) == (1000, 1000)
+        assert sum(taken) < 400_000 < (tmp_path / name).stat().st_size
+
+
+def test_sixteen_bit_gray_keeps_its_transparent_colour() -> None:
+    samples = np.array([[0x1000, 0x1001, 0x2000]], np.uint16)
+    data = bytearray(saved(Image.fromarray(samples)))
+    key = b"tRNS" + struct.pack(">H", 0x1000)
+    at = data.index(b"IDAT") - 4
+    data[at:at] = struct.pack(">I", 2) + key + struct.pack(">I", zlib.crc32(key))
+    assert decode_image(bytes(data), "a")[0, :, 0].tolist() == [255, 0x10, 0x20]

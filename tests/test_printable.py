@@ -7,19 +7,25 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import data_sets
 import pytest
+import report_pages
 from hypothesis import given
 from hypothesis import strategies as st
 from profiles import default_profile
 
 import j4d
+from j4d import bd
 from j4d.cli import run
+from j4d.parameters import EncodingParameters
 from j4d.printable import echo, printable, safe_console
 from j4d.profile_file import save
+from j4d.report.page import render_page
+from j4d.results import Point
 
 TITLE = "\x1b]0;mine\x07"
 
@@ -101,3 +107,26 @@ def test_nobody_prints_but_through_the_function_that_escapes() -> None:
                 assert path.name == "printable.py" or "json.dumps" in line, f"{path}: {line}"
         if path.name != "printable.py":
             assert " Console(" not in text and "=Console(" not in text, path
+
+
+def test_a_line_for_machines_stays_json() -> None:
+    line = {"name": "a\x7f\x1b\n\u2028" + os.fsdecode(b"\xe9")}
+    assert json.loads(printable(json.dumps(line))) == line
+
+
+@pytest.mark.parametrize("name", [TITLE, os.fsdecode(b"caf\xe9"), "$\\foo$", "$x$", "a\nb", "\u202ea"])
+def test_any_name_can_stand_in_a_plot(name: str) -> None:
+    from j4d.report import plots
+
+    one = bd.Interval(1.0, 1.0, 1.0)
+    codec = {name: [Point(name, "1", one, None, {"kl": one})]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain = plots.png(plots.curves_figure(codec, {"kl": 1.0}, name))
+        plots.png(plots.tables_figure([(name, EncodingParameters.from_quality(50))]))
+    assert plain != plots.png(plots.curves_figure({"x": codec[name]}, {"kl": 1.0}, "x"))
+
+
+def test_names_in_the_page_are_escaped() -> None:
+    page = render_page([report_pages.evaluation(name=f"{TITLE}\u202e")], command=f"j4d report {TITLE}").decode()
+    assert "\x1b" not in page and "\u202e" not in page and page.count("\\x1b]0;mine\\x07") >= 2

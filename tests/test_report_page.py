@@ -22,6 +22,7 @@ from j4d.cli import run
 from j4d.codecs import LearnedJPEG
 from j4d.errors import DataError
 from j4d.parameters import EncodingParameters
+from j4d.printable import printable
 from j4d.report.page import render_page
 from j4d.report.page_data import view, whisker
 from j4d.report.page_text import dead_zone_text, headline, indices_text, meaning, model_label
@@ -95,8 +96,8 @@ def test_names_in_files_are_text_wherever_they_stand():
     made, plain = Document(render_page([hostile], command=HOSTILE)), Document(render_page([innocent], command="n"))
     assert [tag for tag, _ in made.tags] == [tag for tag, _ in plain.tags]
     assert [sorted(a) for _, a in made.tags] == [sorted(a) for _, a in plain.tags]
-    assert made.data()["views"][0]["codecs"][1]["name"] == HOSTILE
-    assert HOSTILE in made.text and "49" not in made.data()["views"][0]["codecs"][1]["name"]
+    assert made.data()["views"][0]["codecs"][1]["name"] == printable(HOSTILE)
+    assert printable(HOSTILE) in made.text and "49" not in made.data()["views"][0]["codecs"][1]["name"]
 
 
 def test_curves_without_a_common_range_are_said_to_have_none():

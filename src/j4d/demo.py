@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 
 from j4d.codecs import ChosenJPEG, Codec, DefaultJPEG, LearnedJPEG
 from j4d.errors import DataError
@@ -167,7 +168,7 @@ def run(
     written = [out / "profile.json", *evaluation.save(out), *_write_samples(evaluation, held_out, out / "encoded")]
     print_evaluation(evaluation, console)
     names = ", ".join(str(path.relative_to(out)) for path in written)
-    console.print(f"\n[bold]4. Written[/bold] to {out}/: {names}")
+    console.print(f"\n[bold]4. Written[/bold] to {escape(f'{out}/: {names}')}")
     console.print(_closing(out), markup=False, soft_wrap=True)
     return evaluation
 

@@ -24,6 +24,22 @@ def printable(text: str) -> str:
     return _UNSAFE.sub(_escaped, text)
 
 
+def printable_lines(text: str) -> str:
+    """The same of several lines, which stay lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def printable_values(value: Any) -> Any:
+    """A document of dicts, lists and tuples with every text in it, keys too, as `printable_lines` has it."""
+    if isinstance(value, str):
+        return printable_lines(value)
+    if isinstance(value, dict):
+        return {printable_values(key): printable_values(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(printable_values, value))
+    return value
+
+
 def _escaped(match: re.Match[str]) -> str:
     code = ord(match[0])
     if 0xDC80 <= code <= 0xDCFF:  # os.fsdecode's stand-in for a byte
@@ -34,7 +50,7 @@ def _escaped(match: re.Match[str]) -> str:
 def echo(text: str = "", *, err: bool = False) -> None:
     """Print lines to standard output or standard error; nothing but line breaks is obeyed."""
     stream = sys.stderr if err else sys.stdout
-    lines = "\n".join(printable(line) for line in text.split("\n"))
+    lines = printable_lines(text)
     encoding = getattr(stream, "encoding", None) or "utf-8"
     print(lines.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
@@ -47,7 +63,6 @@ def safe_console(**options: Any) -> Console:
     class Safe(Console):
         def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
             for text, style, control in super().render(renderable, options):
-                lines = "\n".join(printable(line) for line in text.split("\n"))
-                yield Segment(text if control else lines, style, control)
+                yield Segment(text if control else printable_lines(text), style, control)
 
     return Safe(**options)

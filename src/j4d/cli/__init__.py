@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -26,6 +25,7 @@ from j4d.cli.report import report
 from j4d.cli.transcode import transcode
 from j4d.errors import J4DError
 from j4d.printable import echo
+from j4d.quiet import silence_pillow
 
 USER_ERROR, INTERRUPTED, BUG = 2, 130, 1
 
@@ -94,8 +94,7 @@ def run(arguments: Sequence[str]) -> int:
         "RANK" in os.environ
     ):  # whoever ends a run of several ranks says why; PyTorch's warnings that it left say nothing
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    # Of an odd picture Pillow names a line of its own source, not the file; what matters is told by the commands.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
+    silence_pillow()
     try:
         code = app(args=list(arguments), prog_name="j4d", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):

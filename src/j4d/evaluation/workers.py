@@ -17,6 +17,7 @@ from j4d.allocator import keep_freed_memory
 from j4d.codecs import EncodeCache
 from j4d.errors import DataError
 from j4d.evaluation.measuring import Measured, Measurer, Work
+from j4d.quiet import silence_pillow
 
 Task = tuple[int, int]
 
@@ -92,6 +93,7 @@ def _begin(work: Work, threads: int | None) -> None:
     global _measurer, _threads
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
+    silence_pillow()
     _measurer, _threads = Measurer(work), threads
 
 

@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from j4d import __version__
 from j4d.errors import DataError
+from j4d.printable import printable_lines, printable_values
 from j4d.profile import Profile
 from j4d.report.page_data import view
 from j4d.results import Evaluation
@@ -53,12 +54,13 @@ def render_page(
             raise DataError(f"{path}: this profile is not measured in any of the evaluations; leave it out")
     for number, shown in (photographs or {}).items():
         views[number]["photographs"] = shown
+    views = [printable_values(one) for one in views]
     style, script = _asset("page.css"), "\n".join(_asset(name) for name in SCRIPTS)
     template = _environment().from_string(_asset("page.html"))
     page = template.render(
         views=views,
         data={"views": views},
-        command=command,
+        command=printable_lines(command),
         version=__version__,
         style=Markup(style),
         script=Markup(script),

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from j4d.parameters import EncodingParameters
+from j4d.printable import printable
 from j4d.results import METRICS, Evaluation, Point, short_name
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def curves_figure(curves: Mapping[str, Sequence[Point]], clean: Mapping[str, flo
         axes[0].legend(loc="lower right", frameon=False)
     else:
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(_shown(title), fontsize=11)
     return figure
 
 
@@ -66,7 +67,7 @@ def _curves(axis: Axes, curves: Mapping[str, Sequence[Point]], metric: str, clea
             "marker": MARKERS[i % len(MARKERS)],
             "linestyle": LINES[i // len(COLOURS) % len(LINES)],
         }
-        axis.plot(rates, [span.value for span in spans], markersize=4, label=name, **style)
+        axis.plot(rates, [span.value for span in spans], markersize=4, label=_shown(name), **style)
         axis.fill_between(
             rates,
             [span.low for span in spans],
@@ -86,6 +87,11 @@ def _curves(axis: Axes, curves: Mapping[str, Sequence[Point]], metric: str, clea
     axis.set_xlabel("actual rate, whole files (bits per pixel)")
     axis.set_title("dotted: uncompressed", loc="left", fontsize=8, color="grey")
     axis.grid(alpha=0.25)
+
+
+def _shown(name: str) -> str:
+    """A name as text, of which matplotlib would take what stands between dollar signs for a formula."""
+    return printable(name).replace("$", r"\$")
 
 
 def nearest_quality(parameters: EncodingParameters) -> int:
@@ -119,7 +125,7 @@ def _table(axis: Axes, table: np.ndarray[Any, Any], title: str) -> None:
     for (y, x), step in np.ndenumerate(table):
         colour = "white" if step < 40 else "black"
         axis.text(x, y, str(step), ha="center", va="center", fontsize=7, color=colour)
-    axis.set_title(title, fontsize=9)
+    axis.set_title(_shown(title), fontsize=9)
     axis.set_xticks([])
     axis.set_yticks([])
 
