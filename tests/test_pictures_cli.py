@@ -14,6 +14,7 @@ from test_decoding import assert_turned, corner_picture, saved, transparent, wid
 
 from j4d import exif
 from j4d.cli import run
+from j4d.images import load_images
 from j4d.markers import APP1
 
 
@@ -134,3 +135,14 @@ def test_decoded_pictures_are_upright(place: Path, capsys: pytest.CaptureFixture
         assert not image.getexif()
     with Image.open(io.BytesIO(data)) as stored:
         assert stored.size == (24, 16)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_folder_with_a_pipe_in_it_keeps_nobody_waiting(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data_sets.write(place / "in", {"a.jpg": data_sets.jpeg(1)})
+    os.mkfifo("in/b.jpg")
+    os.symlink("nowhere", "in/c.jpg")
+    _, err = ends(capsys, 2, "encode", "in", "-o", "out", "--quality", 40)
+    assert names("out") == ["a.jpg"] and "in/c.jpg: cannot be opened: No such file" in err and "b.jpg" not in err
+    os.remove("in/c.jpg")
+    assert [path.name for path in load_images("in").paths] == ["a.jpg"]

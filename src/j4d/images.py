@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 import os
+import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -193,7 +194,7 @@ def images_below(
     root: str | os.PathLike[str], wanted: Callable[[str], bool] = is_called_image
 ) -> tuple[list[Path], list[str]]:
     """The files below a folder whose names are `wanted`, in order of their names; and a line for each folder that
-    cannot be read. Hidden files and folders (.x) are passed over, and links to folders are not followed.
+    cannot be read. Hidden files and folders (.x), pipes and devices are passed over, links to folders not followed.
     """
     found: list[Path] = []
     unreadable: list[str] = []
@@ -203,8 +204,17 @@ def images_below(
 
     for folder, folders, files in os.walk(root, onerror=tell):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(folder) / name for name in files if wanted(name) and not name.startswith(".")]
+        paths = (Path(folder) / name for name in files if wanted(name) and not name.startswith("."))
+        found += [path for path in paths if not _waits(path)]
     return sorted(found, key=lambda path: path.relative_to(root).as_posix()), unreadable
+
+
+def _waits(path: Path) -> bool:
+    """Whether this is a pipe, a socket or a device, which whoever opens it may wait for without end."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:  # a link to nothing, say: whoever reads it tells
+        return False
 
 
 def _read_labels(path: Path, names: list[str], split: str | None) -> dict[str, int]:
