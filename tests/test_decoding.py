@@ -13,7 +13,7 @@ import pytest
 import tiny_jpeg
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, TiffImagePlugin, features
 
 from j4d import exif
 from j4d.decoding import check_header, colour_of, decode_image, decode_picture, orientation_of, read_picture
@@ -168,6 +168,26 @@ def test_faulty_exif_never_decides_whether_a_picture_can_be_read(fault: str, kin
     assert_turned(pixels, orientation)
 
 
+# TIFF 6.0, tag Orientation: where row 0, column 0 of the stored picture is to be seen
+CORNERS = {1: (0, 0), 2: (0, -1), 3: (-1, -1), 4: (-1, 0), 5: (0, 0), 6: (0, -1), 7: (-1, -1), 8: (-1, 0)}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize(("orientation", "corner"), CORNERS.items())
+def test_pictures_of_every_kind_are_turned_once(kind: str, orientation: int, corner: tuple[int, int]) -> None:
+    if kind == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow was built without AVIF")
+    if kind == "TIFF":
+        tags = TiffImagePlugin.ImageFileDirectory_v2()
+        tags[exif.ORIENTATION] = orientation
+        data = corner_picture(kind, tiffinfo=tags)
+    else:
+        data = corner_picture(kind, exif=exif.block({exif.ORIENTATION: orientation}))
+    pixels = decode_image(data, "a")
+    assert pixels.shape == ((24, 16, 3) if orientation >= 5 else (16, 24, 3))
+    assert pixels[corner][0] > 200 > 60 > pixels[corner][1]
+
+
 def test_xmp_that_is_no_text_does_no_harm_and_may_say_the_orientation() -> None:
     for packet, orientation in ((b"caf\xe9 <x/>", 1), (b'\xe9 tiff:Orientation="6"', 6), (b"tiff:Orientation>3<", 3)):
         data = corner_picture(markers=((APP1, XMP_HEAD + packet),))
@@ -202,8 +222,6 @@ def test_kinds_that_pillow_may_not_read_are_called_by_their_names(monkeypatch: p
 
 
 def test_avif_is_read_where_pillow_can() -> None:
-    from PIL import features
-
     if not features.check("avif"):
         pytest.skip("this Pillow was built without AVIF")
     assert decode_image(saved(Image.new("RGB", (16, 16), (200, 40, 40)), "AVIF"), "a").shape == (16, 16, 3)

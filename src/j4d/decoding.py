@@ -12,7 +12,7 @@ import io
 import os
 import re
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -256,11 +256,7 @@ def _orientation(image: Image.Image, data: bytes) -> int:
     if image.format == "JPEG":
         return orientation_of(data)
     if image.format == "TIFF":
-        try:
-            found: Any = image.tag_v2.get(exif.ORIENTATION)  # type: ignore[attr-defined]
-        except Exception:  # Pillow raises many types on a faulty tag
-            found = None
-        return found if isinstance(found, int) and found in _TURNS else exif.UPRIGHT
+        return exif.UPRIGHT  # Pillow turns it while it decodes
     block = image.info.get("exif")
     text = image.info.get("Raw profile type exif")  # ImageMagick's way for PNG: two lines of header, then hexadecimal
     if not block and isinstance(text, str):
