@@ -274,3 +274,40 @@ def test_sixteen_bit_gray_keeps_its_transparent_colour() -> None:
     at = data.index(b"IDAT") - 4
     data[at:at] = struct.pack(">I", 2) + key + struct.pack(">I", zlib.crc32(key))
     assert decode_image(bytes(data), "a")[0, :, 0].tolist() == [255, 0x10, 0x20]
+
+
+def tiff(*metadata: tuple[int, int, int, bytes]) -> bytes:
+    """4 x 4 RGB pixels 0, 1, 2, ...; metadata: more entries (tag, type, count, value)."""
+    numbers = {256: 4, 257: 4, 259: 1, 262: 2, 277: 3, 278: 4}
+    entries = {tag: struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in numbers.items()}
+    entries |= {tag: struct.pack("<HHI4s", tag, kind, count, value) for tag, kind, count, value in metadata}
+    base = 8 + 2 + 12 * (len(entries) + 3) + 4
+    entries[258] = struct.pack("<HHII", 258, 3, 3, base)
+    entries[273] = struct.pack("<HHII", 273, 4, 1, base + 6)
+    entries[279] = struct.pack("<HHII", 279, 4, 1, 48)
+    head = struct.pack("<2sHIH", b"II", 42, 8, len(entries))
+    return (
+        head
+        + b"".join(entries[tag] for tag in sorted(entries))
+        + bytes(4)
+        + struct.pack("<3H", 8, 8, 8)
+        + bytes(range(48))
+    )
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        (0x02BC, 2, 4, b"\xe9\xff\xfe\0"),
+        (0x02BC, 7, 4, b"\xe9\xff\xfe\0"),
+        (0x83BB, 4, 1, b"\0\0\0\x7f"),
+        (0x8769, 4, 1, b"\0\0\0\x7f"),
+        (0x8769, 2, 4, b"abc\0"),
+        (0x8825, 4, 1, b"\x08\0\0\0"),
+        (0xA005, 4, 1, b"\3\0\0\0"),
+        (0x0112, 2, 4, b"abc\0"),
+        (0x011A, 10, 1, b"\4\0\0\0"),
+    ],
+)
+def test_faulty_metadata_of_tiff_files_do_no_harm(entry: tuple[int, int, int, bytes]) -> None:
+    assert decode_image(tiff(entry), "a").ravel().tolist() == list(range(48))

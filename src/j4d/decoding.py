@@ -2,7 +2,7 @@
 
 Files are untrusted: a size limit before decoding, a short list of formats, and any fault of a file is an ImageError
 with its name. Metadata never decides whether a picture can be read: of Exif and XMP the orientation alone is looked at,
-by code of our own (`j4d.exif`), and a JPEG file is handed to Pillow without them.
+by code of our own (`j4d.exif`), and JPEG and TIFF files are handed to Pillow without the rest (`j4d.essentials`).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import numpy.typing as npt
 from PIL import Image, ImageColor, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from j4d import colour_profiles, exif
+from j4d import colour_profiles, essentials, exif
 from j4d.errors import ImageError, ParameterError
 from j4d.files import read_limited
 from j4d.kinds import HEAD, kind_of_bytes
-from j4d.markers import APP0, APP1, APP14, ICC_HEAD, XMP_HEAD, header_segments, is_kept
+from j4d.markers import APP1, XMP_HEAD, header_segments
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 PIXEL_LIMIT = 2**27  # per image; below the 1.79e8 at which Pillow itself refuses to open a file
@@ -183,6 +183,8 @@ def _holds_header(start: bytes) -> bool:
 
 def _opened(data: bytes, name: str) -> Image.Image:
     """The image, header only. Raises ImageError."""
+    if kind_of_bytes(data[:HEAD]) == "TIFF":
+        data = essentials.of_tiff(data)
     return _opened_by_pillow(io.BytesIO(data), data, name)
 
 
@@ -191,7 +193,7 @@ def _opened_by_pillow(file: BinaryIO, start: bytes, name: str) -> Image.Image:
     kind = kind_of_bytes(start[:HEAD])
     try:
         if kind == "JPEG":
-            image: Image.Image = JpegImageFile(io.BytesIO(_for_pillow(start)))
+            image: Image.Image = JpegImageFile(io.BytesIO(essentials.of_jpeg(start)))
         else:
             image = Image.open(file, formats=(*FORMATS, *_more_formats(kind)))
     except Image.DecompressionBombError:
@@ -224,17 +226,6 @@ def _more_formats(kind: str | None) -> tuple[str, ...]:
     if name not in Image.OPEN:
         raise ImageError(f"a {kind} file, which this Pillow does not read; pip install {package}")
     return (name,)
-
-
-def _for_pillow(data: bytes) -> bytes:
-    """A JPEG file without the segments that say nothing of its pixels, in which Pillow would look for faults."""
-    kept, at = [], 0
-    for segment in header_segments(data):
-        telling = segment.code in (APP0, APP14) or segment.payload(data).startswith(ICC_HEAD)
-        if is_kept(segment.code) and not telling:
-            kept.append(data[at : segment.start - 4])
-            at = segment.start + segment.size
-    return b"".join((*kept, data[at:])) if kept else data
 
 
 def _decoded(image: Image.Image, data: bytes, background: Colour, colours: Colours) -> Picture:
