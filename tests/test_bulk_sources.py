@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +128,17 @@ def test_folders_may_be_deeper_than_python_calls_and_those_too_deep_for_a_path_a
         deep(tmp_path / "out", "d", 1100, None)
 
 
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A folder that every user reaches, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder).resolve()
+
+
 @pytest.mark.skipif(not hasattr(os, "setuid"), reason="permissions are POSIX's")
-def test_a_folder_that_may_not_be_read_is_listed_and_the_rest_is_done(tmp_path: Path) -> None:
+def test_a_folder_that_may_not_be_read_is_listed_and_the_rest_is_done(open_to_all: Path) -> None:
+    tmp_path = open_to_all
     files = ["a.jpg", "shut/b.jpg", "closed.jpg", "z/c.jpg"]
     source = data_sets.write(tmp_path / "in", {name: data_sets.jpeg(i) for i, name in enumerate(files)})
     (tmp_path / "out").mkdir()
@@ -136,9 +146,6 @@ def test_a_folder_that_may_not_be_read_is_listed_and_the_rest_is_done(tmp_path: 
     if os.geteuid() == 0:
         drop = "os.setgid(65534); os.setuid(65534); "
         (tmp_path / "out").chmod(0o777)
-        for folder in [tmp_path, *tmp_path.parents][:-2]:
-            if folder.stat().st_uid == 0 and folder != Path(tempfile.gettempdir()):
-                folder.chmod(0o755)
     (source / "shut").chmod(0)
     (source / "closed.jpg").chmod(0)
     (source / "z/c.jpg").chmod(0o444)
