@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import tarfile
 from typing import Any, BinaryIO
 
 from PIL.JpegImagePlugin import JpegImageFile
@@ -36,7 +35,7 @@ def verified(done: Done, job: work.Job, lane: Lane) -> Done:
     try:
         with job.source.open(done.entry.name) as source, job.target.open(done.entry.name) as target:
             checks[work.kind_of(done.entry.name)](done.entry, source, target, job.settings, lane)
-    except (J4DError, tarfile.TarError) as error:
+    except J4DError as error:
         return dataclasses.replace(done, problem=f"not verified: {error}", finished=False)
     return dataclasses.replace(done, verified=True)
 
@@ -106,7 +105,7 @@ def _shard(entry: Entry, source: BinaryIO, target: BinaryIO, settings: Settings,
         if recoded is not None and recoded.data is None:
             continue
         output = next(outputs, None)
-        if output is None or _header(output.tag) != _header(part.tag):
+        if output is None or output.tag.unsized() != part.tag.unsized():
             raise WrongError(f"{part.key}: missing, out of order, or with another header")
         if recoded is not None and isinstance(part.data, bytes) and isinstance(output.data, bytes):
             check_image(part.key, part.data, output.data, settings, recoded.data)
@@ -117,11 +116,6 @@ def _shard(entry: Entry, source: BinaryIO, target: BinaryIO, settings: Settings,
             _same(part.key, part.data, output.data)
     if next(outputs, None) is not None:
         raise WrongError("there are more members than in the source")
-
-
-def _header(member: tarfile.TarInfo) -> dict[str, Any]:
-    names = ("name", "mode", "uid", "gid", "uname", "gname", "mtime", "type")
-    return {name: getattr(member, name) for name in names}
 
 
 def _table(entry: Entry, source: BinaryIO, target: BinaryIO, settings: Settings, lane: Lane) -> None:

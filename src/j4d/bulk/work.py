@@ -6,7 +6,6 @@ again when a worker has died.
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -95,7 +94,7 @@ def _whole(entry: Entry, job: Job, lane: Lane) -> Done:
         return convert(entry, job.source, job.target, lane)
     except shards.RefusedError as error:
         return Done(entry, None, problem=f"refused: {error}")
-    except (shards.DamagedError, tarfile.TarError) as error:
+    except shards.DamagedError as error:
         if job.settings.on_error == "fail":
             raise DataError(f"{entry.name}: {error}") from None
         problem = f"damaged: {error}"
