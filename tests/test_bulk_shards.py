@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from j4d.bulk import Settings, source_of, target_of, transcode_data_set
+from j4d.bulk.faulty import DamagedError, RefusedError
 from j4d.bulk.run import Summary
-from j4d.bulk.tar_members import BLOCK_SIZE, MOST_HEADERS, DamagedError, RefusedError, members
+from j4d.bulk.tar_members import BLOCK_SIZE, MOST_HEADERS, members
 from j4d.parameters import EncodingParameters
 from j4d.transcode import transcode
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
-from j4d.bulk.tar_members import DamagedError
+from j4d.bulk.faulty import DamagedError
 from j4d.errors import DataError
 
 GZIP, ZSTANDARD = (".tar.gz", ".tgz"), (".tar.zst", ".tzst")

@@ -12,7 +12,7 @@ from itertools import islice
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from j4d.bulk import shards, tables
+from j4d.bulk import shards, table_rows, tables
 from j4d.bulk.content import HEAD, is_image
 from j4d.bulk.pipeline import Part
 from j4d.bulk.place import Source
@@ -124,16 +124,24 @@ def _images(entry: Entry, source: Source) -> Iterator[Part[Any]]:
         if kind == "shard":
             yield from (part for part in shards.parts(file, entry.name) if part.image)
         elif kind == "table":
-            parquet = tables.opened(file)
+            parquet = table_rows.opened(file)
             if parquet.metadata.num_row_groups:
-                parts: list[Part[Any]] = []
-
-                def keep(column: str, found: Any, paths: Any) -> Any:
-                    parts.extend(p for p in tables.value_parts(f"{entry.name}/{column}", 0, found, paths) if p.image)
-                    return found
-
-                tables.rebuilt(tables.read_group(parquet, 0), keep)
-                yield from parts
+                yield from _of_table(entry.name, table_rows.Rows(parquet, file, 0))
         elif is_image(entry.name, file.read(HEAD), entry.size):
             file.seek(0)
             yield Part(entry, entry.name, file.read(), image=True)
+
+
+def _of_table(name: str, rows: table_rows.Rows) -> Iterator[Part[Any]]:
+    """The images of a row group, some rows at a time."""
+    place = tables.places(0)
+    while (some := rows.some()) is not None:
+        parts: list[Part[Any]] = []
+
+        def keep(column: str, found: Any, paths: Any, nullable: bool, into: list[Part[Any]] = parts) -> Any:
+            every = tables.value_parts(f"{name}/{column}", place(column, len(found)), found, paths)
+            into.extend(part for part in every if part.image)
+            return found
+
+        table_rows.rebuilt(some, keep)
+        yield from parts

@@ -17,9 +17,7 @@ from j4d.bulk.pipeline import Lane, Part
 from j4d.bulk.place import Source, Target, mode_of
 from j4d.bulk.quarantine import put_image
 from j4d.bulk.results import Done, Entry, Image
-from j4d.bulk.tar_members import BLOCK_SIZE, RECORD_SIZE, DamagedError, Data, Member, RefusedError, members
-
-__all__ = ["SUFFIXES", "DamagedError", "RefusedError", "convert", "parts"]
+from j4d.bulk.tar_members import BLOCK_SIZE, RECORD_SIZE, Data, Member, members
 
 SUFFIXES = (".tar", *compressed.SUFFIXES)
 

@@ -1,133 +1,107 @@
 """Sources that are Parquet files, those of Hugging Face `datasets` among them: the images in binary columns recoded.
 
-An image is a binary value, on its own or inside structs and lists (`struct<bytes, path>` is how `datasets` keeps one),
-that begins as a JPEG file does, or whose neighbour `path` is called one. Every other value, the types, the rows' order,
-the row groups, the schema's metadata and the compression stay. One row group is in memory at a time.
+An image is a binary value, on its own or inside structs, lists and maps (`struct<bytes, path>` is how `datasets` keeps
+one), that begins as a JPEG file does, or whose neighbour `path` is called one. Every other value, the types, the rows'
+order, the row groups, the schema's metadata and the compression stay; a file that would not come back with the types
+that it has is left as it is.
 """
 
 from __future__ import annotations
 
+import io
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
-from types import ModuleType
-from typing import Any, BinaryIO
+from typing import Any
 
-from j4d.bulk.content import HEAD, JPEG_SUFFIXES, is_image
+from j4d.bulk.content import HEAD, is_image
+from j4d.bulk.faulty import RefusedError, UnchangedError
 from j4d.bulk.pipeline import Lane, Part
 from j4d.bulk.place import Source, Target, mode_of
 from j4d.bulk.quarantine import put_image
 from j4d.bulk.results import Done, Entry, Image
-from j4d.bulk.shards import DamagedError, RefusedError
-from j4d.errors import DataError
+from j4d.bulk.table_rows import AT_ONCE, LARGEST_RESULT, Binary, Rows, Values, arrow, left_alone, opened, rebuilt, told
+from j4d.kinds import JPEG_SUFFIXES
 
 SUFFIXES = (".parquet", ".pq")
-LARGEST_ROW_GROUP = 8 << 30  # bytes, not compressed
-
-Values = Callable[[str, list[bytes | None], list[str | None] | None], list[bytes | None]]
-
-
-def arrow() -> tuple[ModuleType, ModuleType]:
-    """PyArrow and its Parquet module; DataError where it is not installed."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise DataError("Parquet files need PyArrow: pip install 'j4d[bulk]'") from None
-    return pyarrow, pyarrow.parquet
+_OF_WRITERS = re.compile(r"(, )?(is_from_converted_type|force_set_converted_type)=\w+")  # how they write, not what
+_ENCODINGS = ("DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY", "BYTE_STREAM_SPLIT")
 
 
 def convert(entry: Entry, source: Source, target: Target, lane: Lane) -> Done:
-    """Write the file with its images recoded. Raises RefusedError, DamagedError, OSError."""
+    """Write the file with its images recoded. Raises RefusedError, DamagedError, UnchangedError, OSError."""
     _, pq = arrow()
     images: list[Image] = []
     others = [0, 0]
 
-    def recoded(start: int) -> Values:
-        def values(column: str, found: list[bytes | None], paths: list[str | None] | None) -> list[bytes | None]:
-            result: list[bytes | None] = []
-            parts = value_parts(f"{entry.name}/{column}", start, found, paths)
+    def recoded(place: Callable[[str, int], int]) -> Values:
+        def values(column: str, found: list[Binary], paths: list[str | None] | None, nullable: bool) -> list[Binary]:
+            result: list[Binary] = []
+            parts = value_parts(f"{entry.name}/{column}", place(column, len(found)), found, paths)
             for part, done in lane.in_order(parts):
                 if done is None:
                     result.append(part.tag)
                     if part.tag is not None:
                         others[0], others[1] = others[0] + 1, others[1] + len(part.tag)
                     continue
-                image = done.image
-                if done.data is None:
+                image, data = done.image, done.data
+                if data is None:
                     assert isinstance(part.data, bytes)
-                    image = put_image(target.create, entry.name, len(images), image, part.data, ".jpg")
+                    if nullable:
+                        image = put_image(target.create, entry.name, len(images), image, part.data, ".jpg")
+                    else:  # the column takes no null in its place
+                        image, data = image._replace(bytes_out=len(part.data)), part.data
                 images.append(image)
-                result.append(done.data)
+                result.append(data)
             return result
 
         return values
 
     with source.open(entry.name) as file:
         parquet = opened(file)
+        options = _options(parquet)
+        must_come_back(parquet, options)
         with target.create(entry.name, mode_of(file)) as out:
             row = 0
-            with pq.ParquetWriter(out, parquet.schema_arrow, **_options(parquet)) as writer:
+            with pq.ParquetWriter(out, parquet.schema_arrow, **options) as writer:
                 for group in range(parquet.metadata.num_row_groups):
-                    table = read_group(parquet, group)
-                    writer.write_table(rebuilt(table, recoded(row)), row_group_size=max(1, table.num_rows))
+                    table = _converted(Rows(parquet, file, group), recoded(places(row)), parquet.schema_arrow)
+                    with told(f"row group {group} cannot be written"):
+                        writer.write_table(table, row_group_size=max(1, table.num_rows))
                     row += table.num_rows
             size = out.tell()
-    return Done(entry, size, tuple(images), others[0], others[1])
+        alone = left_alone(parquet.schema_arrow)
+    note = f"binary values of column {', '.join(alone[:3])} are left as they are" if alone else ""
+    return Done(entry, size, tuple(images), others[0], others[1], note=note)
 
 
-def opened(file: BinaryIO) -> Any:
-    """The open Parquet file. Raises DamagedError."""
-    pa, pq = arrow()
-    try:
-        return pq.ParquetFile(file)
-    except (pa.ArrowException, OSError) as error:
-        raise DamagedError(f"no whole Parquet file: {error}") from None
-
-
-def read_group(parquet: Any, group: int) -> Any:
-    """One row group as a table. Raises DamagedError, RefusedError where it is too large."""
+def _converted(rows: Rows, values: Values, schema: Any) -> Any:
+    """A row group as it is written. Raises RefusedError where it would take too much memory."""
     pa, _ = arrow()
-    size = parquet.metadata.row_group(group).total_byte_size
-    if size > LARGEST_ROW_GROUP:
-        raise RefusedError(f"row group {group} has {size} bytes, more than {LARGEST_ROW_GROUP}; write smaller ones")
-    try:
-        return parquet.read_row_group(group, use_threads=False)
-    except (pa.ArrowException, OSError) as error:
-        raise DamagedError(f"row group {group} cannot be read: {error}") from None
+    done, size = [], 0
+    while (some := rows.some()) is not None:
+        done.append(rebuilt(some, values))
+        size += done[-1].nbytes
+        if size > LARGEST_RESULT:
+            raise RefusedError(f"a row group takes more than {LARGEST_RESULT} bytes in memory; write smaller ones")
+    with told("a row group cannot be written"):
+        table = pa.concat_tables(done) if done else schema.empty_table()
+        return table.combine_chunks() if size <= AT_ONCE else table
 
 
-def rebuilt(table: Any, values: Values) -> Any:
-    """The table with every list of binary values replaced by what `values` makes of it.
+def places(row: int) -> Callable[[str, int], int]:
+    """Numbers of values in a row group that begins with `row`: of `count` more in a column, the first one's."""
+    counts: Counter[str] = Counter()
 
-    values: takes the column's dotted path, the values, and those of a string field `path` beside them in a struct.
-    """
-    pa, _ = arrow()
-    columns = []
-    for field, column in zip(table.schema, table.columns, strict=True):
-        chunks = [_rebuilt(chunk, field.name, None, values) for chunk in column.chunks]
-        columns.append(pa.chunked_array(chunks, type=field.type))
-    return pa.Table.from_arrays(columns, schema=table.schema)
+    def place(column: str, count: int) -> int:
+        first = row + counts[column]
+        counts[column] += count
+        return first
 
-
-def _rebuilt(array: Any, path: str, names: list[str | None] | None, values: Values) -> Any:
-    pa, _ = arrow()
-    kind = array.type
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return pa.array(values(path, array.to_pylist(), names), type=kind)
-    if pa.types.is_struct(kind) and kind.num_fields:
-        index = kind.get_field_index("path")
-        beside = index >= 0 and (pa.types.is_string(kind[index].type) or pa.types.is_large_string(kind[index].type))
-        paths = array.field(index).to_pylist() if beside else None
-        children = [_rebuilt(array.field(i), f"{path}.{kind[i].name}", paths, values) for i in range(kind.num_fields)]
-        return pa.StructArray.from_arrays(children, fields=list(kind), mask=array.is_null())
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        inner = _rebuilt(array.values, path, None, values)
-        return type(array).from_arrays(array.offsets, inner, type=kind, mask=array.is_null())
-    return array
+    return place
 
 
-def value_parts(
-    key: str, start: int, found: list[bytes | None], paths: list[str | None] | None
-) -> Iterator[Part[bytes | None]]:
+def value_parts(key: str, start: int, found: list[Binary], paths: list[str | None] | None) -> Iterator[Part[Binary]]:
     for i, data in enumerate(found):
         name = (paths[i] if paths else None) or ""
         suffix = next((suffix for suffix in JPEG_SUFFIXES if name.lower().endswith(suffix)), "")
@@ -135,18 +109,55 @@ def value_parts(
         yield Part(data, f"{key}/{start + i}", data or b"", image)
 
 
+def must_come_back(parquet: Any, options: dict[str, Any]) -> None:
+    """UnchangedError where a file written with this schema would have other types, found with a file without rows."""
+    _, pq = arrow()
+    if lost := next((c.name for c in _leaves(parquet) if c.physical_type == "INT96"), None):
+        raise UnchangedError(f"column {lost!r:.100} holds INT96 timestamps, whose range would not stay")
+    with told("its schema cannot be written"):
+        file = io.BytesIO()
+        pq.write_table(parquet.schema_arrow.empty_table(), file, **options)
+        written = pq.ParquetFile(file)
+        if not written.schema_arrow.equals(parquet.schema_arrow, check_metadata=True):
+            raise UnchangedError("its schema or metadata would not come back the same")
+        for was, now in zip(physical(parquet), physical(written), strict=False):
+            if was != now:
+                raise UnchangedError(f"a column would change its type, from {was:.120} to {now:.120}")
+
+
+def physical(parquet: Any) -> list[str]:
+    """The lines of a file's own schema, types and repetition in each; the name of the whole is left out."""
+    text = str(parquet.schema).partition("\n")[2].partition("\n")[2]
+    return [_OF_WRITERS.sub("", line) for line in text.split("\n")]
+
+
+def _leaves(parquet: Any) -> list[Any]:
+    return [parquet.schema.column(i) for i in range(len(parquet.schema))]
+
+
 def _options(parquet: Any) -> dict[str, Any]:
     """The writer's options that make the new file like the old one."""
-    metadata = parquet.metadata
-    options: dict[str, Any] = {"version": metadata.format_version if metadata.format_version != "2.0" else "2.6"}
-    if metadata.num_row_groups and metadata.num_columns:
-        group = metadata.row_group(0)
-        chunks = [group.column(i) for i in range(metadata.num_columns)]
-        options["compression"] = {c.path_in_schema: _codec(c.compression) for c in chunks}
-        options["use_dictionary"] = [c.path_in_schema for c in chunks if c.has_dictionary_page]
-        options["write_page_index"] = any(c.has_offset_index for c in chunks)
-        if group.sorting_columns:
-            options["sorting_columns"] = group.sorting_columns
+    with told("no whole Parquet file"):
+        metadata = parquet.metadata
+        options: dict[str, Any] = {"version": metadata.format_version if metadata.format_version != "2.0" else "2.6"}
+        leaves = _leaves(parquet)
+        paths = [leaf.path for leaf in leaves]
+        options["use_compliant_nested_type"] = not any(re.search(r"\.list\.(?!element\b)", path) for path in paths)
+        integers = ("INT32", "INT64")
+        if any(c.logical_type.type == "DECIMAL" and c.physical_type in integers for c in leaves):
+            options["store_decimal_as_integer"] = True
+        if metadata.num_row_groups and metadata.num_columns:
+            group = metadata.row_group(0)
+            chunks = [group.column(i) for i in range(metadata.num_columns)]
+            options["compression"] = {c.path_in_schema: _codec(c.compression) for c in chunks}
+            options["use_dictionary"] = [c.path_in_schema for c in chunks if c.has_dictionary_page]
+            options["write_page_index"] = any(c.has_offset_index for c in chunks)
+            plain = [c for c in chunks if not c.has_dictionary_page]
+            encoded = {c.path_in_schema: e for c in plain for e in c.encodings if e in _ENCODINGS}
+            if encoded:
+                options["column_encoding"] = encoded
+            if group.sorting_columns:
+                options["sorting_columns"] = group.sorting_columns
     return options
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from j4d.errors import DataError
+from j4d.bulk.faulty import DamagedError, RefusedError
 
 BLOCK_SIZE = 512
 RECORD_SIZE = 20 * BLOCK_SIZE
@@ -28,14 +28,6 @@ _PAX, _GLOBAL, _LONG_NAME, _LONG_LINK = (b"x", b"X"), b"g", b"L", b"K"
 _REGULAR, _FOLDER, _LINKS, _SPARSE = (b"0", b"\0", b"7"), b"5", (b"1", b"2"), b"S"
 _FOR_ALL = ("path", "linkpath", "size")  # that a global header must not say of every member
 _RECORD = re.compile(rb"(\d{1,20}) ")
-
-
-class RefusedError(DataError):
-    """A source that is written nowhere because it could harm whoever takes it."""
-
-
-class DamagedError(DataError):
-    """A source that is not what its name says."""
 
 
 @dataclass(frozen=True)

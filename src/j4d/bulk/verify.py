@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from PIL.JpegImagePlugin import JpegImageFile
 
-from j4d.bulk import shards, tables, work
+from j4d.bulk import shards, table_rows, tables, work
 from j4d.bulk.content import BLOCK, HEAD, is_image
 from j4d.bulk.pipeline import Lane
 from j4d.bulk.results import Done, Entry
@@ -119,35 +120,59 @@ def _shard(entry: Entry, source: BinaryIO, target: BinaryIO, settings: Settings,
 
 
 def _table(entry: Entry, source: BinaryIO, target: BinaryIO, settings: Settings, lane: Lane) -> None:
-    before, after = tables.opened(source), tables.opened(target)
+    before, after = table_rows.opened(source), table_rows.opened(target)
     if not before.schema_arrow.equals(after.schema_arrow, check_metadata=True):
         raise WrongError("the schema or its metadata differ")
+    if tables.physical(before) != tables.physical(after):
+        raise WrongError("a column has another type in the file")
     if before.metadata.num_row_groups != after.metadata.num_row_groups:
         raise WrongError("there are more or fewer row groups")
     row = 0
     for group in range(before.metadata.num_row_groups):
-        old, new = tables.read_group(before, group), tables.read_group(after, group)
-        outputs: list[bytes | None] = []
+        old = table_rows.Rows(before, source, group)
+        new = table_rows.Rows(after, target, group)
+        place = tables.places(row)
+        while (some := old.some()) is not None:
+            row += some.num_rows
+            output = new.take(some.num_rows)
+            given = iter(_binaries(output))
+            if not table_rows.rebuilt(some, _compared(entry.name, place, given, settings, lane)).equals(output):
+                raise WrongError(f"row group {group} differs in other columns than images")
+        if new.some() is not None:
+            raise WrongError(f"row group {group} has more rows than in the source")
 
-        def collect(column: str, found: list[bytes | None], paths: object, into: list[Any] = outputs) -> Any:
-            into += found
-            return found
 
-        tables.rebuilt(new, collect)
-        given = iter(outputs)
+def _binaries(table: Any) -> list[bytes | None]:
+    """All binary values of a table, in the order of `rebuilt`."""
+    found: list[bytes | None] = []
 
-        def compare(column: str, found: Any, paths: Any, start: int = row, given: Any = given) -> Any:
-            parts = tables.value_parts(f"{entry.name}/{column}", start, found, paths)
-            result: list[bytes | None] = []
-            for part, recoded in lane.in_order(parts):
-                output = next(given, None)
-                result.append(output)
-                if recoded is not None:
-                    check_image(part.key, part.data, output, settings, recoded.data)  # type: ignore[arg-type]
-                elif output != part.tag:
-                    raise WrongError(f"{part.key}: the copy differs")
-            return result
+    def collect(column: str, values: list[bytes | None], paths: object, nullable: bool) -> list[bytes | None]:
+        found.extend(values)
+        return values
 
-        if not tables.rebuilt(old, compare).equals(new):
-            raise WrongError(f"row group {group} differs in other columns than images")
-        row += old.num_rows
+    table_rows.rebuilt(table, collect)
+    return found
+
+
+def _compared(
+    name: str, place: Callable[[str, int], int], given: Iterator[bytes | None], settings: Settings, lane: Lane
+) -> table_rows.Values:
+    """The function that replaces the source's values by those `given`, the target's. Raises WrongError in it."""
+
+    def compare(
+        column: str, found: list[bytes | None], paths: list[str | None] | None, nullable: bool
+    ) -> list[bytes | None]:
+        parts = tables.value_parts(f"{name}/{column}", place(column, len(found)), found, paths)
+        result: list[bytes | None] = []
+        for part, recoded in lane.in_order(parts):
+            output = next(given, None)
+            result.append(output)
+            if recoded is not None:
+                assert isinstance(part.data, bytes)
+                kept = recoded.data is None and not nullable  # what could not be put aside has stayed
+                check_image(part.key, part.data, output, settings, part.data if kept else recoded.data)
+            elif output != part.tag:
+                raise WrongError(f"{part.key}: the copy differs")
+        return result
+
+    return compare

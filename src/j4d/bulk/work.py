@@ -13,6 +13,7 @@ from threading import Event
 
 from j4d.bulk import files, shards, tables
 from j4d.bulk.content import copy_blocks
+from j4d.bulk.faulty import DamagedError, RefusedError, UnchangedError
 from j4d.bulk.names import NotWrittenError, UnreadableError
 from j4d.bulk.pipeline import Lane
 from j4d.bulk.place import QUARANTINE, Source, Target, mode_of
@@ -92,14 +93,21 @@ def _whole(entry: Entry, job: Job, lane: Lane) -> Done:
         return files.unreadable(entry, error)
     try:
         return convert(entry, job.source, job.target, lane)
-    except shards.RefusedError as error:
+    except RefusedError as error:
         return Done(entry, None, problem=f"refused: {error}")
-    except shards.DamagedError as error:
+    except UnchangedError as error:
+        if job.settings.on_error == "fail":
+            raise DataError(f"{entry.name}: {error}") from None
+        return _copied(entry, job, f"left as it is: {error}")
+    except DamagedError as error:
         if job.settings.on_error == "fail":
             raise DataError(f"{entry.name}: {error}") from None
         problem = f"damaged: {error}"
         if job.settings.on_error == "quarantine":
             return put_source(entry, job.source, job.target, problem)
-        with job.source.open(entry.name) as file, job.target.create(entry.name, mode_of(file)) as out:
-            size = copy_blocks(file, out)
-        return Done(entry, size, problem=problem)
+        return _copied(entry, job, problem)
+
+
+def _copied(entry: Entry, job: Job, problem: str) -> Done:
+    with job.source.open(entry.name) as file, job.target.create(entry.name, mode_of(file)) as out:
+        return Done(entry, copy_blocks(file, out), problem=problem)
