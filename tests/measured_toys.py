@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import torch
+from toys import SEED
 
 SIZES = [(24, 32), (32, 24), (24, 32), (17, 23), (32, 24), (24, 32)]
 IMAGES = [np.random.default_rng(i).integers(0, 256, (*size, 3), np.uint8) for i, size in enumerate(SIZES)]
@@ -17,7 +18,7 @@ class Net(torch.nn.Module):
 
     def __init__(self, classes: int = 7, seed: int = 0) -> None:
         super().__init__()
-        weight = torch.randn(classes, 48, generator=torch.Generator().manual_seed(seed))
+        weight = torch.randn(classes, 48, generator=torch.Generator().manual_seed(SEED + seed))
         self.weight = torch.nn.Parameter(weight / 20)
         self.dropout = torch.nn.Dropout(0.5)
 

@@ -30,6 +30,12 @@ def crops(images: Sequence[np.ndarray], height: int, width: int, count: int, see
     return result
 
 
+def noisy(images: Sequence[np.ndarray], deviation: float = 12) -> list[np.ndarray]:
+    """The images with noise: bits go to all frequencies, and whoever looks at the low ones alone has many to spare."""
+    rng = np.random.default_rng(0)
+    return [np.clip(image + rng.normal(0, deviation, image.shape), 0, 255).astype(np.uint8) for image in images]
+
+
 def random_parameters(rng: np.random.Generator, sampling: str, *, dead_zones: bool) -> EncodingParameters:
     """Tables of any steps, small ones as likely as large ones, and dead zones between 0 and 1/2."""
     luma, chroma = np.exp(rng.uniform(0, np.log(255), (2, 8, 8))).round().astype(np.int32)

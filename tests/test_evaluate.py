@@ -72,7 +72,7 @@ def test_batch_size_and_grouping_by_size_do_not_change_the_figures():
     one, many = run(batch_size=1), run(batch_size=4)
     np.testing.assert_array_equal(one.codecs[0].bytes, many.codecs[0].bytes)
     for name, values in one.codecs[0].metrics.items():
-        np.testing.assert_allclose(values, many.codecs[0].metrics[name], atol=1e-5)
+        np.testing.assert_allclose(values, many.codecs[0].metrics[name], rtol=1e-5, atol=1e-5)
 
 
 def test_a_lossless_setting_answers_as_the_uncompressed_image_does():

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pictures import crops
+from pictures import crops, noisy
 from profiles import default_profile
 from toys import Frequencies, Toy
 
@@ -24,11 +24,14 @@ from j4d.trial import at_rate, best_trellis, with_trellis
 
 LOW = [(row, column) for row in range(4) for column in range(4) if row + column < 4]
 ZONES = np.full((8, 8), 0.01)
+# Indices weighed by what the model sees: where noise has most of the bits, far better than none, by construction, so
+# that no processor's rounding decides. And a price that leaves hardly any index.
+SPARING, RUINOUS = (25.0, None, 1.0), (0.01, None)
 
 
 @pytest.fixture(scope="module")
 def images(photographs: dict[str, np.ndarray]) -> list[np.ndarray]:
-    return crops(list(photographs.values()), 128, 128, 12)
+    return noisy(crops(list(photographs.values()), 128, 128, 12))
 
 
 def judge(model: torch.nn.Module, images: list[np.ndarray]) -> Judge:
@@ -52,12 +55,11 @@ def test_a_trellis_is_compared_at_the_same_actual_rate(
 
 
 def test_the_trellis_of_least_loss_is_taken_and_none_where_it_does_not_help(images: list[np.ndarray]) -> None:
-    base = EncodingParameters.from_quality(55)
-    ruinous = (0.01, None)  # hardly any index is left
+    base = EncodingParameters.from_quality(30)
     looks_low = judge(Frequencies(LOW), images)
-    assert best_trellis(looks_low, base, [ruinous]) == base
+    assert best_trellis(looks_low, base, [RUINOUS]) == base
     assert best_trellis(looks_low, base, []) == base
-    helped = best_trellis(looks_low, base, [ruinous, (25.0, None)])
+    helped = best_trellis(looks_low, base, [RUINOUS, SPARING])
     losses = [looks_low.measured(p)[0] for p in (base, helped)]
     assert helped.trellis == 25.0 and losses[1] < losses[0]
 
@@ -79,29 +81,33 @@ def test_the_estimate_knows_what_a_trellis_saves(
 
 
 def test_learning_chooses_a_trellis_and_its_estimate_holds(images: list[np.ndarray]) -> None:
-    options = {"rates": (0.6, 1.5), "steps": 4, "batch_size": 4, "holdout": 0.0, "adapt": False, "progress": False}
-    recipe = {"start": "annex-k", "dead_zones": (0.0,), "trellises": ((25.0, None), (0.01, None))}
-    profile = learn(Frequencies(LOW), images, **options, **recipe)
-    assert [(p.parameters.trellis, p.parameters.dc_trellis) for p in profile.points] == [(25.0, 8.0)] * 2
-    assert profile.provenance.settings["trellises"] == ((25.0, None), (0.01, None))
-    for point, wanted in zip(profile.points, options["rates"], strict=True):
-        actual = rate(images, point.parameters)
-        assert point.estimated_bpp == pytest.approx(actual, rel=0.03) and actual == pytest.approx(wanted, rel=0.05)
+    model = Frequencies(LOW)
+    options = {"rates": (0.6, 1.2), "steps": 2, "batch_size": 4, "holdout": 0.0, "adapt": False, "progress": False}
+    recipe = {"start": "annex-k", "dead_zones": (0.0,)}
+    plain = learn(model, images, **options, **recipe, trellises=())
+    profile = learn(model, images, **options, **recipe, trellises=(SPARING, RUINOUS))
+    assert profile.provenance.settings["trellises"] == (SPARING, RUINOUS)
+    looks_low = judge(model, images)
+    for point, without in zip(profile.points, plain.points, strict=True):
+        assert (point.parameters.trellis, point.parameters.dc_trellis) == (25.0, 8.0)
+        loss, actual = looks_low.measured(point.parameters)
+        assert loss < 0.8 * looks_low.measured(at_rate(looks_low, without.parameters, actual))[0]
+        assert point.estimated_bpp == pytest.approx(actual, rel=0.03)
 
 
 def test_a_profile_that_is_there_is_retried(images: list[np.ndarray]) -> None:
     before = default_profile((30, 60))
     drawn = replace(before.points[1], parameters=replace(before.points[1].parameters, sharpness=9.0))
     before = replace(before, points=(replace(before.points[0], measured={"loss": 1.0}), drawn))
-    after = retried(before, Frequencies(LOW), images, trellises=((25.0, None),))
+    after = retried(before, Frequencies(LOW), images, trellises=(SPARING,))
     low, high = after.points
     assert low.parameters.trellis == 25.0 and low.measured == {} and high == drawn
     change = rate(images, low.parameters) / rate(images, before.points[0].parameters)
-    assert low.estimated_bpp == pytest.approx(before.points[0].estimated_bpp * change) and abs(change - 1) < 0.01
-    assert after.provenance.settings["retried"] == ((25.0, None),) and low.parameters.dc_trellis == 8.0
-    left = retried(before, Frequencies(LOW), images, trellises=((25.0, None),), dc_trellis=None)
+    assert low.estimated_bpp == pytest.approx(before.points[0].estimated_bpp * change) and abs(change - 1) < 0.05
+    assert after.provenance.settings["retried"] == (SPARING,) and low.parameters.dc_trellis == 8.0
+    left = retried(before, Frequencies(LOW), images, trellises=(SPARING,), dc_trellis=None)
     assert left.points[0].parameters.trellis == 25.0 and left.points[0].parameters.dc_trellis is None
-    assert retried(before, Toy(), images, trellises=((0.01, None),)).points == before.points
+    assert retried(before, Frequencies(LOW), images, trellises=(RUINOUS,)).points == before.points
 
 
 @pytest.mark.parametrize("wrong", [(19.0,), ((None, 3.0),), ((2000.0, None),), ((19.0, 0.1),)])

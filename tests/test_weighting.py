@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from pictures import crops
+from pictures import crops, noisy
 from torch import nn
 from toys import Frequencies
 
@@ -83,13 +83,14 @@ def test_several_models_are_weighed_as_the_objective_has_them(images: list[np.nd
     np.testing.assert_allclose(both, 0.75 * low + 0.25 * high)
 
 
-def test_trials_take_weights_where_files_do_better_with_them(looks_low: Judge, images: list[np.ndarray]) -> None:
+def test_trials_take_weights_where_files_do_better_with_them(images: list[np.ndarray]) -> None:
     even, weighted = (25.0, None), (25.0, None, 1.0)
-    best = best_trellis(looks_low, PARAMETERS, [even, weighted])
+    looks_low = judge([Frequencies(LOW)], noisy(images))
+    best, of_even = (best_trellis(looks_low, PARAMETERS, candidates) for candidates in ([even, weighted], [even]))
     assert best.luma_weights is not None and best.trellis == 25.0
     (loss, bpp), (before, wanted) = looks_low.measured(best), looks_low.measured(PARAMETERS)
-    assert bpp == pytest.approx(wanted, rel=0.01)
-    assert loss < looks_low.measured(best_trellis(looks_low, PARAMETERS, [even]))[0] < before
+    assert bpp == pytest.approx(wanted, rel=0.06), "as near as whole steps come"
+    assert loss < 0.7 * min(before, looks_low.measured(of_even)[0])
     assert best_trellis(looks_low, PARAMETERS, [(25.0, None, 0)]).luma_weights is None
 
 

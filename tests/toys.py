@@ -1,13 +1,19 @@
-"""Small frozen models for tests of learning: quick on one thread, and with answers that compression changes."""
+"""Small frozen models for tests of learning: quick on one thread, and with answers that compression changes.
+
+J4D_TOY_SEED=1 (or any number) gives all of them other weights. A test that then fails asserted more than must hold.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
 from j4d.transform import pixels_to_coefficients
+
+SEED = 1000 * int(os.environ.get("J4D_TOY_SEED", "0"))
 
 
 class Toy(nn.Module):
@@ -16,7 +22,7 @@ class Toy(nn.Module):
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
         with torch.random.fork_rng():
-            torch.manual_seed(seed)
+            torch.manual_seed(SEED + seed)
             self.layers = nn.Sequential(nn.Conv2d(3, 12, 4, 3), nn.Tanh(), nn.Conv2d(12, 16, 3, 2), nn.Tanh())
             self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(16 * 4, 6))
             with torch.no_grad():
@@ -40,7 +46,7 @@ class Frequencies(nn.Module):
         super().__init__()
         self.rows, self.columns = (list(x) for x in zip(*frequencies, strict=True))
         shape = (blocks, blocks, len(self.rows), classes)
-        self.register_buffer("weights", torch.randn(shape, generator=torch.Generator().manual_seed(1)))
+        self.register_buffer("weights", torch.randn(shape, generator=torch.Generator().manual_seed(SEED + 1)))
 
     def forward(self, pixels: Tensor) -> Tensor:
         (plane,) = pixels_to_coefficients(pixels, "gray", exact=False)
