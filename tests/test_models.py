@@ -259,17 +259,24 @@ def test_a_file_that_is_no_program_is_refused(tmp_path: Path) -> None:
     ("scheme", "library"), [("timm", "timm"), ("torchvision", "torchvision"), ("hf", "transformers")]
 )
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch, scheme: str, library: str) -> None:
-    monkeypatch.setitem(sys.modules, library, None)
+    for name in [library, *(name for name in sys.modules if name.startswith(f"{library}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ModelError, match=f"{scheme}: models need {library}.*pip install {library}"):
         load_model(f"{scheme}:resnet18")
 
 
 def test_timm_preprocessing_is_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
     config = {"input_size": (3, 16, 16), "crop_pct": 0.8, "mean": (0.5, 0.4, 0.3), "std": (0.2,) * 3}
+
+    def pixels(picture: Any) -> Tensor:
+        return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float()
+
+    library = Preprocess(20, 16, [127.5, 102, 76.5], 51, "bicubic")
     timm = types.ModuleType("timm")
     timm.create_model = lambda name, pretrained: Small() if pretrained and name == "a" else None  # type: ignore[attr-defined]
     timm.data = types.SimpleNamespace(  # type: ignore[attr-defined]
-        resolve_model_data_config=lambda net: {**config, "interpolation": "bicubic"}
+        resolve_model_data_config=lambda net: {**config, "interpolation": "bicubic"},
+        create_transform=lambda **_: lambda picture: library(pixels(picture))[0],
     )
     monkeypatch.setitem(sys.modules, "timm", timm)
     preprocess = load_model("timm:a").preprocess

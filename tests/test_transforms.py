@@ -189,19 +189,6 @@ def test_of_several_inputs_the_pictures_change_and_the_rest_is_the_same_objects(
     assert torch.equal(result[0], transform(first)) and result[1] is second, "of plain tensors the first, as in v2"
 
 
-def test_it_stands_in_a_compose_of_torchvision() -> None:
-    try:
-        from torchvision import tv_tensors
-        from torchvision.transforms import v2
-    except Exception as error:
-        pytest.skip(f"torchvision cannot be imported: {error}")
-    image = tv_tensors.Image(tensor(picture())[0])
-    result, label = v2.Compose([JPEG(PROFILE, index=1), v2.ToDtype(torch.float32, scale=True)])(image, 3)
-    assert type(result) is tv_tensors.Image and label == 3
-    expected = JPEG(PROFILE, index=1)(tensor(picture())[0]) / 255
-    torch.testing.assert_close(result.as_subclass(torch.Tensor), expected, rtol=0, atol=1e-6)
-
-
 @settings(max_examples=30)
 @given(name=st.sampled_from(["quality", "bpp", "index"]), data=st.data())
 def test_places_are_drawn_from_the_whole_range_and_never_beyond(name: str, data: st.DataObject) -> None:

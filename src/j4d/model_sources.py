@@ -12,14 +12,18 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 from j4d.errors import ModelError
+from j4d.models import Preprocess
 from j4d.specs import arguments
 
 Found = tuple[nn.Module, dict[str, Any]]  # the network, and keyword arguments of j4d.models.Preprocess
@@ -153,18 +157,40 @@ def _levels(values: Sequence[float]) -> list[float]:
     return [255.0 * float(value) for value in values]
 
 
+def _tried(spec: str, transform: Callable[[Image.Image], Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings, once a picture came out of them as it comes out of the library's own transform.
+
+    Libraries round to whole levels while they resize; a difference of 2 levels on average is another rule: another
+    order of colours, a size by a rule of its own, padding. Raises ModelError.
+    """
+    row, column = np.mgrid[:300, :400] / 100
+    waves = np.stack((np.sin(3 * row), np.cos(2 * column), np.sin(2 * row + 4 * column)), -1)
+    image = (127 + 60 * waves + [40, 0, -40]).astype(np.uint8)
+    theirs = _pretrained(spec, lambda: torch.as_tensor(np.asarray(transform(Image.fromarray(image)))))
+    preprocess = Preprocess(**settings)
+    ours = preprocess(torch.from_numpy(image).permute(2, 0, 1)[None].float())[0]
+    if theirs.shape != ours.shape or ((theirs - ours).abs() * preprocess.std).mean() > 2:
+        raise ModelError(
+            f"{spec}: its preprocessing is not one resize, centre crop and normalisation; give the network with its "
+            "preprocessing inside as package.module:callable"
+        )
+    return settings
+
+
 def _from_timm(name: str) -> Found:
     timm = _library("timm", "timm")
     net = _pretrained(f"timm:{name}", lambda: timm.create_model(name, pretrained=True))
     config = timm.data.resolve_model_data_config(net)
     height, width = config["input_size"][-2:]
-    return net, {
-        "resize": math.floor(min(height, width) / config["crop_pct"]),
+    resize = [math.floor(side / config["crop_pct"]) for side in (height, width)]
+    settings = {
+        "resize": tuple(resize) if config.get("crop_mode") == "squash" else min(resize),
         "crop": (height, width),
         "mean": _levels(config["mean"]),
         "std": _levels(config["std"]),
         "interpolation": "bicubic" if config["interpolation"] == "bicubic" else "bilinear",
     }
+    return net, _tried(f"timm:{name}", timm.data.create_transform(**config), settings)
 
 
 def _from_torchvision(name: str) -> Found:
@@ -174,13 +200,14 @@ def _from_torchvision(name: str) -> Found:
     if not hasattr(preset, "crop_size"):
         raise ModelError(f"torchvision:{name} is not an image classifier; name one of its classification models")
     net = _pretrained(f"torchvision:{name}", lambda: models.get_model(name, weights=weights))
-    return net, {
+    settings = {
         "resize": int(preset.resize_size[0]),
         "crop": int(preset.crop_size[0]),
         "mean": _levels(preset.mean),
         "std": _levels(preset.std),
         "interpolation": "bicubic" if preset.interpolation.value == "bicubic" else "bilinear",
     }
+    return net, _tried(f"torchvision:{name}", preset, settings)
 
 
 class Logits(nn.Module):
@@ -199,7 +226,9 @@ def _from_transformers(name: str) -> Found:
     classifier = transformers.AutoModelForImageClassification
     net = _pretrained(f"hf:{name}", lambda: classifier.from_pretrained(name, use_safetensors=True))
     processor = _pretrained(f"hf:{name}", lambda: transformers.AutoImageProcessor.from_pretrained(name))
-    return Logits(net), _processor_settings(processor)
+    settings = _processor_settings(processor)
+    transform = partial(processor, return_tensors="pt")
+    return Logits(net), _tried(f"hf:{name}", lambda picture: transform(picture)["pixel_values"][0], settings)
 
 
 def _processor_settings(processor: Any) -> dict[str, Any]:
