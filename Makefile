@@ -6,12 +6,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+ADAPTERS := .venv-adapters
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CORE := $(wildcard src/core/*.cpp src/core/*.hpp)
 CPP := $(CORE) $(wildcard fuzz/*.cpp fuzz/*.hpp)
 BUILD_INPUTS := pyproject.toml CMakeLists.txt constraints.txt $(CORE)
 
-.PHONY: demo test lint format bench-smoke fuzz wheel clean
+.PHONY: demo test test-adapters lint format bench-smoke fuzz wheel clean
 
 demo: $(VENV)/.demo
 	$(BIN)/j4d demo
@@ -22,6 +23,10 @@ test: lint
 	$(BIN)/python -m pytest -q
 	J4D_KERNELS=portable $(BIN)/python -m pytest -q $(KERNEL_TESTS)
 	J4D_KERNELS=avx2 $(BIN)/python -m pytest -q $(KERNEL_TESTS)
+
+# Models of timm, torchvision and transformers, with a PyTorch that torchvision was built for, in .venv-adapters.
+test-adapters: $(ADAPTERS)/.installed
+	$(ADAPTERS)/bin/python -m pytest -q tests/adapters tests/test_models.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -70,14 +75,15 @@ $(WHEEL_TOOLS)/.installed:
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) $(ADAPTERS) build dist
 
 $(VENV)/.demo: $(BUILD_INPUTS) | $(BIN)/pip
 	$(PIP) install --quiet -c constraints.txt -e '.[demo]'
 	touch $@
 
 # Holds all that the demo needs too.
-$(VENV)/.test: $(BUILD_INPUTS) | $(BIN)/pip
+$(VENV)/.test: $(BUILD_INPUTS) tools/system-packages.sh | $(BIN)/pip
+	@sh tools/system-packages.sh "$(PYTHON)" tests
 	$(PIP) install --quiet -c constraints.txt -e '.[demo,test]'
 	touch $@ $(VENV)/.demo
 
@@ -85,6 +91,17 @@ $(VENV)/.test: $(BUILD_INPUTS) | $(BIN)/pip
 $(VENV)/.bench: $(VENV)/.test
 	$(PIP) install --quiet -c constraints.txt -e '.[demo,test,bench]'
 	touch $@
+
+$(ADAPTERS)/.installed: $(BUILD_INPUTS) constraints-adapters.txt | $(ADAPTERS)/bin/pip
+	@$(ADAPTERS)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints-adapters.txt \
+		-e '.[demo,test-adapters]' || { echo "make test-adapters: pip could not install what constraints-adapters.txt" \
+		"pins ($$(echo $$(grep -v '^#' constraints-adapters.txt))); does its index have these versions?"; exit 1; }
+	touch $@
+
+$(ADAPTERS)/bin/pip:
+	@sh tools/system-packages.sh "$(PYTHON)"
+	@echo "Making $(ADAPTERS) for the tests of adapters; the first time this downloads some gigabytes."
+	$(PYTHON) -m venv $(ADAPTERS)
 
 $(BIN)/pip:
 	@sh tools/system-packages.sh "$(PYTHON)"
