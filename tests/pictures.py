@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from j4d import codec
 from j4d.parameters import EncodingParameters
 
 GRID = 1024  # dead zones in multiples of 1/GRID are exact in float32
@@ -28,6 +29,12 @@ def crops(images: Sequence[np.ndarray], height: int, width: int, count: int, see
         )
         result.append(image[top : top + height, left : left + width])
     return result
+
+
+def whole_file_bpp(images: Sequence[np.ndarray], parameters: EncodingParameters) -> float:
+    """Actual bits per pixel of all images together."""
+    sizes = [8 * len(codec.encode(image, parameters)) for image in images]
+    return sum(sizes) / sum(image.shape[0] * image.shape[1] for image in images)
 
 
 def noisy(images: Sequence[np.ndarray], deviation: float = 12) -> list[np.ndarray]:

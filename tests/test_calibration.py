@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
-
 import numpy as np
 import pytest
-from pictures import crops
+from pictures import crops, whole_file_bpp
 
-from j4d import builtin, calibration, codec
+from j4d import calibration
 from j4d.calibration import RATES, Rate, RateModel
-from j4d.images import read_image
 from j4d.parameters import SAMPLINGS, EncodingParameters
 from j4d.spectrum import Spectrum
 
@@ -20,11 +16,6 @@ QUALITIES = (5, 8, 13, 20, 32, 45, 60, 75, 85, 92)
 
 def annex_k(sampling: str, qualities: tuple[int, ...] = QUALITIES) -> list[EncodingParameters]:
     return [EncodingParameters.from_quality(quality, sampling) for quality in qualities]
-
-
-def whole_file_bpp(images: list[np.ndarray], parameters: EncodingParameters) -> float:
-    sizes = [8 * len(codec.encode(image, parameters)) for image in images]
-    return sum(sizes) / sum(image.shape[0] * image.shape[1] for image in images)
 
 
 def relative_errors(model: RateModel, images: list[np.ndarray], ladder: list[EncodingParameters]) -> np.ndarray:
@@ -90,22 +81,3 @@ def test_dead_zones_and_sharpness_count(kind: Rate, photographs: dict[str, np.nd
     assert np.abs(relative_errors(model, images, ladder)).max() < 0.03
     small, middle, large = (model.bpp(spectrum, parameters) for parameters in ladder)
     assert small < 0.9 * middle and large > 1.1 * middle
-
-
-def test_files_of_other_photographs_are_predicted(data_root: Path) -> None:
-    """Full-size photographs, whole files over each set of 100, qualities 5 to 92: from symbols within 2 percent, from
-    marginals within 3, and at quality 92 within 4. From symbols the built-in ladder is, too, trellises and all."""
-    images: dict[str, list[np.ndarray]] = {"learn": [], "test": []}
-    with open(data_root / "originals" / "labels.csv", newline="") as file:
-        for row in csv.DictReader(file):
-            if len(images.get(row["split"], range(100))) < 100:
-                images[row["split"]].append(read_image(data_root / "originals" / row["file"]))
-    ladder = annex_k("4:2:0")
-    spectrum = Spectrum.of(images["learn"], "4:2:0")
-    marginal, symbols = (RateModel.fit(spectrum, images["learn"], ladder, kind) for kind in ("marginal", "symbols"))
-    built_in = [point.parameters for point in builtin.load("universal").points]
-    assert sum(parameters.trellis is not None for parameters in built_in) > 5
-    symbols_off = relative_errors(symbols, images["test"], ladder + built_in)
-    marginal_off = relative_errors(marginal, images["test"], ladder)
-    assert np.abs(marginal_off[:-1]).max() < 0.03 and abs(marginal_off[-1]) < 0.04, marginal_off.round(4)
-    assert np.abs(symbols_off).max() < 0.02, symbols_off.round(4)

@@ -64,8 +64,10 @@ def test_every_coefficient_of_photographs_equals_libjpeg_turbos(
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_every_coefficient_of_kodak_equals_libjpeg_turbos(sampling: str, kodak: dict[str, np.ndarray]) -> None:
-    for number, (name, image) in enumerate(kodak.items()):
+def test_every_coefficient_of_more_photographs_equals_libjpeg_turbos(
+    sampling: str, more_photographs: dict[str, np.ndarray]
+) -> None:
+    for number, (name, image) in enumerate(more_photographs.items()):
         for quality in (1 + number % 33, 50 + number, 100):
             assert differing_indices(image, EncodingParameters.from_quality(quality, sampling)) == 0, name
 

@@ -264,8 +264,3 @@ def test_a_split_is_disjoint_complete_and_repeatable() -> None:
         assert again is not None and again.tolist() == part.labels.tolist()
     with pytest.raises(DataError, match="cannot take 10 of 9 images"):
         whole.split(10)
-
-
-def test_the_originals_have_their_three_splits(data_root: Path) -> None:
-    counts = {s: len(load_images(data_root / "originals", split=s)) for s in ("learn", "val", "test")}
-    assert counts == {"learn": 160, "val": 40, "test": 100}

@@ -60,8 +60,8 @@ def test_hard_is_libjpeg_turbo_on_whole_photographs(sampling: str, photographs: 
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_hard_is_libjpeg_turbo_on_kodak(sampling: str, kodak: dict[str, np.ndarray]) -> None:
-    for number, image in enumerate(kodak.values()):
+def test_hard_is_libjpeg_turbo_on_more_photographs(sampling: str, more_photographs: dict[str, np.ndarray]) -> None:
+    for number, image in enumerate(more_photographs.values()):
         assert_equals_the_codec(image, EncodingParameters.from_quality(3 + 4 * number, sampling))
 
 
