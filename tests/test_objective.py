@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -74,13 +73,6 @@ def test_a_running_mean_is_that_of_the_last_ten_or_so() -> None:
 # What is learned
 
 
-def kl(model: nn.Module, images: Sequence[np.ndarray], parameters: EncodingParameters) -> float:
-    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float()
-    with torch.no_grad():
-        clean, coded = (model(x).log_softmax(1) for x in (pixels, SimulatedJPEG(parameters)(pixels)[0]))
-    return float((clean.exp() * (clean - coded)).sum(1).mean())
-
-
 class Louder(nn.Module):
     """The same model with logits so much larger: compression changes its answers more."""
 
@@ -95,16 +87,14 @@ class Louder(nn.Module):
 def test_weights_and_the_worst_move_bits_to_the_model_meant(images: list[np.ndarray]) -> None:
     """Two models that look at different frequencies, one of which loses four times as much for the same errors."""
     models = [Frequencies([(0, 1), (0, 2), (0, 3)]), Louder(Frequencies([(1, 0), (2, 0), (3, 0)]), 2.0)]
-    quick: dict[str, Any] = {"steps": 48, "batch_size": 8, "smoothness": 0.0, "start": "annex-k", "dead_zones": (0.0,)}
+    quick: dict[str, Any] = {"steps": 24, "batch_size": 8, "smoothness": 0.0, "start": "annex-k", "dead_zones": (0.0,)}
     options: dict[str, Any] = {**quick, "rates": [0.8], "holdout": 0.0, "adapt": False, "progress": False}
     options["trellises"] = ()
-    lost = {}
+    coarser = {}  # how many times the steps of what the first looks at are those of what the second looks at
     for name, change in {"mean": {}, "first": {"weights": [9, 1]}, "worst": {"combine": "worst"}}.items():
-        profile = learn(models, images, **options, **change)
-        lost[name] = [kl(model, images, profile.points[0].parameters) for model in models]
-    assert lost["mean"][1] > 1.4 * lost["mean"][0]
-    assert lost["first"][0] < 0.8 * lost["mean"][0] and lost["first"][1] > 1.05 * lost["mean"][1]
-    assert max(lost["worst"]) < 0.85 * max(lost["mean"]) and lost["worst"][0] > 1.1 * lost["mean"][0]
+        steps = np.log(learn(models, images, **options, **change).points[0].parameters.luma)
+        coarser[name] = np.exp((steps[0, 1:4] - steps[1:4, 0]).mean())
+    assert coarser["first"] < 0.85 * coarser["mean"] and coarser["worst"] > 1.25 * coarser["mean"]
 
 
 def test_a_model_that_is_often_wrong_is_not_the_worst_for_that(images: list[np.ndarray]) -> None:
