@@ -17,10 +17,11 @@ BUILD_INPUTS := pyproject.toml CMakeLists.txt constraints.txt $(CORE)
 demo: $(VENV)/.demo
 	$(BIN)/j4d demo
 
+# Two processes share the files of tests out, with one thread each.
 # The codec's inner loops are tested once more on the instruction sets that the processor would not pick by itself.
 KERNEL_TESTS := $(addprefix tests/test_,core_kernels.py core_quantizer.py codec_golden.py batch.py)
 test: lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 	J4D_KERNELS=portable $(BIN)/python -m pytest -q $(KERNEL_TESTS)
 	J4D_KERNELS=avx2 $(BIN)/python -m pytest -q $(KERNEL_TESTS)
 
