@@ -523,7 +523,7 @@ def test_in_a_terminal_points_rate_and_loss_are_displayed(monkeypatch: pytest.Mo
     text = io.StringIO()
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setattr(
-        "j4d.progress.Console", lambda **_: Console(file=text, force_terminal=True, width=120, color_system=None)
+        "j4d.progress.safe_console", lambda **_: Console(file=text, force_terminal=True, width=120, color_system=None)
     )
     with LadderProgress(True, 10) as display:
         display.start(1, 3)
