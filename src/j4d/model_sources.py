@@ -10,6 +10,7 @@ import importlib.util
 import math
 import os
 import sys
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -23,7 +24,9 @@ from PIL import Image
 from torch import nn
 
 from j4d.errors import ModelError
+from j4d.exported import load_program
 from j4d.models import Preprocess
+from j4d.scripted import load_script
 from j4d.specs import arguments
 
 Found = tuple[nn.Module, dict[str, Any]]  # the network, and keyword arguments of j4d.models.Preprocess
@@ -57,7 +60,7 @@ def _from_python(spec: str, place: str, attribute: str, query: str) -> Found:
             raise ModelError(f"model {spec!r}: {attribute} is a {type(found).__name__}, expected a callable")
         try:
             found = found(**_arguments(spec, query))
-        except Exception as error:  # whatever the user's code raises
+        except (Exception, SystemExit) as error:  # whatever the user's code raises
             raise ModelError(f"model {spec!r}: {attribute} fails: {type(error).__name__}: {_line(error)}") from error
     size = None
     if isinstance(found, tuple) and len(found) == 2:
@@ -99,7 +102,7 @@ def _import_module(name: str) -> ModuleType:
     try:
         with _importing_from(os.getcwd()):
             return importlib.import_module(name)
-    except Exception as error:  # whatever the user's code raises
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
         raise ModelError(f"module {name!r} cannot be imported: {type(error).__name__}: {_line(error)}") from error
 
 
@@ -112,7 +115,7 @@ def _import_path(path: Path) -> ModuleType:
     try:
         with _importing_from(path.parent):
             spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's code raises
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
         raise ModelError(f"{path} cannot be imported: {type(error).__name__}: {_line(error)}") from error
     return module
 
@@ -120,9 +123,11 @@ def _import_path(path: Path) -> ModuleType:
 def _from_file(path: Path) -> Found:
     exported = path.suffix == ".pt2"
     try:
-        if exported:
-            return torch.export.load(path).module(), {}
-        return torch.jit.load(path, map_location="cpu"), {}  # type: ignore[no-untyped-call]
+        if not zipfile.is_zipfile(path):
+            raise ValueError("no archive")
+        return (load_program(path) if exported else load_script(path)), {}
+    except ModelError:
+        raise
     except Exception as error:  # torch raises many types on files of another kind
         kind = "torch.export program" if exported else "TorchScript file"
         raise ModelError(
@@ -141,13 +146,29 @@ def _library(name: str, scheme: str) -> Any:
         ) from error
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@contextmanager
+def _weights_only() -> Iterator[None]:
+    """Have `torch.load` read weights alone, whatever a library asks for: no file that it downloads is unpickled."""
+    names = ("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
+    before = {name: os.environ.pop(name, None) for name in names}
+    os.environ[names[0]] = "1"
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _pretrained(spec: str, make: Callable[[], Any]) -> Any:
     try:
-        return make()
+        with _weights_only():
+            return make()
     except Exception as error:  # unknown name, no network, a changed library
         raise ModelError(f"model {spec!r} cannot be made: {_line(error)}") from error
 
@@ -224,8 +245,11 @@ class Logits(nn.Module):
 def _from_transformers(name: str) -> Found:
     transformers = _library("transformers", "hf")
     classifier = transformers.AutoModelForImageClassification
-    net = _pretrained(f"hf:{name}", lambda: classifier.from_pretrained(name, use_safetensors=True))
-    processor = _pretrained(f"hf:{name}", lambda: transformers.AutoImageProcessor.from_pretrained(name))
+    net = _pretrained(
+        f"hf:{name}", lambda: classifier.from_pretrained(name, use_safetensors=True, trust_remote_code=False)
+    )
+    reader = transformers.AutoImageProcessor
+    processor = _pretrained(f"hf:{name}", lambda: reader.from_pretrained(name, trust_remote_code=False))
     settings = _processor_settings(processor)
     transform = partial(processor, return_tensors="pt")
     return Logits(net), _tried(f"hf:{name}", lambda picture: transform(picture)["pixel_values"][0], settings)
