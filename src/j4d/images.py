@@ -114,10 +114,10 @@ class ImageSet:
         """Pixels of the images as they come out over those of the images themselves, all together. Reads headers."""
         if self.longest_side is None:
             return 1.0
-        return share_kept([self._own_size(i) for i in range(len(self))], self.longest_side)
+        return share_kept([self.size(i) for i in range(len(self))], self.longest_side)
 
-    def _own_size(self, index: int) -> tuple[int, int]:
-        """(height, width), of a file before its orientation is applied."""
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) of the image itself, of a file before its orientation is applied. Reads the header alone."""
         if self.arrays is not None:
             return self.arrays[index].shape[0], self.arrays[index].shape[1]
         return check_header(self.paths[index])

@@ -11,6 +11,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,15 +36,20 @@ Image = NDArray[np.uint8]
 Figures = dict[str, list[float]]  # metric to one figure for each setting
 
 BATCH_PIXELS = 1 << 24  # of one batch, whatever its size: 200 MB as floats
+UNSCALED_PIXELS = 1 << 20  # of one batch for a network that sees pictures unscaled: its activations grow with them
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model to measure. `load` gives it; identity: its content hash, None where its answers cannot be cached."""
+    """A model to measure. `load` gives it; identity: its content hash, None where its answers cannot be cached.
+
+    batch_pixels: most pixels of one batch of pictures, unless one picture alone has more.
+    """
 
     name: str
     load: Callable[[], Model]
     identity: str | None = None
+    batch_pixels: int = BATCH_PIXELS
 
 
 @dataclass(frozen=True)
@@ -67,10 +73,22 @@ class Work:
     batch_size: int = 32
     cache: Path | None = None
 
-    @property
+    @cached_property
     def tasks(self) -> list[tuple[int, int]]:
-        """(image set, image) in order."""
-        return [(which, i) for which, images in enumerate(self.image_sets) for i in range(len(images))]
+        """(image set, image), the largest images first and those of one size together.
+
+        Activations of a network that sees images unscaled then fit into the memory that those before have freed.
+        """
+        sized = [
+            (*_by_size(*images.size(i)), which, i)
+            for which, images in enumerate(self.image_sets)
+            for i in range(len(images))
+        ]
+        return [(which, i) for *_, which, i in sorted(sized)]
+
+
+def _by_size(height: int, width: int) -> tuple[int, int]:
+    return -height * width, height
 
 
 @dataclass
@@ -203,7 +221,7 @@ class Ruler:
         from j4d.evaluation.judging import judge, log_probabilities
 
         figures: dict[int, Figures] = {model: {name: [] for name in self.metrics} for model in models}
-        for batch in self._batches(files) if models else ():
+        for batch in self._batches(files, models) if models else ():
             decoded = [self._decode(codec, file) for file in batch]
             for model in models:
                 answer = log_probabilities(self.measurer.model(model), decoded)
@@ -211,9 +229,10 @@ class Ruler:
                     figures[model][name] += values
         return figures
 
-    def _batches(self, files: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    def _batches(self, files: Sequence[bytes], models: Sequence[int]) -> Iterator[Sequence[bytes]]:
         pixels = self.image.shape[0] * self.image.shape[1]
-        size = max(1, min(self.measurer.work.batch_size, BATCH_PIXELS // pixels))
+        most = min(self.measurer.work.subjects[model].batch_pixels for model in models)
+        size = max(1, min(self.measurer.work.batch_size, most // pixels))
         return (files[start : start + size] for start in range(0, len(files), size))
 
     def _decode(self, codec: Codec, file: bytes) -> Image:

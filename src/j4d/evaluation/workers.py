@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
-from j4d.allocator import keep_freed_memory
+from j4d.allocator import keep_freed_memory, settle
 from j4d.codecs import EncodeCache
 from j4d.errors import DataError
 from j4d.evaluation.measuring import Measured, Measurer, Work
@@ -61,7 +61,9 @@ def _with_threads(measurer: Measurer, task: Task, threads: int | None) -> Measur
     from j4d.evaluation.judging import torch_threads
 
     with torch_threads(threads):
-        return measurer.measure(*task)
+        found = measurer.measure(*task)
+    settle()
+    return found
 
 
 def _in_processes(
