@@ -14,6 +14,7 @@ from toys import Frequencies
 
 from j4d import builtin, codec
 from j4d.calibration import RateModel
+from j4d.errors import ModelError
 from j4d.images import ImageSet
 from j4d.optimize import Optimizer, Recipe
 from j4d.parameters import SAMPLINGS, EncodingParameters
@@ -105,16 +106,13 @@ def test_dead_zones_are_in_the_pictures_that_a_sensitivity_is_of(images: ImageSe
 
 
 def test_a_sensitivity_is_computed_where_the_optimizer_is_told_to(images: ImageSet, spectrum: Spectrum) -> None:
-    class LookedError(Exception):
-        pass
-
     def model(pixels: Tensor) -> Tensor:
-        raise LookedError(pixels.device.type)
+        raise RuntimeError(f"looked on {pixels.device.type}")
 
     default = EncodingParameters.from_quality(30, "4:4:4")
     for device in ("meta", "cpu"):
         optimizer = Optimizer(images, [Classification(model)], spectrum, RateModel(), Recipe(), device=device)
-        with pytest.raises(LookedError, match=device):
+        with pytest.raises(ModelError, match=f"looked on {device}"):
             optimizer.start(default, 1.0, 0)
 
 

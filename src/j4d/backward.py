@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from j4d import ranks
+from j4d.budget import at_once
 from j4d.errors import ModelError
 from j4d.images import ImageSet
+from j4d.refusals import NO_GRADIENT, refusing
 from j4d.simulate import SimulatedJPEG
-from j4d.tasks import Classification
+from j4d.tasks import Classification, name_of
 from j4d.transform import pixels_to_coefficients
 
-MICRO_BATCH = 8  # pictures a forward pass; bounds memory, does not change the result beyond rounding
+MICRO_BATCH = 8  # pictures of ordinary size a forward pass; bounds memory, changes the result by rounding alone
 
 Key = tuple[int, bool]  # number of a picture, and whether it is mirrored
 
@@ -72,8 +74,9 @@ def _backward(
         sizes.setdefault(image.shape, []).append(((number, flip), image[:, ::-1] if flip else image))
     sums = np.zeros((2, len(tasks)))
     for (height, width, _), members in sizes.items():
-        for start in range(0, len(members), MICRO_BATCH):
-            part = members[start : start + MICRO_BATCH]
+        together = at_once(MICRO_BATCH, height * width)
+        for start in range(0, len(members), together):
+            part = members[start : start + together]
             pixels = torch.from_numpy(np.stack([image for _, image in part])).to(device).permute(0, 3, 1, 2).float()
             keys = [key for key, _ in part]
             decoded = jpeg.decoded(pixels_to_coefficients(pixels, jpeg.sampling), height, width)
@@ -96,6 +99,7 @@ def _backward_model(
     if not logits.requires_grad:
         raise ModelError("the model's logits carry no gradient to its pixels; it must be differentiable")
     losses = task.loss(logits, answer, numbers)
-    (losses.sum() * slope).backward()  # type: ignore[no-untyped-call]
+    with refusing(name_of(task.model), pixels, NO_GRADIENT):
+        (losses.sum() * slope).backward()  # type: ignore[no-untyped-call]
     losses = losses.detach()
     return float(losses.sum()), float(task.rises(losses, answer, numbers).sum())

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from j4d.errors import ModelError
+from j4d.specs import called
 
 if TYPE_CHECKING:
     import torch
@@ -51,10 +52,10 @@ class EncoderJudge:
 
     @classmethod
     def from_specs(cls, specs: Sequence[str], options: Mapping[str, Any] | None = None) -> EncoderJudge:
-        """What `load_model` gives for each. Raises ModelError."""
+        """What `load_model` gives for each; NAME=SPEC gives it a name. Raises ModelError."""
         from j4d.evaluation.grid import SpecLoader
 
-        return cls([SpecLoader(spec, options or {}) for spec in specs], " + ".join(specs))
+        return cls([SpecLoader(spec, options or {}) for spec in specs], " + ".join(map(called, specs)))
 
     @classmethod
     def of(cls, model: Model | EncoderJudge) -> EncoderJudge:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from j4d import ranks
 from j4d.assemble import assembled
+from j4d.budget import fewer
 from j4d.calibration import RateModel
 from j4d.checkpoint import Checkpoint
 from j4d.effort import with_effort
@@ -128,7 +129,7 @@ def learn(
         some = train.subset(range(0, len(train), max(1, len(train) // RATE_IMAGES)))
         spectrum = Spectrum.of(some, sampling)
         few = some.subset(range(0, len(some), max(1, len(some) // FIT_IMAGES)))
-        few_spectrum = Spectrum.of(few, sampling)
+        few_spectrum = spectrum if len(few) == len(some) else Spectrum.of(few, sampling)
         default = [EncodingParameters.from_quality(q, sampling) for q in FIT_QUALITIES]
         rate_model = RateModel(kind=recipe.rate)
         if recipe.calibrate:
@@ -154,6 +155,9 @@ def learn(
             run["settings"]["weights"] = list(weights)
         if longest_side is not None:
             run["settings"] |= {"longest_side": longest_side, "pixels_kept": share}
+        pictures_a_step = fewer(recipe.batch_size, spectrum.pixels / spectrum.images)
+        if pictures_a_step < recipe.batch_size:
+            run["settings"]["pictures_a_step"] = pictures_a_step
         optimizer = Optimizer(train, tasks, spectrum, rate_model, recipe, seed=seed, device=device, weights=weights)
         kept = _opened(checkpoint, run)
         judge = Judge(models, stored, answers, rate_model, sampling, device, optimizer.objective)
@@ -171,6 +175,9 @@ def learn(
             interrupted = True
         display.finish("measuring")
         settings = {**run.pop("settings"), "interrupted": interrupted}
+        prepared = [str(preprocess) for m in models if (preprocess := getattr(m, "preprocess", None)) is not None]
+        if prepared:
+            settings["preprocessing"] = prepared
         step = max(1, len(image_set) // ADAPTATION_IMAGES)
         pictures = (
             _in_memory(image_set.subset(range(0, len(image_set), step)).at_most(longest_side)) if recipe.adapt else None

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from j4d.errors import ModelError
+from j4d.refusals import RefusalError, refusing
+from j4d.specs import named
+from j4d.tensor_bytes import tensor_bytes
 
 Size = int | tuple[int, int]
 
@@ -26,6 +29,10 @@ def _size(value: Any, name: str) -> Size | None:
     if isinstance(value, (tuple, list)) and len(value) == 2 and all(type(v) is int and v >= 1 for v in value):
         return value[0], value[1]
     raise ModelError(f"{name} {value!r} is not a size: a whole number of pixels, or (height, width)")
+
+
+def _size_text(size: Size) -> str:
+    return str(size) if isinstance(size, int) else f"{size[0]} x {size[1]}"
 
 
 class Preprocess(nn.Module):
@@ -77,6 +84,18 @@ class Preprocess(nn.Module):
             return (self.crop, self.crop) if isinstance(self.crop, int) else self.crop
         return self.resize if isinstance(self.resize, tuple) else None
 
+    def __str__(self) -> str:
+        """One line for people: what is done to a photograph before the network sees it."""
+        if self.resize is None and self.crop is None:
+            size = "photographs as stored, no resize, no crop"
+        else:
+            resize = "no resize" if self.resize is None else f"resize {_size_text(self.resize)} {self.interpolation}"
+            size = f"{resize}, {'no crop' if self.crop is None else f'crop {_size_text(self.crop)}'}"
+        if not self.normalises:
+            return f"{size}, no normalisation"
+        mean, std = (",".join(f"{value:g}" for value in t.flatten().tolist()) for t in (self.mean, self.std))
+        return f"{size}, mean {mean}, std {std} of 0..255"
+
     def extra_repr(self) -> str:
         return f"resize={self.resize}, crop={self.crop}, interpolation={self.interpolation}"
 
@@ -116,7 +135,8 @@ class VisionModel(nn.Module):
 
     The network is set to eval mode and stays there; its parameters take no gradient. channels_last: hand it pictures
     in channels-last memory order, about twice as fast for convolutions on a CPU; a network that calls `view` on
-    feature maps cannot have it. Raises ModelError where the output is not a float (B, K) tensor.
+    feature maps cannot have it. Raises ModelError where the output is not a float (B, K) tensor, and where the network
+    raises anything.
     """
 
     def __init__(
@@ -148,7 +168,15 @@ class VisionModel(nn.Module):
         x = self.preprocess(x)
         if self.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        return self._check(self.net(x), x.shape[0])
+        with refusing(self.name, x):
+            output = self.net(x)
+        return self._check(output, x.shape[0])
+
+    @property
+    def preparation(self) -> str:
+        """One line: the model's name and its preprocessing, and what to set where there is none."""
+        unscaled = self.preprocess.resize is None and self.preprocess.crop is None
+        return f"{self.name}: {self.preprocess}" + ("; set --resize and --crop to change that" if unscaled else "")
 
     def _check(self, output: Any, batch: int) -> Tensor:
         if isinstance(output, Tensor):
@@ -169,6 +197,9 @@ def fingerprint(model: nn.Module) -> str:
     """Hexadecimal sha256 of a model's state dict: names, types, shapes and values, in order of name."""
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
+        if not isinstance(value, Tensor):  # extra state of a module's own
+            digest.update(f"{name} {type(value).__name__}\n".encode())
+            continue
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
         digest.update(tensor_bytes(value))
     return digest.hexdigest()
@@ -183,11 +214,6 @@ def joint_fingerprint(models: Sequence[object]) -> str:
     """The fingerprint of the model; of several, the sha256 of theirs. Empty where one is no nn.Module."""
     prints = [fingerprint(model) if isinstance(model, nn.Module) else "" for model in models]
     return prints[0] if len(prints) == 1 or not all(prints) else hashlib.sha256("".join(prints).encode()).hexdigest()
-
-
-def tensor_bytes(value: Tensor) -> bytes:
-    """The values of a tensor, as they lie in memory when it is contiguous."""
-    return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def load_model(
@@ -206,28 +232,30 @@ def load_model(
     - a path to a TorchScript file, or to a torch.export program (.pt2)
     - `timm:NAME`, `torchvision:NAME`, `hf:NAME`: pretrained, with their own preprocessing; `demo:efficientnet-lite0`
 
-    The keyword arguments replace the source's preprocessing, one by one (see `Preprocess`). Where the input size is
-    known the model is tried once. Raises ModelError, saying what came and what is expected.
+    `NAME=SPEC` gives it another name than its spec. The first form runs your own Python, and the libraries may run
+    what they download (SECURITY.md). The keyword arguments replace the source's preprocessing, one by one (see
+    `Preprocess`). Where the input size is known the model is tried once. Raises ModelError, saying what came and what
+    is expected.
     """
     from j4d.model_sources import find
 
+    name, spec = named(spec)
     net, settings = find(spec)
     given = {"resize": resize, "crop": crop, "mean": mean, "std": std, "interpolation": interpolation}
     preprocess = Preprocess(**{**settings, **{key: value for key, value in given.items() if value is not None}})
     size = preprocess.output_size
     if size is None:
-        return VisionModel(net, preprocess, name=spec)
-    failure: Exception | None = None
+        return VisionModel(net, preprocess, name=name or spec)
+    failure = None
     for layout in (torch.channels_last, torch.contiguous_format):
         try:
-            net.to(memory_format=layout)  # type: ignore[call-overload]
-            model = VisionModel(net, preprocess, name=spec, channels_last=layout is torch.channels_last)
+            with refusing(name or spec, None):
+                net.to(memory_format=layout)  # type: ignore[call-overload]
+            model = VisionModel(net, preprocess, name=name or spec, channels_last=layout is torch.channels_last)
             with torch.no_grad():
                 model(torch.full((2, 3, *size), 128.0))
             return model
-        except ModelError:
-            raise
-        except Exception as error:  # whatever a user's network raises, such as `view` on channels-last features
+        except RefusalError as error:  # whatever a network raises, such as `view` on channels-last features
             failure = error
-    reason = str(failure).strip().splitlines()[-1:] or [type(failure).__name__]
-    raise ModelError(f"{spec} fails on two images of {size[0]}x{size[1]}: {reason[0]}") from failure
+    assert failure is not None  # both layouts were tried
+    raise ModelError(f"{spec} fails on two images of {size[0]}x{size[1]}: {failure.said}") from failure.__cause__

@@ -1,8 +1,13 @@
-"""What stands after the `?` of a spec, as in `zoo.py:load?name=resnet18` and `random-search?evaluations=480`."""
+"""What stands before and after a spec: `NAME=` before it, and arguments after its `?`.
+
+As in `mine=zoo.py:load?name=resnet18` and `random-search?evaluations=480`.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -22,3 +27,18 @@ def arguments(query: str) -> dict[str, Any]:
         except ValueError:
             found[name] = unquote(text)
     return found
+
+
+def named(text: str) -> tuple[str | None, str]:
+    """NAME=SPEC as (name, spec), a spec alone as (None, spec).
+
+    An equals sign further on belongs to the spec, and one in the name of a file that exists to the file.
+    """
+    found = re.fullmatch(r"([\w .+-]+)=(.+)", text)
+    return (found[1], found[2]) if found and not Path(text).is_file() else (None, text)
+
+
+def called(text: str) -> str:
+    """What a model is called: NAME of NAME=SPEC, else the spec."""
+    name, spec = named(text)
+    return name or spec

@@ -26,8 +26,9 @@ from j4d.interpolation import REACH
 from j4d.parameters import EncodingParameters
 from j4d.presets import preset_parameters
 from j4d.quantizer import SHARPNESS_RANGE, nearest
+from j4d.refusals import NO_GRADIENT, refusing
 from j4d.spectrum import Spectrum
-from j4d.tasks import Classification
+from j4d.tasks import Classification, name_of
 from j4d.transform import coefficients_to_pixels, pixels_to_coefficients
 
 Start = Literal["best", "sensitivity", "annex-k", "flat"]
@@ -70,7 +71,9 @@ def sensitivity(
         ]
         decoded = coefficients_to_pixels(coded, parameters.sampling, *image.shape[:2], exact=False)
         loss = task.drawn(task.logits(decoded), generator).sum()
-        for table, gradient in zip(tables, torch.autograd.grad(loss, coded), strict=True):
+        with refusing(name_of(task.model), pixels, NO_GRADIENT):
+            gradients = torch.autograd.grad(loss, coded)
+        for table, gradient in zip(tables, gradients, strict=True):
             sums[0, table] += gradient.square().sum((0, 1, 2)).double().cpu()
             sums[1, table] += gradient[..., 0, 0].numel()
     total, blocks = ranks.total(sums)

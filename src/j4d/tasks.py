@@ -16,15 +16,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from j4d.errors import DataError, ModelError, ParameterError
+from j4d.refusals import refusing
 
 Model = Callable[[Tensor], Tensor]
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 
 
+def name_of(model: object) -> str:
+    """What a model is called in messages: its own name, or that of its function or type."""
+    return str(getattr(model, "name", "") or getattr(model, "__name__", "") or type(model).__name__)
+
+
 def logits_of(model: Model, pixels: Tensor) -> Tensor:
-    """`model(pixels)`, checked: float (B, K) for pixels (B, 3, H, W). Raises ModelError."""
-    logits: Any = model(pixels)
+    """`model(pixels)`, checked: float (B, K) for pixels (B, 3, H, W). Raises ModelError, whatever the model raises."""
+    with refusing(name_of(model), pixels):
+        logits: Any = model(pixels)
     if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(pixels):
         got = f"a tensor of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         raise ModelError(f"the model returned {got}; expected logits of shape ({len(pixels)}, classes)")

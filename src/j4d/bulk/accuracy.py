@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from j4d.bd import Interval, interval, resample_weights
 from j4d.bulk.place import Source
 from j4d.errors import ImageError
 from j4d.images import LABEL_FILE_LIMIT, decode_image, label_of, label_rows
+
+if TYPE_CHECKING:
+    from j4d.models import VisionModel
 
 LABELS = "labels.csv"  # in the source: columns file, label
 RESAMPLES = 1000
@@ -51,13 +54,13 @@ class Accuracy:
 
 
 class Witness:
-    """A model that is shown images before and after. labels: class numbers by key. Raises ModelError."""
+    """A model that is shown images before and after, or its spec. labels: class numbers by key. Raises ModelError."""
 
-    def __init__(self, spec: str, labels: Mapping[str, int]) -> None:
+    def __init__(self, model: str | VisionModel, labels: Mapping[str, int]) -> None:
         from j4d.models import load_model
 
-        self._spec, self._labels = spec, labels
-        self._model = load_model(spec)
+        self._model = load_model(model) if isinstance(model, str) else model
+        self._spec, self._labels = self._model.name, labels
         self._agreed: list[bool] = []
         self._right: list[tuple[float, float]] = []
 

@@ -23,6 +23,7 @@ from j4d.errors import DataError
 
 if TYPE_CHECKING:
     from j4d.bulk.accuracy import Accuracy
+    from j4d.models import VisionModel
 
 SOURCES = 1000  # looked into at most
 
@@ -51,10 +52,11 @@ class Forecast:
         )
 
 
-def predict(source: Source, settings: Settings, count: int, model: str | None = None) -> Forecast:
+def predict(source: Source, settings: Settings, count: int, model: str | VisionModel | None = None) -> Forecast:
     """Transcode up to `count` images from sources drawn with the settings' seed, and show them to a model.
 
-    model: as for `load_model`; its answers before and after are compared, with labels where the source has labels.csv.
+    model: one, or its spec as for `load_model`; its answers before and after are compared, with labels where the source
+    has labels.csv.
     DataError where there is no image, ModelError.
     """
     witness = None

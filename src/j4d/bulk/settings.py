@@ -73,7 +73,7 @@ class Settings:
                 raise ParameterError(
                     "a judge needs a profile that knows it, and adapt=True: it gives each picture its own place"
                 )
-            self.profile.choice_of(_judge(self.judges))
+            self.profile.choice_of(loaded_judge(self.judges))
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values that tells everything the output depends on, this version of j4d too."""
@@ -89,7 +89,7 @@ class Settings:
         """The function from an image's key and bytes to what is written in its place."""
         profile, place = self.profile, {**self.place, "sampling": self.sampling}
         if profile is not None and self.judges:
-            asked = _judge(self.judges)
+            asked = loaded_judge(self.judges)
             return self._placing(lambda opened: profile.chosen(opened, asked, **place))
         if profile is not None and self.adapt and profile.adaptation is not None:
             return self._placing(lambda opened: profile.adapted(opened, **place))
@@ -168,7 +168,7 @@ def _gate(max_memory: int) -> MemoryGate:
 
 
 @cache
-def _judge(specs: tuple[str, ...]) -> EncoderJudge:
+def loaded_judge(specs: tuple[str, ...]) -> EncoderJudge:
     """Loaded once in each process. Pictures share its cores, not one picture's layers."""
     import torch
 

@@ -117,6 +117,10 @@ def _report(error: Exception) -> int:
     if isinstance(error, J4DError):
         _say(f"error: {error}")
         return USER_ERROR
+    if isinstance(error, MemoryError):
+        said = f": {error}" if str(error) else ""
+        _say(f"error: out of memory{said}; give fewer or smaller pictures, or fewer --jobs")
+        return USER_ERROR
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         _say(f"error: {where}{error.strerror or error}")

@@ -14,6 +14,7 @@ from j4d.printable import echo
 
 if TYPE_CHECKING:
     from j4d.bulk import Summary
+    from j4d.models import VisionModel
 
 _PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", "-")  # nothing with such a name is a shard or a table
 NOT_ALL = 3  # exit code: the run came to its end, but not every image is what was asked for
@@ -73,11 +74,16 @@ def transcode(
     from j4d.bulk.display import Display
 
     settings = Settings(**options)
+    if settings.judges:
+        from j4d.bulk.settings import loaded_judge
+        from j4d.cli.inputs import say_preparations
+
+        say_preparations(loaded_judge(settings.judges).models)
     source, out = source_of(places), target_of(target)
     if samples is not None:
         from j4d.bulk.sample import predict
 
-        forecast = predict(source, settings, samples, model)
+        forecast = predict(source, settings, samples, None if model is None else _loaded(model))
         echo(json.dumps({"event": "forecast", **forecast.to_json()}) if as_json else str(forecast))
         return
     with Display(as_json) as display:
@@ -85,6 +91,15 @@ def transcode(
     _tell(summary, as_json)
     if not summary.clean:
         raise typer.Exit(NOT_ALL)
+
+
+def _loaded(spec: str) -> VisionModel:
+    from j4d.cli.inputs import say_preparations
+    from j4d.models import load_model
+
+    found = load_model(spec)
+    say_preparations([found])
+    return found
 
 
 def _tell(summary: Summary, as_json: bool) -> None:

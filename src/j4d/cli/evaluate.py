@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +23,7 @@ from j4d.cli.inputs import (
     StdOption,
     image_set_of,
     preprocessing,
+    say_preparations,
 )
 from j4d.cli.options import DeterministicOption, ProtocolName, SamplingName, integer
 from j4d.cli.targets import must_be_writable
@@ -51,7 +51,7 @@ PICTURES_PER_JOB = 16  # fewer are not worth a process that has to load the mode
 def evaluate(
     models: Annotated[
         list[str],
-        typer.Option("--model", "-m", help=f"{MODEL_HELP} NAME=SPEC names it; may be repeated.", show_default=False),
+        typer.Option("--model", "-m", help=f"{MODEL_HELP} May be repeated.", show_default=False),
     ],
     images: Annotated[
         list[str],
@@ -165,11 +165,12 @@ def evaluate(
     keep_freed_memory()
     torch.set_num_threads(threads)
     options = preprocessing(resize, crop, mean, std, interpolation)
-    grid_models = [GridModel.from_spec(spec, name=name, **options) for name, spec in map(_named, models)]
+    grid_models = [GridModel.from_spec(spec, **options) for spec in models]
+    judges = judges_of(judge or [], grid_models, options)
+    say_preparations([one.subject.load() for one in grid_models], *(one.judge.models for one in judges))
     folder = None if no_cache else (cache or default_folder())
     contenders = Contenders()
     contenders.add_default(reference)
-    judges = judges_of(judge or [], grid_models, options)
     for one, name in zip(profiles, _distinct_names(profiles, profile or []), strict=True):
         contenders.add_profile(one, name, seed=seed, deterministic=deterministic, adapt=adapt.value)
         reasons += contenders.add_chosen(one, name, judges)
@@ -220,12 +221,6 @@ def _show(evaluations: list[Evaluation], results: list[StoredResult]) -> None:
         from j4d.report.summaries import summary_markdown
 
         console.print(Markdown(summary_markdown(results)))
-
-
-def _named(text: str) -> tuple[str | None, str]:
-    """NAME=SPEC; an equals sign further on belongs to the spec."""
-    found = re.fullmatch(r"([\w .+-]+)=(.+)", text)
-    return (found[1], found[2]) if found else (None, text)
 
 
 def _qualities(text: str) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,13 +11,14 @@ import typer
 
 from j4d.cli.options import numbers
 from j4d.errors import ParameterError
+from j4d.printable import echo
 
 if TYPE_CHECKING:
     from j4d.images import ImageSet
 
 MODEL_HELP = (
-    "package.module:callable, a TorchScript or torch.export file, timm:NAME, torchvision:NAME, hf:NAME, "
-    "or demo:efficientnet-lite0."
+    "package.module:callable or file.py:callable (runs that Python), a TorchScript or torch.export file, timm:NAME, "
+    "torchvision:NAME, hf:NAME, or demo:efficientnet-lite0. NAME=SPEC gives it a name."
 )
 IMAGES_HELP = "Folder of photographs, or DIR:SPLIT."
 ImagesOption = Annotated[str, typer.Option("--images", "-i", help=IMAGES_HELP, show_default=False)]
@@ -58,6 +60,13 @@ def folder_and_split(text: str, split: str | None) -> tuple[Path, str | None]:
     if colon and own and folder and not Path(text).is_dir() and Path(folder).is_dir():
         return Path(folder), own
     return Path(text), split
+
+
+def say_preparations(*models: Sequence[object]) -> None:
+    """Print the preprocessing in force on stderr, a line for each model."""
+    told = (getattr(model, "preparation", None) for group in models for model in group)
+    for line in dict.fromkeys(filter(None, told)):
+        echo(line, err=True)
 
 
 def preprocessing(

@@ -21,6 +21,7 @@ from j4d.cli.inputs import (
     ThreadsOption,
     image_set_of,
     preprocessing,
+    say_preparations,
 )
 from j4d.cli.options import profile_of
 from j4d.cli.targets import must_be_writable
@@ -82,6 +83,7 @@ def judge(
         torch.set_num_threads(threads)
     options = preprocessing(resize, crop, mean, std, interpolation)
     models = [load_model(spec, **options) for spec in model]
+    say_preparations(models)
     better = taught(known, models, pictures, name=name, progress=not quiet)
     better.save(out)
     echo(f"wrote {out}; {better.name} knows {', '.join(choice.judge for choice in better.choices)}")

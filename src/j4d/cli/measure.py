@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,11 +26,13 @@ from j4d.cli.inputs import (
     ThreadsOption,
     image_set_of,
     preprocessing,
+    say_preparations,
 )
 from j4d.cli.options import ProtocolName, SamplingName, numbers
 from j4d.cli.targets import must_be_writable
 from j4d.errors import ParameterError
 from j4d.printable import echo, safe_console
+from j4d.specs import called
 
 if TYPE_CHECKING:
     from j4d.profile import Profile
@@ -193,6 +196,8 @@ def learn(
     except (RuntimeError, AssertionError):  # no such device, or none of its kind in this PyTorch
         raise ParameterError(f"--device {device} is not here; use cpu, or cuda where PyTorch finds a GPU") from None
     vision_models = [load_model(spec, **of_model).to(place) for spec in model]
+    if ranks.rank() == 0:
+        say_preparations(vision_models)
     profile = run(
         vision_models,
         image_set,
@@ -200,7 +205,7 @@ def learn(
         seed=seed,
         progress=not quiet,
         name=name or out.stem,
-        model_name=" + ".join(model),
+        model_name=" + ".join(map(called, model)),
         **{key: value for key, value in options.items() if value is not None},
     )
     if ranks.rank() > 0:
@@ -214,7 +219,7 @@ def learn(
         raise KeyboardInterrupt
     if missing:
         echo(f"note: {missing} of the points came to the rate of another and are left out")
-    echo(f"wrote {out}; next: j4d evaluate --model {model[0]} --images HELD_OUT --profile {out} -o report")
+    echo(f"wrote {out}; next: j4d evaluate --model {shlex.quote(model[0])} --images HELD_OUT --profile {out} -o report")
 
 
 def demo(

@@ -179,6 +179,7 @@ def parameters_for(
 def _asking(profile: Profile, specs: list[str], options: dict[str, Any]) -> Callable[[Picture], EncodingParameters]:
     import torch
 
+    from j4d.cli.inputs import say_preparations
     from j4d.judge import EncoderJudge
 
     torch.set_num_threads(
@@ -186,6 +187,7 @@ def _asking(profile: Profile, specs: list[str], options: dict[str, Any]) -> Call
     )  # pictures share the cores, not one picture's layers; and any number of them writes the same bytes
     asked = EncoderJudge.from_specs(specs)
     profile.choice_of(asked)
+    say_preparations(asked.models)
     return lambda picture: profile.chosen(picture, asked, **options)
 
 

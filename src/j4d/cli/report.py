@@ -23,6 +23,7 @@ from j4d.cli.inputs import (
     ThreadsOption,
     image_set_of,
     preprocessing,
+    say_preparations,
 )
 from j4d.cli.targets import must_be_writable
 from j4d.errors import DataError, ParameterError
@@ -125,6 +126,7 @@ def report(
         if threads is not None:
             torch.set_num_threads(threads)
         vision_model = load_model(model, **preprocessing(resize, crop, mean, std, interpolation))
+        say_preparations([vision_model])
         number = _belongs(loaded, vision_model, image_set.fingerprint, model)
         shown[number] = choose(loaded[number], image_set, asker(vision_model), names, most=photographs)
     page = render_page(loaded, profiles=profiles, photographs=shown, command=command)

@@ -18,12 +18,13 @@ from PIL import features
 from j4d.codecs import EncodeCache
 from j4d.errors import DataError, ParameterError
 from j4d.evaluation.identity import model_identity
-from j4d.evaluation.measuring import Entry, Measured, Subject, Work
+from j4d.evaluation.measuring import BATCH_PIXELS, UNSCALED_PIXELS, Entry, Measured, Subject, Work
 from j4d.evaluation.workers import Task, measure_all
 from j4d.images import ImageSet
 from j4d.printable import echo, safe_console
 from j4d.provenance import PROTOCOLS
 from j4d.results import METRICS, CodecResult, Evaluation
+from j4d.specs import named
 from j4d.versions import software_versions
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 class SpecLoader:
     """Loads a model from its spec, once in each process: what goes to another process is the spec alone."""
 
-    def __init__(self, spec: str, options: Mapping[str, Any]) -> None:
-        self.spec, self.options = spec, dict(options)
+    def __init__(self, spec: str, options: Mapping[str, Any], name: str | None = None) -> None:
+        """name: what it is called in place of its spec."""
+        self.spec, self.options, self.name = spec, dict(options), name
         self._loaded: VisionModel | None = None
 
     def __call__(self) -> VisionModel:
@@ -43,10 +45,11 @@ class SpecLoader:
             from j4d.models import load_model
 
             self._loaded = load_model(self.spec, **self.options)
+            self._loaded.name = self.name or self._loaded.name
         return self._loaded
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"spec": self.spec, "options": self.options, "_loaded": None}
+        return {"spec": self.spec, "options": self.options, "name": self.name, "_loaded": None}
 
 
 @dataclass(frozen=True)
@@ -66,17 +69,28 @@ class GridModel:
         label = name or str(getattr(model, "name", "")) or type(model).__name__
         weights = fingerprint(model) if isinstance(model, nn.Module) else ""
         subject = Subject(label, lambda: model, model_identity(model))
-        return cls(subject, {"model": label, "model_fingerprint": weights})
+        return cls(subject, {"model": label, "model_fingerprint": weights, **_prepared(model)})
 
     @classmethod
     def from_spec(cls, spec: str, *, name: str | None = None, **options: Any) -> GridModel:
-        """What `load_model(spec, **options)` gives, in any process."""
+        """What `load_model(spec, **options)` gives, in any process; the name may stand in the spec, as NAME=SPEC."""
         from j4d.models import fingerprint
 
-        loader = SpecLoader(spec, options)
-        subject = Subject(name or spec, loader, model_identity(loader()))
-        named = {"model_name": name} if name else {}
-        return cls(subject, {"model": spec, **named, "model_fingerprint": fingerprint(loader())})
+        given, spec = named(spec)
+        name = name or given
+        loader = SpecLoader(spec, options, name)
+        model = loader()
+        unscaled = model.preprocess.output_size is None
+        pixels = UNSCALED_PIXELS if unscaled else BATCH_PIXELS
+        subject = Subject(name or spec, loader, model_identity(model), pixels)
+        called = {"model_name": name} if name else {}
+        return cls(subject, {"model": spec, **called, "model_fingerprint": fingerprint(model), **_prepared(model)})
+
+
+def _prepared(model: object) -> dict[str, str]:
+    """What is recorded of a model's preprocessing, where it is known."""
+    preprocess = getattr(model, "preprocess", None)
+    return {} if preprocess is None else {"preprocessing": str(preprocess)}
 
 
 def evaluate_grid(

@@ -147,7 +147,7 @@ def _code_parts(code: CodeType) -> Iterator[bytes]:
 def _value_parts(value: Any) -> Iterator[bytes]:
     import torch
 
-    from j4d.models import tensor_bytes
+    from j4d.tensor_bytes import tensor_bytes
 
     if isinstance(value, torch.Tensor):
         yield f"{value.dtype} {tuple(value.shape)}".encode()
