@@ -40,6 +40,7 @@ _NEAR = 2.5  # frequencies nearer to DC than this are the low ones
 _SMALLEST = 0.25  # added to a sum of magnitudes before its octave is taken; those below 2 are one class
 _FEWEST = 0.001  # of all blocks are in a class
 _AT_ONCE = 32  # planes, before their cells become one list
+_MOST_CELLS = 1 << 24  # of large planes, 64 MB
 _GROUPS = 16  # of files at most
 _BINS = ((0.125, 16.0), (0.25, 48.0), (0.5, 128.0), (1.0, 256.0), (4.0, 2080.0))  # width, up to this magnitude
 
@@ -47,7 +48,16 @@ _BINS = ((0.125, 16.0), (0.25, 48.0), (0.5, 128.0), (1.0, 256.0), (4.0, 2080.0))
 def _edges() -> Tensor:
     starts = (0.0, *(stop for _, stop in _BINS))
     lower = [torch.arange(start, stop, width) for start, (width, stop) in zip(starts, _BINS, strict=False)]
-    return torch.cat(lower)[1:] - 0.0625  # values on islow's grid of 1/8 fall clear of them
+    return torch.cat(lower)[1:]
+
+
+def bins_on_grid(edges: Tensor) -> Tensor:
+    """The bin of each magnitude 0, 1/8, 2/8, ... below 2**13, as of int16 coefficients and their differences.
+
+    edges: where bins but the first begin, multiples of 1/8. islow's coefficients lie on that grid, and looking a bin up
+    takes a fraction of the time of a search.
+    """
+    return torch.bucketize(torch.arange(1 << 16) / 8, edges - 0.0625, right=True)
 
 
 def block_classes(blocks: Tensor) -> Tensor:
@@ -71,18 +81,18 @@ class ClassHistogram:
     """
 
     def __init__(self) -> None:
-        self.edges = _edges()
-        self.bins = len(self.edges) + 1
+        edges = _edges()
+        self.places, self.bins = bins_on_grid(edges), len(edges) + 1
         self.cells, self.counts = np.zeros(0, np.int32), np.zeros(0, np.int64)
         self.sums = torch.zeros(64 * self.bins, dtype=torch.float64)  # of the magnitudes in a bin, all classes
         self._new: list[NDArray[np.int32]] = []
 
     def add(self, frequencies: Tensor, magnitudes: Tensor, classes: Tensor) -> None:
-        """magnitudes (N, F) at `frequencies` (F,), of blocks of `classes` (N,)."""
-        place = torch.bucketize(magnitudes, self.edges, right=True) + frequencies * self.bins
+        """magnitudes (N, F), multiples of 1/8, at `frequencies` (F,), of blocks of `classes` (N,)."""
+        place = self.places[(magnitudes * 8).long()] + frequencies * self.bins
         self.sums += torch.bincount(place.view(-1), magnitudes.double().view(-1), len(self.sums))
         self._new.append((place * CLASSES + classes[:, None]).view(-1).int().numpy())
-        if len(self._new) >= _AT_ONCE:
+        if len(self._new) >= _AT_ONCE or sum(map(len, self._new)) >= _MOST_CELLS:
             self._count()
 
     def _count(self) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from j4d import ranks
+from j4d.allocator import settle
 from j4d.calibration import RateModel
 from j4d.codec import decode, encode
 from j4d.codecs import Codec, EncodeCache
@@ -39,13 +40,15 @@ class Judge:
         sampling: str,
         device: torch.device,
         objective: Objective | None = None,
+        spectrum: Spectrum | None = None,
     ) -> None:
+        """spectrum: that of `images`, where it is known."""
         self.images, self.rate_model, self.device = images, rate_model, device
         self.objective = objective or Objective(len(models))
         if len(images):
             labels = None if images.labels is None else images.labels.tolist()
             self.tasks = [Classification(model, labels, answers) for model in models]
-            self.spectrum = Spectrum.of(images, sampling)
+            self.spectrum = spectrum or Spectrum.of(images, sampling)
 
     @torch.no_grad()
     def files(self, parameters: EncodingParameters) -> NDArray[np.float64]:
@@ -62,6 +65,7 @@ class Judge:
                 losses.append(float(loss))
                 rises.append(float(task.rises(loss, answer, [number])) if self.objective.of_rises else 0.0)
             found.append((losses, rises, 8 * len(data) / (image.shape[0] * image.shape[1])))
+            settle()
         every, above, bpp = (np.array(column) for column in zip(*ranks.gathered(found), strict=True))
         return np.stack((self.objective.of_pictures(every, above), bpp), 1)
 

@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from j4d import ranks
+from j4d.allocator import settle
 from j4d.backward import batch_backward
+from j4d.budget import ORDINARY, fewer
 from j4d.calibration import RATES, Rate, RateModel
 from j4d.errors import ParameterError
 from j4d.images import ImageSet
@@ -25,7 +27,7 @@ from j4d.parameters import EncodingParameters, check_price, check_trellises
 from j4d.quantizer import FORWARDS, GRADIENTS, Forward, Gradient
 from j4d.simulate import DEAD_ZONE_LIMIT, SimulatedJPEG
 from j4d.spectrum import Spectrum
-from j4d.start import STARTS, Allocation, Start, first_parameters
+from j4d.start import PICTURES, STARTS, Allocation, Start, first_parameters
 from j4d.tasks import PRECISIONS, Classification, Precision
 
 
@@ -33,25 +35,26 @@ from j4d.tasks import PRECISIONS, Classification, Precision
 class Recipe:
     """Everything that shapes the optimisation; the defaults are the winners of docs/recipe.md.
 
-    steps: per point of the ladder. batch_size: pictures a step. learning_rate: Adam's, on log steps. forward: "hard",
-    "soft" or "sampled". gradient: "phase" or "exact", see `j4d.quantizer`. hard_dc: with a soft forward, DC takes the
-    nearest index. sharpness: kappa of the gradient (and of files, where the forward is "sampled"); learn_sharpness lets
-    it move. dead_zones: for all AC frequencies, in steps; each point takes the one that real files of learning pictures
-    do best with at its rate (`j4d.trial`). learn_dead_zone: instead, move one per frequency at dead_zone_pace times the
-    learning rate. trellises: (mu, masking), or (mu, masking, power of weights by sensitivity, see `j4d.weighting`),
-    that a learned point's indices may be chosen with in place of the dead zone, where real files of learning pictures
-    do better so at the same rate (`j4d.trial`). dc_trellis: what DC indices are chosen with wherever a trellis is, None
-    to leave them. smoothness: log steps are a Gaussian average over neighbouring frequencies of the numbers that Adam
-    moves, with this standard deviation in frequencies; 0 moves each alone. rate: of the files' expected "symbols"
-    (`j4d.activity`), or the "marginal" entropies of single frequencies (`j4d.rate`). calibrate: weigh its parts as real
-    files do (`j4d.calibration`). flip: mirror pictures at random. start: tables to begin with, "best" (from the
-    model's Fisher information, or the point before, or ready-made ones, the built-in profile's among them: the best
-    on real files), "sensitivity" (the same without the built-in profile's), "annex-k" (default JPEG's at the target
-    rate) or "flat" (both for the first point; the others begin with the point before), see `j4d.start`.
-    trial_pictures: how many files of learning pictures such choices are made on. holdout: share of the pictures kept
-    for early stopping and for the measured figures. adapt: learn how single pictures are moved along the ladder, too
-    (`j4d.adaptation`). combine: of several models' losses the "mean", or "worst", what the one that fares worst loses
-    (`j4d.objective`). precision: of the models while learning, "float32" or "bfloat16"; files are judged in float32.
+    steps: per point of the ladder. batch_size: pictures a step, fewer where they are large. learning_rate: Adam's, on
+    log steps. forward: "hard", "soft" or "sampled". gradient: "phase" or "exact", see `j4d.quantizer`. hard_dc: with a
+    soft forward, DC takes the nearest index. sharpness: kappa of the gradient (and of files, where the forward is
+    "sampled"); learn_sharpness lets it move. dead_zones: for all AC frequencies, in steps; each point takes the one
+    that real files of learning pictures do best with at its rate (`j4d.trial`). learn_dead_zone: instead, move one per
+    frequency at dead_zone_pace times the learning rate. trellises: (mu, masking), or (mu, masking, power of weights by
+    sensitivity, see `j4d.weighting`), that a learned point's indices may be chosen with in place of the dead zone,
+    where real files of learning pictures do better so at the same rate (`j4d.trial`). dc_trellis: what DC indices are
+    chosen with wherever a trellis is, None to leave them. smoothness: log steps are a Gaussian average over
+    neighbouring frequencies of the numbers that Adam moves, with this standard deviation in frequencies; 0 moves each
+    alone. rate: of the files' expected "symbols" (`j4d.activity`), or the "marginal" entropies of single frequencies
+    (`j4d.rate`). calibrate: weigh its parts as real files do (`j4d.calibration`). flip: mirror pictures at random.
+    start: tables to begin with, "best" (from the model's Fisher information, or the point before, or ready-made ones,
+    the built-in profile's among them: the best on real files), "sensitivity" (the same without the built-in profile's),
+    "annex-k" (default JPEG's at the target rate) or "flat" (both for the first point; the others begin with the point
+    before), see `j4d.start`. trial_pictures: how many files of learning pictures such choices are made on. holdout:
+    share of the pictures kept for early stopping and for the measured figures. adapt: learn how single pictures are
+    moved along the ladder, too (`j4d.adaptation`). combine: of several models' losses the "mean", or "worst", what the
+    one that fares worst loses (`j4d.objective`). precision: of the models while learning, "float32" or "bfloat16";
+    files are judged in float32.
     """
 
     steps: int = 48
@@ -133,10 +136,15 @@ class Optimizer:
         self.seed, self.device = seed, torch.device(device)
         self.allocation = Allocation(spectrum, rate_model)
         self.kernel = _smoothing(recipe.smoothness).to(self.device)
+        self.pixels = spectrum.pixels / spectrum.images
+        self.pictures_a_step = fewer(recipe.batch_size, self.pixels)
 
     def start(self, default: EncodingParameters, bpp: float, index: int) -> EncodingParameters:
         """Where the point numbered `index` starts, at about `bpp`; `default` is default JPEG there."""
-        given = (self.images, self.tasks, self.allocation, self.recipe.start)
+        some = self.images
+        if self.pixels > ORDINARY:
+            some = some.subset(range(0, len(some), max(1, len(some) // fewer(PICTURES, self.pixels))))
+        given = (some, self.tasks, self.allocation, self.recipe.start)
         seed, weights = self.seed * 1_000_003 + index, self.objective.weights.tolist()
         found = first_parameters(*given, default, bpp, seed=seed, device=self.device, weights=weights)
         return ranks.agreed(found)
@@ -144,7 +152,7 @@ class Optimizer:
     def batch(self, generator: torch.Generator, order: list[int]) -> list[tuple[int, bool]]:
         """Picture numbers and flips of one step; every picture once before any comes again."""
         chosen: list[int] = []
-        while len(chosen) < self.recipe.batch_size:
+        while len(chosen) < self.pictures_a_step:
             if not order:
                 order.extend(torch.randperm(len(self.images), generator=generator).tolist())
             chosen.append(order.pop())
@@ -209,6 +217,7 @@ class Optimizer:
                         jpeg.load_state_dict(ranks.agreed(jpeg.state_dict()))
                 if step >= recipe.steps // 2:
                     mean.add(jpeg)
+                settle()
                 loss = float((rise if self.objective.of_rises else losses) @ slopes)
                 yield Progress(step, loss, bpp.item(), lagrangian)
         finally:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from j4d import ranks
-from j4d.activity import FileBits, SymbolCounter, SymbolSpectrum
+from j4d.activity import FileBits, SymbolCounter, SymbolSpectrum, bins_on_grid
 from j4d.block_sample import BlockSample, BlockSampler
 from j4d.codec import forward_dct
 from j4d.dc_sample import DCSample, DCSampler
@@ -33,14 +33,14 @@ class _Histogram:
 
     def __init__(self, frequencies: int) -> None:
         lower = torch.cat([torch.arange(*ends, width) for width, ends in _bin_ranges()])
-        self.edges = lower[1:] - 0.0625  # values on islow's grid of 1/8 fall clear of them
+        self.places = bins_on_grid(lower[1:])
         self.counts, self.sums = torch.zeros(2, len(lower) * frequencies, dtype=torch.float64)
         self.frequencies = frequencies
 
     def add(self, values: Tensor) -> None:
-        """values (N, frequencies)."""
+        """values (N, frequencies), multiples of 1/8."""
         magnitudes = values.abs()
-        place = torch.bucketize(magnitudes, self.edges, right=True) * self.frequencies + torch.arange(self.frequencies)
+        place = self.places[(magnitudes * 8).long()] * self.frequencies + torch.arange(self.frequencies)
         self.counts += torch.bincount(place.view(-1), minlength=len(self.counts))
         self.sums += torch.bincount(place.view(-1), magnitudes.double().view(-1), len(self.sums))
 

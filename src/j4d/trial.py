@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from j4d import ranks
+from j4d.budget import fewer
 from j4d.heldout import Judge
 from j4d.interpolation import scaled
 from j4d.optimize import Optimizer
@@ -46,10 +47,12 @@ def with_dead_zone(parameters: EncodingParameters, dead_zone: float) -> Encoding
 def judge_of(optimizer: Optimizer) -> Judge:
     """A judge over some of the learning pictures."""
     images = optimizer.images
-    some = images.subset(range(0, len(images), max(1, len(images) // optimizer.recipe.trial_pictures)))
+    count = fewer(optimizer.recipe.trial_pictures, optimizer.pixels)
+    some = images.subset(range(0, len(images), max(1, len(images) // count)))
+    spectrum = optimizer.spectrum if len(some) == len(images) == optimizer.spectrum.images else None
     sampling = optimizer.spectrum.sampling
     models, answers = [task.model for task in optimizer.tasks], optimizer.tasks[0].answers
-    return Judge(models, some, answers, optimizer.rate_model, sampling, optimizer.device, optimizer.objective)
+    return Judge(models, some, answers, optimizer.rate_model, sampling, optimizer.device, optimizer.objective, spectrum)
 
 
 def best_of(
