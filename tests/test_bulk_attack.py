@@ -1,0 +1,33 @@
+"""A property of data sets: whatever is in the source, a run touches nothing outside its target, ends, loses nothing,
+and says what it did. Hundreds of hostile archives, tables and pictures from seeds; `bench/attack.py` makes more.
+
+What has to hold of each is in `bulk_claims.py`. Every file is in a run with others, and where something is found, what
+it says names the file and its seed: `hostile_tars.tar_of(seed)` makes it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from bulk_claims import Finding, attacked
+
+
+def told(found: Iterable[tuple[int, list[Finding]]]) -> list[str]:
+    return [f"{finding.rank}: {finding.what}: {finding.detail}" for _, some in found for finding in some]
+
+
+@pytest.mark.skipif("sys.platform != 'linux'", reason="address space is bounded and memory is read as Linux does it")
+def test_207_hostile_archives() -> None:
+    assert told(attacked("tars", range(9))) == []
+
+
+@pytest.mark.skipif("sys.platform != 'linux'", reason="address space is bounded and memory is read as Linux does it")
+def test_200_hostile_tables() -> None:
+    pytest.importorskip("pyarrow")
+    assert told(attacked("tables", range(10))) == []
+
+
+@pytest.mark.skipif("sys.platform != 'linux'", reason="address space is bounded and memory is read as Linux does it")
+def test_480_strange_pictures() -> None:
+    assert told(attacked("jpegs", range(8))) == []
