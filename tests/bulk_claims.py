@@ -114,7 +114,7 @@ def _attacked(folder: Path, files: dict[str, File], how: How) -> tuple[list[Find
     try:
         summary, wrong = _run(source, target, how, what)
         found = [wrong] if wrong else []
-        found += [Finding("outside", what, f"{name} changed") for name in _differences(before, outside(folder, target))]
+        found += [Finding("outside", what, f"{name} changed") for name in differences(before, outside(folder, target))]
         if summary is None:
             again, wrong = _run(source, target, how, what)
             return found, True
@@ -124,7 +124,7 @@ def _attacked(folder: Path, files: dict[str, File], how: How) -> tuple[list[Find
         found += [wrong] if wrong else []
         if again is not None:
             found += _second(files, summary, again, first, data_sets.everything(target), rows, rows_of(target))
-        found += [Finding("outside", what, f"{name} changed") for name in _differences(before, outside(folder, target))]
+        found += [Finding("outside", what, f"{name} changed") for name in differences(before, outside(folder, target))]
         return found, bool(wrong)
     finally:
         os.chdir(here)
@@ -142,15 +142,15 @@ def _run(source: Path, target: Path, how: How, what: str) -> tuple[Summary | Non
     except (J4DError, OSError) as error:
         return None, Finding("stuck", what, f"{type(error).__name__}: {error!s:.300}")
     except MemoryError as error:
-        return None, Finding("memory", what, f"MemoryError {error!s:.100} {_where(error)}")
+        return None, Finding("memory", what, f"MemoryError {error!s:.100} {where(error)}")
     except Exception as error:
-        return None, Finding("internal", what, f"{type(error).__name__}: {error!s:.200} {_where(error)}")
+        return None, Finding("internal", what, f"{type(error).__name__}: {error!s:.200} {where(error)}")
     if took > GROWTH:
         return summary, Finding("memory", what, f"{took >> 20} MB")
     return summary, None
 
 
-def _where(error: BaseException) -> str:
+def where(error: BaseException) -> str:
     return " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)[:-4:-1])
 
 
@@ -172,7 +172,7 @@ def outside(folder: Path, target: Path) -> dict[str, tuple[object, ...]]:
     return {name: state for name, state in found.items() if name != inside and not name.startswith(f"{inside}/")}
 
 
-def _differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
 
 
@@ -207,7 +207,7 @@ def _second(
     def label(name: str) -> str:
         return f"{name} ({files[name].label})" if name in files else name
 
-    for name in _differences(bytes_of(first), bytes_of(second)):
+    for name in differences(bytes_of(first), bytes_of(second)):
         yield Finding("changed", label(name), "a second run changes it")
     for name in files:
         if first.get(name, (0,) * 4)[0] != second.get(name, (0,) * 4)[0]:
@@ -216,12 +216,10 @@ def _second(
         undone = [label(name) for name, row in after[0].items() if not row["done"]]
         yield Finding("again", ", ".join(undone) or "?", f"a second run does {again.units} units again")
     if summary.totals != again.totals:
-        names = {
-            name: (summary.totals[name], again.totals[name]) for name in _differences(summary.totals, again.totals)
-        }
+        names = {name: (summary.totals[name], again.totals[name]) for name in differences(summary.totals, again.totals)}
         yield Finding("count", "totals", f"other totals after a second run: {names}")
     if rows != after:
-        names = _differences(rows[0], after[0])
+        names = differences(rows[0], after[0])
         yield Finding("count", ", ".join(map(label, names)) or "images", "other rows after a second run")
 
 
@@ -249,7 +247,7 @@ class Checker:
             except MemoryError:
                 self.say("memory", "out of memory while the output is checked")
             except Exception as error:
-                self.say("unreadable", f"{type(error).__name__}: {error!s:.200} {_where(error)}")
+                self.say("unreadable", f"{type(error).__name__}: {error!s:.200} {where(error)}")
         return self.found
 
     def _source(self, name: str, data: bytes, images: list[dict[str, Any]]) -> None:
@@ -630,11 +628,16 @@ def in_worker(kind: str, numbers: list[int], only: str, heavy: bool, memory: int
     """
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     for number in numbers:
-        files = batch(kind, number, heavy)
-        chosen = {name: files[name] for name in files if only in ("", name)}
         faulthandler.dump_traceback_later(seconds, exit=True)
         with tempfile.TemporaryDirectory() as folder:
-            found = attack(Path(folder), chosen, HOWS[number % len(HOWS)])
+            if kind == "manifests":
+                from hostile_manifests import attack_manifest
+
+                found = attack_manifest(Path(folder), number)
+            else:
+                files = batch(kind, number, heavy)
+                chosen = {name: files[name] for name in files if only in ("", name)}
+                found = attack(Path(folder), chosen, HOWS[number % len(HOWS)])
         faulthandler.cancel_dump_traceback_later()
         print(json.dumps([asdict(finding) for finding in found]), flush=True)
 
@@ -656,7 +659,7 @@ def attacked(
             return
         number = left.pop(0)
         found = []
-        if not only:
+        if not only and kind != "manifests":
             for name in batch(kind, number, heavy):
                 options: dict[str, Any] = {"heavy": heavy, "memory": memory, "seconds": seconds}
                 found += [each for _, some in attacked(kind, [number], only=name, **options) for each in some]

@@ -31,3 +31,8 @@ def test_200_hostile_tables() -> None:
 @pytest.mark.skipif("sys.platform != 'linux'", reason="address space is bounded and memory is read as Linux does it")
 def test_480_strange_pictures() -> None:
     assert told(attacked("jpegs", range(8))) == []
+
+
+@pytest.mark.skipif("sys.platform != 'linux'", reason="address space is bounded and memory is read as Linux does it")
+def test_60_hostile_manifests() -> None:
+    assert told(attacked("manifests", range(60), seconds=60)) == []
