@@ -154,7 +154,7 @@ def odd_schema(rng: random.Random, path: Path) -> None:
                     "PRAGMA journal_mode = DELETE",
                     "PRAGMA journal_mode = DELETE; PRAGMA page_size = 512; VACUUM",
                     "PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = FULL; VACUUM",
-                    "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = 'CREATE TABLE x (x)' WHERE name = 'run'",
+                    "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = 'CREATE TABLE x (x)'",
                     "PRAGMA writable_schema = ON; UPDATE sqlite_master SET rootpage = 2",
                     "PRAGMA writable_schema = ON; DELETE FROM sqlite_master WHERE name = 'sources'",
                 ]
