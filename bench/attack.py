@@ -24,7 +24,6 @@ import argparse
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -134,7 +133,7 @@ def compared(target: Path, whole: dict[str, bytes], what: str) -> Iterator[Findi
 def kills(seed: int) -> Iterator[Turn]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        source = data_set(folder / "source", 300)
+        source = data_set(folder / "source", 900)
         while True:
             rng = random.Random(seed)
             remote, on_error = bool(seed % 2), ["copy", "quarantine"][seed // 2 % 2]
@@ -144,24 +143,41 @@ def kills(seed: int) -> Iterator[Turn]:
             if not reference.exists():
                 command.run(reference)
             whole = data_sets.tree(reference)
+            started, took = _timed(command, folder / "timed")
             target, count, found = folder / f"target-{seed}", 0, list[Finding]()
-            began = time.monotonic()
-            command.run(folder / f"timed-{seed}")
-            took = time.monotonic() - began
-            while count < KILLS_PER_SET:
+            for _ in range(3 * KILLS_PER_SET):
                 process = command.start(target)
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(rng.uniform(0.2, 1) * took)
-                process.send_signal(signal.SIGKILL)
-                process.wait()
+                try:
+                    process.wait(started + (took - started) * rng.random() / 2)
+                    break  # done
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
                 count += 1
                 found += [Finding("lost", what, f"part of a file: {name}") for name in parts_of(target, whole)]
+                if count == KILLS_PER_SET:
+                    break
             found += ended(command.run(target), command, what)
             found += compared(target, whole, what)
             shutil.rmtree(target)
-            shutil.rmtree(folder / f"timed-{seed}")
             yield Turn(seed, count, found)
             seed += 1
+
+
+def _timed(command: Command, target: Path) -> tuple[float, float]:
+    """Seconds until a run begins to write, and until it ends."""
+    began = time.monotonic()
+    process = command.start(target)
+    states = set((command.folder / "state").rglob("lock"))
+    while process.poll() is None and not (target / ".j4d/lock").exists():
+        if set((command.folder / "state").rglob("lock")) != states:
+            break
+        time.sleep(0.005)
+    started = time.monotonic() - began
+    process.wait()
+    took = time.monotonic() - began
+    shutil.rmtree(target)
+    return started, took
 
 
 def full(seed: int) -> Iterator[Turn]:
