@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from j4d import EncodingParameters, builtin, codec, load_images, load_model
-from j4d.cli.evaluate import _named as named
 from j4d.evaluation.judging import evaluating, judge, log_probabilities
 from j4d.images import ImageSet
 from j4d.profile import Profile
+from j4d.specs import named
 from j4d.tasks import Model
 
 HEIGHT, WIDTH = 3000, 4000

@@ -26,11 +26,11 @@ from PIL import Image
 
 from j4d import builtin, codec, load_images, load_model
 from j4d.bd import Curves, bd_rate, interval, resample_weights
-from j4d.cli.evaluate import _named as named
 from j4d.cli.inputs import folder_and_split
 from j4d.evaluation.judging import evaluating, judge, log_probabilities
 from j4d.images import ImageSet
 from j4d.profile import Profile
+from j4d.specs import named
 from j4d.tasks import Model
 
 SIDES = (352, 304, 272, 256, 232)  # shorter ones

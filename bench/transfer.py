@@ -35,7 +35,6 @@ from results import store
 
 import j4d
 from j4d import builtin
-from j4d.cli.evaluate import _named as named
 from j4d.cli.inputs import folder_and_split
 from j4d.codecs import DefaultJPEG
 from j4d.errors import J4DError
@@ -45,6 +44,7 @@ from j4d.evaluation.measurements import default_folder
 from j4d.evaluation.stored import StoredResult
 from j4d.images import ImageSet
 from j4d.profile import Profile
+from j4d.specs import named
 
 QUALITIES = (5, 8, 12, 18, 25, 35, 50, 65, 80, 88, 93)
 SIDE, LARGE = 224, 640

@@ -14,8 +14,10 @@ from pictures import whole_file_bpp
 
 from j4d import builtin
 from j4d.calibration import RateModel
+from j4d.errors import ModelError
+from j4d.evaluation.identity import model_identity
 from j4d.images import load_images, read_image
-from j4d.models import load_model
+from j4d.models import fingerprint, load_model
 from j4d.parameters import EncodingParameters
 from j4d.spectrum import Spectrum
 
@@ -76,3 +78,10 @@ def test_the_zoo_loads_by_file() -> None:
     assert (model.preprocess.resize, model.preprocess.crop) == (182, 160)
     image = torch.from_numpy(load_images(DATA / "val")[0]).permute(2, 0, 1)[None].float()
     assert model(image).shape == (1, 1000)
+
+
+def test_a_script_that_is_no_classifier_says_what_it_returns() -> None:
+    model = load_model(str(DATA / "readers" / "yolox_nano_416.ts"))
+    assert len(fingerprint(model)) == 64 and model_identity(model)
+    with pytest.raises(ModelError, match=r"returned torch.float32 of shape \(1, 3549, 85\); expected float logits"):
+        model(torch.zeros(1, 3, 416, 416))

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from report_pages import evaluation, profile, result, smooth
+from test_cli import without_preparation
 
 from j4d import bd
 from j4d.adaptation import Adaptation
@@ -321,7 +322,7 @@ def test_mistakes_are_one_line_and_leave_the_old_page(arguments, reason, place, 
     stranger.save("stranger.json")
     (place / "page.html").write_text("old")
     assert run(["report", *arguments, "-o", "page.html"]) == 2
-    error = capsys.readouterr().err
+    error = without_preparation(capsys.readouterr().err)
     assert error.startswith("j4d: error: ") and error.count("\n") == 1 and reason in error
     assert (place / "page.html").read_text() == "old"
 

@@ -94,8 +94,8 @@ def header_segments(data: bytes) -> Iterator[Segment]:
         if code < SOF0 or RST0 <= code <= SOI:  # stands alone, or is none
             at += 2
             continue
-        size = int.from_bytes(data[at + 2 : at + 4], "big") - 2
-        if size < 0 or at + 4 + size > len(data):
+        size = max(int.from_bytes(data[at + 2 : at + 4], "big") - 2, 0)  # a length below its own two bytes is none
+        if at + 4 + size > len(data):
             return
         yield Segment(code, at + 4, size)
         at += 4 + size

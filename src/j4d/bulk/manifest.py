@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from j4d.bulk.results import Done, Entry, Image, Status
-from j4d.bulk.schema import FROM_VERSION_1, SCHEMA, VERSION, oddity
+from j4d.bulk.schema import FROM_VERSION_1, SCHEMA, VERSION, odd_run, oddity
 from j4d.errors import DataError
 
 _CHANGED = (
@@ -41,17 +41,17 @@ class Manifest:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version in (1, VERSION) and (odd := oddity(self._db)):
             raise sqlite3.DatabaseError(odd)
+        if version == 0 and self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
+            raise sqlite3.DatabaseError("its version is 0, and yet there is something in it")
         if version == 0:
             self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT")
         elif version == 1:
             self._db.executescript(f"BEGIN; {FROM_VERSION_1} PRAGMA user_version = {VERSION}; COMMIT")
         elif version != VERSION:
             raise DataError(f"{path}: a manifest of version {version}, this j4d knows {VERSION}; name another target")
-        try:
-            run = self._run()
-            self.plan_number, _ = int(run.get("plan", "0")), json.loads(run.get("settings", "{}"))
-        except (ValueError, TypeError) as error:
-            raise sqlite3.DatabaseError(f"table run: {error}") from None
+        if odd := odd_run(self._run()):
+            raise sqlite3.DatabaseError(odd)
+        self.plan_number = int(self._run().get("plan", "0"))
 
     def close(self) -> None:
         self._db.close()
@@ -102,7 +102,7 @@ class Manifest:
                     )
                     continue
                 same = (entry.size, entry.stamp, entry.refused) == row[1:4]
-                done = row[4] and same and (row[5] is None or size(entry.name) == row[5])
+                done = row[4] == 1 and same and (row[5] is None or size(entry.name) == row[5])
                 self._db.execute(
                     "UPDATE sources SET size = ?, stamp = ?, refused = ?, plan = ?, done = ?, "
                     "verified = verified AND ? WHERE id = ?",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 
 VERSION = 2
@@ -57,6 +58,17 @@ def oddity(db: sqlite3.Connection) -> str:
     if not found >= _TABLES:
         return "its tables are not those of a manifest"
     return "it has triggers, which no manifest has" if any(kind == "trigger" for kind, _ in found) else ""
+
+
+def odd_run(run: dict[str, str]) -> str:
+    """Why the table `run` of a manifest is none of ours, empty where it may be."""
+    try:
+        plan, settings = int(run.get("plan", "0")), json.loads(run.get("settings", "{}"))
+    except (ValueError, TypeError, RecursionError) as error:
+        return f"table run: {error}"
+    if not 0 <= plan < 1 << 62 or not isinstance(settings, dict):
+        return "table run: a plan or settings that no run has written"
+    return ""
 
 
 def is_damage(error: sqlite3.Error) -> bool:

@@ -59,6 +59,18 @@ def opened(file: BinaryIO) -> Any:
         return found
 
 
+def chunks_of(parquet: Any, group: int) -> list[Any]:
+    """What the footer tells of a row group's columns. Raises DamagedError.
+
+    PyArrow ends the process where the footer contradicts itself and is asked for a column; where it reads, it raises.
+    So a row is read first.
+    """
+    with told(f"row group {group} cannot be read"):
+        next(parquet.iter_batches(1, row_groups=[group], use_threads=False), None)
+        found = parquet.metadata.row_group(group)
+        return [found.column(i) for i in range(found.num_columns)]
+
+
 class Rows:
     """The rows of one row group, in order. source: the file that `parquet` was opened on."""
 
@@ -68,7 +80,8 @@ class Rows:
         self._what = f"row group {group} cannot be read"
         with told(self._what):
             chunks = parquet.metadata.row_group(group)
-            columns = [chunks.column(i) for i in range(chunks.num_columns)]
+            columns = chunks_of(parquet, group)
+            self._left = chunks.num_rows
             views = {field.name for field in self._schema if _has_views(field.type)}  # no dictionary becomes one
             coded = [
                 c.path_in_schema
@@ -104,8 +117,13 @@ class Rows:
         while self._batch is None or self._taken == self._batch.num_rows:
             with told(self._what):
                 self._batch, self._taken = next(self._batches, None), 0
+                if self._batch is not None:
+                    self._batch.validate()
             if self._batch is None:
+                if self._left:
+                    raise DamagedError(f"{self._what}: {self._left} rows fewer than it should have")
                 return False
+            self._left -= self._batch.num_rows
             size = sum(map(decoded_bytes, self._batch.columns))
             if size > LARGEST_RESULT:
                 raise RefusedError(
@@ -186,7 +204,7 @@ def _rebuilt(array: Any, path: str, names: list[str | None] | None, nullable: bo
     if pa.types.is_struct(kind) and kind.num_fields:
         index = kind.get_field_index("path")
         beside = index >= 0 and (pa.types.is_string(kind[index].type) or pa.types.is_large_string(kind[index].type))
-        paths = array.field(index).to_pylist() if beside else None
+        paths = _texts(array.field(index)) if beside else None
         children = [
             _rebuilt(array.field(i), f"{path}.{kind[i].name}", paths, kind[i].nullable, values)
             for i in range(kind.num_fields)
@@ -204,6 +222,14 @@ def _rebuilt(array: Any, path: str, names: list[str | None] | None, nullable: bo
         items = _rebuilt(array.items, path, None, kind.item_field.nullable, values)
         return pa.MapArray.from_arrays(array.offsets, array.keys, items, type=kind, mask=array.is_null())
     return array
+
+
+def _texts(array: Any) -> list[str | None]:
+    """Strings, which in a file from elsewhere need not be UTF-8."""
+    pa, _ = arrow()
+    return [
+        None if raw is None else raw.decode("utf-8", "replace") for raw in array.cast(pa.large_binary()).to_pylist()
+    ]
 
 
 def _plain(array: Any, kind: Any) -> Any:

@@ -20,7 +20,19 @@ from j4d.bulk.pipeline import Lane, Part
 from j4d.bulk.place import Source, Target, mode_of
 from j4d.bulk.quarantine import put_image
 from j4d.bulk.results import Done, Entry, Image
-from j4d.bulk.table_rows import AT_ONCE, LARGEST_RESULT, Binary, Rows, Values, arrow, left_alone, opened, rebuilt, told
+from j4d.bulk.table_rows import (
+    AT_ONCE,
+    LARGEST_RESULT,
+    Binary,
+    Rows,
+    Values,
+    arrow,
+    chunks_of,
+    left_alone,
+    opened,
+    rebuilt,
+    told,
+)
 from j4d.kinds import JPEG_SUFFIXES
 
 SUFFIXES = (".parquet", ".pq")
@@ -148,7 +160,7 @@ def _options(parquet: Any) -> dict[str, Any]:
             options["store_decimal_as_integer"] = True
         if metadata.num_row_groups and metadata.num_columns:
             group = metadata.row_group(0)
-            chunks = [group.column(i) for i in range(metadata.num_columns)]
+            chunks = chunks_of(parquet, 0)
             options["compression"] = {c.path_in_schema: _codec(c.compression) for c in chunks}
             options["use_dictionary"] = [c.path_in_schema for c in chunks if c.has_dictionary_page]
             options["write_page_index"] = any(c.has_offset_index for c in chunks)
