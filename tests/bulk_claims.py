@@ -300,6 +300,9 @@ class Checker:
         if problem.startswith("refused: "):
             if path.exists() or row["written"] is not None:
                 self.say("changed", "refused, and yet written")
+        elif problem.startswith("left as it is: "):
+            if not path.exists() or path.read_bytes() != data:
+                self.say("lost", f"not as it was: {problem:.200}")
         elif not problem.startswith("damaged: "):
             self.say("changed" if problem.startswith("not verified") else "count", f"problem: {problem:.300}")
         elif self.how.on_error == "copy":
@@ -460,9 +463,9 @@ def members(data: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:
 
 
 def _header(info: tarfile.TarInfo) -> dict[str, Any]:
-    names = ("name", "mode", "uid", "gid", "uname", "gname", "mtime", "type", "linkname")
+    names = ("name", "mode", "uid", "gid", "uname", "gname", "type", "linkname")
     own = {key: value for key, value in info.pax_headers.items() if key not in ("size", "path", "linkpath", "mtime")}
-    return {**{name: getattr(info, name) for name in names}, "pax": own}
+    return {**{name: getattr(info, name) for name in names}, "mtime": repr(info.mtime), "pax": own}
 
 
 def gnu_tar(data: bytes) -> tuple[list[bytes], bool]:

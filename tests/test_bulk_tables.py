@@ -96,6 +96,8 @@ def typed() -> dict[str, Any]:
         "time": pa.array([1, 2, 3, 4], pa.time64("ns")),
         "date": pa.array([0, None, 2, 3], pa.date32()),
         "half": pa.array(np.array([1, 2, 3, 4], np.float16)),
+        "nan": pa.array([float("nan"), None, -0.0, 1.0]),
+        "nans": pa.array([[float("nan")], None, [], [1.0, float("nan")]]),
         "small": pa.array([1, 2, 3, 255], pa.uint8()),
         "nothing": pa.nulls(4),
         "text": pa.array(["a", None, "", "ü"]),
@@ -135,7 +137,8 @@ def test_types_and_values_of_all_other_columns_stay(tmp_path: Path, options: dic
     if "column_encoding" in options:
         at = before.schema_arrow.names.index("small")
         assert "DELTA_BINARY_PACKED" in after.metadata.row_group(0).column(at).encodings
-    assert after.read().drop_columns("image").equals(before.read().drop_columns("image"))
+    others = [file.read().drop_columns("image").to_pydict() for file in (before, after)]
+    assert repr(others[0]) == repr(others[1])
     assert after.read().column("image").to_pylist() == SMALL
 
 
@@ -232,6 +235,15 @@ def hostile() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("on_error", ["copy", "quarantine"])
+def test_names_beside_images_need_not_be_text(tmp_path: Path) -> None:
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    paths = pa.array([b"caf\xe9.jpg", None]).view(pa.string())
+    column = pa.StructArray.from_arrays([pa.array(IMAGES[:2]), paths], fields=list(kind))
+    source = data_sets.write(tmp_path / "in", {"x.parquet": written(pa.table({"image": column}), compression="none")})
+    summary = go(source, tmp_path / "out", verify=True)
+    assert summary.clean and summary.totals["transcoded"] == 2, summary.failures
+
+
 def test_damaged_files_are_listed_in_a_line_and_end_no_run(tmp_path: Path, on_error: str) -> None:
     files = {f"{name}.parquet": data for name, data in hostile().items()}
     source = data_sets.write(tmp_path / "in", {**files, "z.parquet": written(pa.table({"image": IMAGES}))})

@@ -94,9 +94,12 @@ def header_segments(data: bytes) -> Iterator[Segment]:
         if code < SOF0 or RST0 <= code <= SOI:  # stands alone, or is none
             at += 2
             continue
-        size = max(int.from_bytes(data[at + 2 : at + 4], "big") - 2, 0)  # a length below its own two bytes is none
+        size = int.from_bytes(data[at + 2 : at + 4], "big") - 2
         if at + 4 + size > len(data):
             return
+        if size < 0:  # a length that does not even count itself: decoders pass on
+            at += 4
+            continue
         yield Segment(code, at + 4, size)
         at += 4 + size
 

@@ -13,7 +13,9 @@ from j4d.errors import DataError
 
 @contextmanager
 def locked(path: Path, target: str) -> Iterator[None]:
-    """Hold the lock file at `path`. DataError naming the holder where another process has it; OSError."""
+    """Hold the lock file at `path`. DataError with the holder where another process has it, or for a pipe; OSError."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path} is no file, which no run of j4d made; remove it")
     with open(path, "a+", encoding="utf-8", errors="replace") as file:
         if not _taken(file.fileno()):
             file.seek(0)

@@ -214,7 +214,12 @@ class LocalTarget:
                 os.close(handle)
 
     def clean(self) -> None:
-        shutil.rmtree(self._root / TEMPORARY, ignore_errors=True)
+        folder = self._root / TEMPORARY
+        if folder.is_dir() and not folder.is_symlink():
+            shutil.rmtree(folder, ignore_errors=True)
+        else:  # what no run of ours makes: a pipe, say, which nobody should wait for
+            with suppress(OSError):
+                folder.unlink(missing_ok=True)
 
 
 def _flush(paths: Iterable[str], root: str) -> None:

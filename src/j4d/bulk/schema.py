@@ -49,6 +49,14 @@ FROM_VERSION_1 = (
     )
     + "CREATE INDEX images_noted ON images (status) WHERE note <> '';"
 )
+_COLUMNS = {  # of version 1; what came later is added
+    "run": {"name", "value"},
+    "sources": {
+        *("id", "name", "size", "stamp", "refused", "plan", "done", "verified", "written", "others", "other_bytes"),
+        "problem",
+    },
+    "images": {"source", "position", "key", "digest", "bytes_in", "bytes_out", "status", "error"},
+}
 _TABLES = {("table", name) for name in ("run", "sources", "images")}
 
 
@@ -57,6 +65,9 @@ def oddity(db: sqlite3.Connection) -> str:
     found = {tuple(row) for row in db.execute("SELECT type, name FROM sqlite_master")}
     if not found >= _TABLES:
         return "its tables are not those of a manifest"
+    for table, columns in _COLUMNS.items():
+        if not {row[1] for row in db.execute(f"PRAGMA table_info({table})")} >= columns:
+            return f"its table {table} lacks columns"
     return "it has triggers, which no manifest has" if any(kind == "trigger" for kind, _ in found) else ""
 
 

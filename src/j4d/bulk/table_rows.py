@@ -59,14 +59,24 @@ def opened(file: BinaryIO) -> Any:
         return found
 
 
-def chunks_of(parquet: Any, group: int) -> list[Any]:
-    """What the footer tells of a row group's columns. Raises DamagedError.
+def chunks_of(parquet: Any, source: BinaryIO, group: int) -> list[Any]:
+    """What the footer tells of a row group's columns. source: the file of `parquet`. Raises DamagedError.
 
     PyArrow ends the process where the footer contradicts itself and is asked for a column; where it reads, it raises.
-    So a row is read first.
+    So a row is read first, as dictionaries where PyArrow can, since it may be large.
     """
+    pa, pq = arrow()
     with told(f"row group {group} cannot be read"):
-        next(parquet.iter_batches(1, row_groups=[group], use_threads=False), None)
+        leaves = (parquet.schema.column(i) for i in range(len(parquet.schema)))
+        coded = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+        for names in (coded, []):
+            reader = pq.ParquetFile(source, metadata=parquet.metadata, read_dictionary=names)
+            try:
+                next(reader.iter_batches(1, row_groups=[group], use_threads=False), None)
+                break
+            except pa.ArrowNotImplementedError:
+                if not names:
+                    raise
         found = parquet.metadata.row_group(group)
         return [found.column(i) for i in range(found.num_columns)]
 
@@ -80,7 +90,7 @@ class Rows:
         self._what = f"row group {group} cannot be read"
         with told(self._what):
             chunks = parquet.metadata.row_group(group)
-            columns = chunks_of(parquet, group)
+            columns = chunks_of(parquet, source, group)
             self._left = chunks.num_rows
             views = {field.name for field in self._schema if _has_views(field.type)}  # no dictionary becomes one
             coded = [

@@ -12,7 +12,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 from j4d.bulk.content import HEAD, is_image
 from j4d.bulk.faulty import RefusedError, UnchangedError
@@ -71,7 +71,7 @@ def convert(entry: Entry, source: Source, target: Target, lane: Lane) -> Done:
 
     with source.open(entry.name) as file:
         parquet = opened(file)
-        options = _options(parquet)
+        options = _options(parquet, file)
         must_come_back(parquet, options)
         with target.create(entry.name, mode_of(file)) as out:
             row = 0
@@ -132,6 +132,8 @@ def must_come_back(parquet: Any, options: dict[str, Any]) -> None:
         written = pq.ParquetFile(file)
         if not written.schema_arrow.equals(parquet.schema_arrow, check_metadata=True):
             raise UnchangedError("its schema or metadata would not come back the same")
+        if _metadata(written) != _metadata(parquet):
+            raise UnchangedError("its metadata, which its schema contradicts, would not come back the same")
         for was, now in zip(physical(parquet), physical(written), strict=False):
             if was != now:
                 raise UnchangedError(f"a column would change its type, from {was:.120} to {now:.120}")
@@ -143,11 +145,17 @@ def physical(parquet: Any) -> list[str]:
     return [_OF_WRITERS.sub("", line) for line in text.split("\n")]
 
 
+def _metadata(parquet: Any) -> dict[bytes, bytes]:
+    """What the file says beside its schema."""
+    found = parquet.metadata.metadata or {}
+    return {key: value for key, value in found.items() if key != b"ARROW:schema"}
+
+
 def _leaves(parquet: Any) -> list[Any]:
     return [parquet.schema.column(i) for i in range(len(parquet.schema))]
 
 
-def _options(parquet: Any) -> dict[str, Any]:
+def _options(parquet: Any, source: BinaryIO) -> dict[str, Any]:
     """The writer's options that make the new file like the old one."""
     with told("no whole Parquet file"):
         metadata = parquet.metadata
@@ -160,7 +168,7 @@ def _options(parquet: Any) -> dict[str, Any]:
             options["store_decimal_as_integer"] = True
         if metadata.num_row_groups and metadata.num_columns:
             group = metadata.row_group(0)
-            chunks = chunks_of(parquet, 0)
+            chunks = chunks_of(parquet, source, 0)
             options["compression"] = {c.path_in_schema: _codec(c.compression) for c in chunks}
             options["use_dictionary"] = [c.path_in_schema for c in chunks if c.has_dictionary_page]
             options["write_page_index"] = any(c.has_offset_index for c in chunks)
