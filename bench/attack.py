@@ -149,7 +149,8 @@ def kills(seed: int) -> Iterator[Turn]:
                 process = command.start(target)
                 try:
                     process.wait(started + (took - started) * rng.random() / 2)
-                    break  # done
+                    shutil.rmtree(target)  # done already: from the start again
+                    continue
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
