@@ -19,20 +19,20 @@ def told(found: Iterable[tuple[int, list[Finding]]]) -> list[str]:
 
 @pytest.mark.skipif("sys.platform != 'linux'", reason="address space is bounded and memory is read as Linux does it")
 def test_207_hostile_archives() -> None:
-    assert told(attacked("tars", range(9))) == []
+    assert not (found := told(attacked("tars", range(9)))), "\n".join(found)
 
 
 @pytest.mark.skipif("sys.platform != 'linux'", reason="address space is bounded and memory is read as Linux does it")
 def test_200_hostile_tables() -> None:
     pytest.importorskip("pyarrow")
-    assert told(attacked("tables", range(10))) == []
+    assert not (found := told(attacked("tables", range(10)))), "\n".join(found)
 
 
 @pytest.mark.skipif("sys.platform != 'linux'", reason="address space is bounded and memory is read as Linux does it")
 def test_480_strange_pictures() -> None:
-    assert told(attacked("jpegs", range(8))) == []
+    assert not (found := told(attacked("jpegs", range(8)))), "\n".join(found)
 
 
 @pytest.mark.skipif("sys.platform != 'linux'", reason="address space is bounded and memory is read as Linux does it")
 def test_60_hostile_manifests() -> None:
-    assert told(attacked("manifests", range(60), seconds=60)) == []
+    assert not (found := told(attacked("manifests", range(60), seconds=60))), "\n".join(found)
