@@ -234,7 +234,6 @@ def hostile() -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.parametrize("on_error", ["copy", "quarantine"])
 def test_names_beside_images_need_not_be_text(tmp_path: Path) -> None:
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     paths = pa.array([b"caf\xe9.jpg", None]).view(pa.string())
@@ -244,6 +243,7 @@ def test_names_beside_images_need_not_be_text(tmp_path: Path) -> None:
     assert summary.clean and summary.totals["transcoded"] == 2, summary.failures
 
 
+@pytest.mark.parametrize("on_error", ["copy", "quarantine"])
 def test_damaged_files_are_listed_in_a_line_and_end_no_run(tmp_path: Path, on_error: str) -> None:
     files = {f"{name}.parquet": data for name, data in hostile().items()}
     source = data_sets.write(tmp_path / "in", {**files, "z.parquet": written(pa.table({"image": IMAGES}))})
