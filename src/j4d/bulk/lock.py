@@ -24,7 +24,17 @@ def locked(path: Path, target: str) -> Iterator[None]:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            _release(file.fileno())  # also where a forked process has the file open
+
+
+def _release(handle: int) -> None:
+    if os.name != "nt":
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 def _taken(handle: int) -> bool:

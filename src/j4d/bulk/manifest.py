@@ -48,7 +48,7 @@ class Manifest:
         elif version == 1:
             self._db.executescript(f"BEGIN; {FROM_VERSION_1} PRAGMA user_version = {VERSION}; COMMIT")
         elif version != VERSION:
-            raise DataError(f"{path}: a manifest of version {version}, this j4d knows {VERSION}; name another target")
+            raise sqlite3.DatabaseError(f"a manifest of version {version}, this j4d knows {VERSION}")
         if odd := odd_run(self._run()):
             raise sqlite3.DatabaseError(odd)
         self.plan_number = int(self._run().get("plan", "0"))

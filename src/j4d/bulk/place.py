@@ -28,7 +28,7 @@ TEMPORARY = f"{PRIVATE}/tmp"
 QUARANTINE = f"{PRIVATE}/quarantine"
 MOST_FOLDERS = 100_000  # remembered
 _SYNCFS_TELLS = (5, 8)  # Linux's version from which on `syncfs` raises what writing back has met
-_NO_SUCH_NAME = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG)
+NO_SUCH_NAME = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG)
 _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 
 
@@ -131,7 +131,7 @@ class LocalTarget:
                 try:
                     _replace(temporary, os.path.join(self.root, name))
                 except OSError as error:
-                    if error.errno not in _NO_SUCH_NAME:
+                    if error.errno not in NO_SUCH_NAME:
                         raise
                     failed[name] = _in_the_way(error)
             if failed:
@@ -195,7 +195,7 @@ class LocalTarget:
         try:
             status = os.stat(os.path.join(self.root, name))
         except OSError as error:
-            if error.errno in (errno.ENOENT, *_NO_SUCH_NAME):
+            if error.errno in (errno.ENOENT, *NO_SUCH_NAME):
                 return None
             raise
         return status.st_size if stat.S_ISREG(status.st_mode) else None

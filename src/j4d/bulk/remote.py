@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import shutil
 import tempfile
@@ -17,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from j4d.bulk.names import checked, is_private, why_refused
-from j4d.bulk.place import TEMPORARY, Create
+from j4d.bulk.names import NotWrittenError, UnreadableError, checked, is_private, why_refused
+from j4d.bulk.place import NO_SUCH_NAME, TEMPORARY, Create
 from j4d.bulk.results import Entry
 from j4d.bulk.where import Where, where_on
 from j4d.errors import DataError
@@ -48,8 +49,10 @@ def file_system(url: str) -> tuple[Any, str]:
         raise DataError(f"{url}: URLs need fsspec: pip install 'j4d[bulk]'") from None
     try:
         found, path = fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        raise DataError(f"{url}: {error}") from None
+    except OSError:
+        raise
+    except Exception as error:  # a driver raises what its library does
+        raise DataError(f"{url}: {_line(error)}") from None
     return found, str(path).rstrip("/")
 
 
@@ -58,6 +61,54 @@ def state_folder(root: str) -> Path:
     import platformdirs
 
     return Path(platformdirs.user_state_dir("j4d")) / "bulk" / hashlib.sha256(root.encode()).hexdigest()[:32]
+
+
+@contextmanager
+def _as_unreadable() -> Iterator[None]:
+    """Whatever a driver raises, which its library may have made, as UnreadableError."""
+    try:
+        yield
+    except (FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:
+        raise UnreadableError(errno.EIO, _line(error)) from None
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(getattr(error, "strerror", None) or error).split())
+    return f"{type(error).__name__}: {text:.300}"
+
+
+class _Raw(io.RawIOBase):
+    """A driver's file, whose errors are those of the source."""
+
+    def __init__(self, file: Any) -> None:
+        super().__init__()
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with _as_unreadable():
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        with _as_unreadable():
+            return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
 
 
 class _Remote:
@@ -79,11 +130,9 @@ class _Remote:
         return where_on(self._fs, self._path)
 
     def open(self, name: str) -> BinaryIO:
-        """One file, to be read. Raises OSError, whatever the driver raises."""
-        try:
-            return cast(BinaryIO, self._fs.open(f"{self._path}/{name}", "rb"))
-        except (KeyError, ValueError, RuntimeError) as error:
-            raise OSError(errno.EIO, f"{type(error).__name__}: {error}", name) from None
+        """One file, to be read. Raises OSError, and so does reading, whatever the driver raises."""
+        with _as_unreadable():
+            return cast(BinaryIO, io.BufferedReader(_Raw(self._fs.open(f"{self._path}/{name}", "rb"))))
 
     def _name(self, path: str) -> str:
         return path[len(self._path) :].removeprefix("/")
@@ -112,7 +161,10 @@ class RemoteSource(_Remote):
         if self._names is not None:
             found = {name: self._fs.info(f"{self._path}/{name}") for name in self._names}
         else:
-            found = {self._name(path): info for path, info in self._listed(failed).items()}
+            try:
+                found = {self._name(path): info for path, info in self._listed(failed).items()}
+            except RecursionError:
+                raise DataError(f"{self.root}: cannot be listed: its folders are too deep for its driver") from None
         for name in sorted({*found, *failed}):
             info = found.get(name, {})
             refused = "private" if is_private(name) else failed.get(name) or why_refused(name)
@@ -176,7 +228,12 @@ class RemoteTarget(_Remote):
         try:
             with os.fdopen(handle, "w+b") as file:
                 yield cast(BinaryIO, file)
-            self._put(local, f"{self._path}/{name}")
+            try:
+                self._put(local, f"{self._path}/{name}")
+            except OSError as error:
+                if isinstance(error, NotWrittenError) or error.errno not in NO_SUCH_NAME:
+                    raise
+                raise NotWrittenError({name: error.strerror or str(error)}) from None
         finally:
             os.unlink(local)
 
@@ -186,6 +243,9 @@ class RemoteTarget(_Remote):
             self._fs.put_file(local, path)
             return
         folder = f"{self._path}/{TEMPORARY}"
+        if self._fs.isdir(path):  # a move would lead into it
+            name = path[len(self._path) :].lstrip("/")
+            raise NotWrittenError({name: "a folder has its name"})
         temporary = f"{folder}/{os.getpid()}-{os.urandom(8).hex()}"
         self._fs.makedirs(folder, exist_ok=True)
         self._fs.put_file(local, temporary)

@@ -85,4 +85,4 @@ def odd_run(run: dict[str, str]) -> str:
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether the file is no manifest, or not as it was written, rather than that the disk or another process fails."""
     kinds = (sqlite3.DatabaseError, sqlite3.IntegrityError)
-    return type(error) in kinds or "no such" in str(error) or "has no column" in str(error)
+    return type(error) in kinds or "no such" in str(error) or "has no column" in str(error) or "duplicate" in str(error)

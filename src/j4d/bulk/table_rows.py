@@ -56,6 +56,11 @@ def opened(file: BinaryIO) -> Any:
     with told("no whole Parquet file"):
         found = pq.ParquetFile(file)
         found.schema_arrow  # noqa: B018  # names that are no text are told here
+        groups = [found.metadata.row_group(i).num_rows for i in range(found.metadata.num_row_groups)]
+        if sum(groups) != found.metadata.num_rows:
+            raise DamagedError(
+                f"no whole Parquet file: {found.metadata.num_rows} rows, {sum(groups)} in its row groups"
+            )
         return found
 
 
@@ -67,16 +72,19 @@ def chunks_of(parquet: Any, source: BinaryIO, group: int) -> list[Any]:
     """
     _, pq = arrow()
     with told(f"row group {group} cannot be read"):
-        leaves = (parquet.schema.column(i) for i in range(len(parquet.schema)))
-        coded = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
-        for names in (coded, []):
-            reader = pq.ParquetFile(source, metadata=parquet.metadata, read_dictionary=names)
+        leaves = [parquet.schema.column(i) for i in range(len(parquet.schema))]
+        coded = pq.ParquetFile(
+            source,
+            metadata=parquet.metadata,
+            read_dictionary=[leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"],
+        )
+        for leaf in leaves:  # one after the other, since each may be large
             try:
-                next(reader.iter_batches(1, row_groups=[group], use_threads=False), None)
-                break
+                next(coded.iter_batches(1, row_groups=[group], columns=[leaf.path], use_threads=False), None)
             except Exception as error:  # PyArrow has no type of its own for this
-                if not names or "Not yet implemented" not in str(error):
+                if "Not yet implemented" not in str(error):
                     raise
+                next(parquet.iter_batches(1, row_groups=[group], columns=[leaf.path], use_threads=False), None)
         found = parquet.metadata.row_group(group)
         return [found.column(i) for i in range(found.num_columns)]
 
@@ -100,7 +108,10 @@ class Rows:
                 if c.path_in_schema.partition(".")[0] not in views
             ]
             reader = pq.ParquetFile(source, metadata=parquet.metadata, read_dictionary=coded)
-            each = max(1, chunks.total_byte_size // max(1, chunks.num_rows))
+            size = chunks.total_byte_size
+            if size > LARGEST_RESULT * max(1, chunks.num_rows):
+                raise RefusedError(f"{chunks.num_rows} rows take {size} bytes, more than {LARGEST_RESULT} each")
+            each = max(1, chunks.total_byte_size // max(1, chunks.num_rows), _least_bytes(self._schema))
             self.at_once = min(MOST_ROWS, max(1, AT_ONCE // each))
             self._batches = reader.iter_batches(self.at_once, row_groups=[group], use_threads=False)
         self._batch: Any = None
@@ -134,7 +145,8 @@ class Rows:
                     raise DamagedError(f"{self._what}: {self._left} rows fewer than it should have")
                 return False
             self._left -= self._batch.num_rows
-            size = sum(map(decoded_bytes, self._batch.columns))
+            with told(self._what):
+                size = sum(map(decoded_bytes, self._batch.columns))
             if size > LARGEST_RESULT:
                 raise RefusedError(
                     f"{self._batch.num_rows} rows take {size} bytes in memory, more than {LARGEST_RESULT}; "
@@ -147,7 +159,7 @@ class Rows:
         with told(self._what):
             whole = count == self._batch.num_rows
             which = None if whole else pa.array(range(self._taken, self._taken + count))
-            columns = [column if which is None else column.take(which) for column in self._batch.columns]
+            columns = [c if which is None else _taken(c, which, self._taken, count) for c in self._batch.columns]
             self._taken += count
             fields = zip(columns, self._schema, strict=True)
             return pa.Table.from_arrays([_plain(c, field.type) for c, field in fields], schema=self._schema)
@@ -159,14 +171,32 @@ def decoded_bytes(array: Any) -> int:
     import pyarrow.compute as pc
 
     kind = array.type
-    if pa.types.is_dictionary(kind) and _is_bytes(kind.value_type):
+    if pa.types.is_dictionary(kind) and (_is_bytes(kind.value_type) or _is_text(kind.value_type)):
+        if len(array.dictionary) == 0:
+            return 4 * len(array)
         lengths = pc.binary_length(array.dictionary).take(array.indices)
         return int(pc.sum(pc.cast(lengths, pa.int64())).as_py() or 0) + 4 * len(array)
     if pa.types.is_struct(kind):
         return sum(decoded_bytes(array.field(i)) for i in range(kind.num_fields))
     if _is_list(kind) or pa.types.is_fixed_size_list(kind):
         return 8 * len(array) + decoded_bytes(array.values)
+    if pa.types.is_map(kind):
+        return 8 * len(array) + decoded_bytes(array.keys) + decoded_bytes(array.items)
     return int(array.get_total_buffer_size()) if kind.num_fields else int(array.nbytes)
+
+
+def _least_bytes(schema: Any) -> int:
+    """What a row takes at least in columns of values of a fixed size."""
+    pa, _ = arrow()
+    return sum(field.type.byte_width for field in schema if pa.types.is_fixed_size_binary(field.type))
+
+
+def _taken(column: Any, which: Any, start: int, count: int) -> Any:
+    """Some values of a column. PyArrow takes none from columns of some types."""
+    pa, _ = arrow()
+    if _has_views(column.type):  # or only the views are taken, and all that they may look at stays
+        return pa.array(column.slice(start, count).to_pylist(), type=column.type)
+    return column.take(which)
 
 
 def rebuilt(table: Any, values: Values) -> Any:
@@ -207,7 +237,8 @@ def _rebuilt(array: Any, path: str, names: list[str | None] | None, nullable: bo
     pa, _ = arrow()
     kind = array.type
     if _is_bytes(kind):
-        return pa.array(values(path, array.to_pylist(), names, nullable), type=kind)
+        found = values(path, array.to_pylist(), names, nullable)
+        return pa.array(found if nullable else [b"" if value is None else value for value in found], type=kind)
     if pa.types.is_dictionary(kind) and _is_bytes(kind.value_type):
         found = values(path, array.to_pylist(), names, nullable)
         return pa.array(found, type=kind.value_type).dictionary_encode().cast(kind)
@@ -219,7 +250,8 @@ def _rebuilt(array: Any, path: str, names: list[str | None] | None, nullable: bo
             _rebuilt(array.field(i), f"{path}.{kind[i].name}", paths, kind[i].nullable, values)
             for i in range(kind.num_fields)
         ]
-        return pa.StructArray.from_arrays(children, fields=list(kind), mask=array.is_null())
+        with told("a column cannot be written"):
+            return pa.StructArray.from_arrays(children, fields=list(kind), mask=array.is_null())
     if _is_list(kind):
         inner = _rebuilt(array.values, path, None, kind.value_field.nullable, values)
         if _is_view(kind):
@@ -250,6 +282,11 @@ def _plain(array: Any, kind: Any) -> Any:
 def _is_bytes(kind: Any) -> bool:
     pa, _ = arrow()
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+
+
+def _is_text(kind: Any) -> bool:
+    pa, _ = arrow()
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _is_list(kind: Any) -> bool:

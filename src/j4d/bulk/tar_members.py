@@ -27,6 +27,8 @@ MOST_HEADERS = 8  # extended ones before a member
 _PAX, _GLOBAL, _LONG_NAME, _LONG_LINK = (b"x", b"X"), b"g", b"L", b"K"
 _REGULAR, _FOLDER, _LINKS, _SPARSE = (b"0", b"\0", b"7"), b"5", (b"1", b"2"), b"S"
 _FOR_ALL = ("path", "linkpath", "size")  # that a global header must not say of every member
+_NUMBERS = ((100, 108), (108, 116), (116, 124), (136, 148), (329, 337), (337, 345))  # mode to device
+_NUMBER = re.compile(rb"[\x80\xff]|[ \t\n\r\x0b\x0c]*[0-7]*[ \t\n\r\x0b\x0c]*(\0|\Z)", re.DOTALL)
 _RECORD = re.compile(rb"(\d{1,20}) ")
 
 
@@ -73,6 +75,8 @@ def members(file: BinaryIO) -> Iterator[tuple[Member, Data]]:
             _must_end(file)
             return
         _check_sum(block)
+        if not all(_NUMBER.match(block, start, end) for start, end in _NUMBERS):
+            raise DamagedError("no whole tar archive: a mode, owner or time that is no number")
         kind, size = block[156:157], _number(block[124:136])
         if kind in (*_PAX, _GLOBAL, _LONG_NAME, _LONG_LINK):
             if len(chain) == MOST_HEADERS:
