@@ -84,6 +84,13 @@ def of_columns(size: int) -> bytes:
     return file.getvalue()
 
 
+def of_one_value(size: int) -> bytes:
+    file = io.BytesIO()
+    column = pa.array([b"\xff\xd8\xff" + bytes(size)], pa.large_binary())
+    pq.write_table(pa.table({"x": column}), file, compression="ZSTD", use_dictionary=False, write_statistics=False)
+    return file.getvalue()
+
+
 BOMBS: dict[str, Callable[[int], bytes]] = {
     bomb.__name__: bomb
     for bomb in (
@@ -95,6 +102,7 @@ BOMBS: dict[str, Callable[[int], bytes]] = {
         of_a_map_keys,
         of_nulls_in_a_row,
         of_columns,
+        of_one_value,
     )
 }
 

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import data_sets
+import hostile_compressed
 import xxhash
 from PIL import Image as Picture
 
@@ -276,6 +277,15 @@ class Checker:
         output = path.read_bytes() if path.is_file() else None
         if name.endswith(".tar"):
             Shard(self, data, output or b"", images, row).check()
+        elif name.endswith(hostile_compressed.SUFFIXES):
+            inside, outcome = (hostile_compressed.unpacked(name, each or b"") for each in (data, output))
+            if inside is None or outcome is None:
+                self.say(
+                    "unreadable",
+                    f"compression is whole in the source: {inside is not None}, in the output: {outcome is not None}",
+                )
+                return
+            Shard(self, inside, outcome, images, row).check()
         elif name.endswith(".parquet"):
             Table(self, data, output or b"", images, row).check()
         elif is_image(name, data[:HEAD], len(data)):
@@ -532,7 +542,7 @@ class Table:
                 if before != after:
                     say("lost", f"column {column!r:.80}: a value without a row differs")
                 continue
-            if row["aside"] and after not in (None, b""):
+            if row["aside"] and after is not None:
                 found.append(row)
                 continue
             self.checker.image(row, before or b"", after)
@@ -607,7 +617,11 @@ def compared(
 
 
 def batch(kind: str, number: int, heavy: bool = False) -> dict[str, File]:
-    """As many hostile files as there are kinds of them, by name. kind: tars, tables or jpegs."""
+    """As many hostile files as there are kinds of them, by name. kind: tars, compressed, tables or jpegs."""
+    if kind == "compressed":
+        count = 2 * len(hostile_compressed.KINDS)
+        made = {seed: hostile_compressed.compressed_of(seed) for seed in range(number * count, (number + 1) * count)}
+        return {f"{seed:06d}.{suffix}": File(f"{label} {seed}", data) for seed, (label, suffix, data) in made.items()}
     if kind == "tars":
         import hostile_tars
 

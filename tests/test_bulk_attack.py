@@ -23,6 +23,12 @@ def test_207_hostile_archives() -> None:
 
 
 @pytest.mark.skipif("sys.platform != 'linux'", reason="address space is bounded and memory is read as Linux does it")
+def test_208_hostile_compressed_archives() -> None:
+    pytest.importorskip("zstandard")
+    assert not (found := told(attacked("compressed", range(8)))), "\n".join(found)
+
+
+@pytest.mark.skipif("sys.platform != 'linux'", reason="address space is bounded and memory is read as Linux does it")
 def test_200_hostile_tables() -> None:
     pytest.importorskip("pyarrow")
     assert not (found := told(attacked("tables", range(10)))), "\n".join(found)

@@ -54,6 +54,7 @@ def test_found_by_seed(kind: str, batch: int, name: str, what: str) -> None:
         "of_a_map_keys",
         "of_nulls_in_a_row",
         "of_columns",
+        "of_one_value",
     ],
 )
 def test_a_table_of_a_few_bytes_does_not_take_gigabytes(tmp_path: Path, name: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,19 @@ def metadata(folder: Path) -> dict[str, dict[str, Any]]:
     """All that exiftool reads in each file of a folder, binary values too."""
     assert EXIFTOOL
     asked = [EXIFTOOL, "-a", "-u", "-G1:4", "-s", "-j", "-b", "-ext", "jpg", str(folder)]
-    told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+    told = subprocess.run(asked, capture_output=True, check=False).stdout.decode(errors="surrogateescape")
     return {Path(found["SourceFile"]).name: found for found in json.loads(told)}
+
+
+def warnings(folder: Path) -> dict[str, Counter[str]]:
+    """What exiftool finds wrong in each file of a folder, such as an offset beyond the file's end."""
+    assert EXIFTOOL
+    asked = [EXIFTOOL, "-validate", "-warning", "-a", "-G1:4", "-j", "-ext", "jpg", str(folder)]
+    told = subprocess.run(asked, capture_output=True, check=False).stdout.decode(errors="surrogateescape")
+    return {
+        Path(found["SourceFile"]).name: Counter(str(value) for tag, value in found.items() if "Warning" in tag)
+        for found in json.loads(told)
+    }
 
 
 def different(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
@@ -62,6 +74,7 @@ def changes(files: dict[str, Path]) -> tuple[list[tuple[str, str]], dict[str, st
         if done.left or done.copied or done.data == path.read_bytes():
             left[name] = done.left or "not smaller"
     before, after = metadata(target.parent), metadata(target)
+    wrong_before, wrong_after = warnings(target.parent), warnings(target)
     for name in files:
         if name not in before or name not in after:
             found.append((name, "exiftool does not read it"))
@@ -69,6 +82,7 @@ def changes(files: dict[str, Path]) -> tuple[list[tuple[str, str]], dict[str, st
         for tag in different(before[name], after[name]):
             was, now = before[name].get(tag, "none"), after[name].get(tag, "none")
             found.append((name, f"{tag}: {was!s:.80} became {now!s:.80}"))
+        found += [(name, f"exiftool warns: {text}") for text in wrong_after[name] - wrong_before[name]]
         if len(before[name]) < 30:
             found.append((name, f"only {len(before[name])} tags: exiftool has written none"))
     return found, left
@@ -83,3 +97,51 @@ def test_metadata_of_cameras_survive(tmp_path: Path, photographs: dict[str, np.n
     found, left = changes(files)
     assert found == []
     assert len(left) <= len(files) // 5, left
+
+
+MINOLTA = camera_files.MAKERS[[make for make, *_ in camera_files.MAKERS].index("KONICA MINOLTA")]
+PREVIEW_START, PREVIEW_LENGTH, STRIP_OFFSETS, STRIP_LENGTHS = 0x88, 0x89, 0x111, 0x117
+
+
+def pointing_behind(maker_note: bool, base: bytes, trailer: bytes) -> tuple[bytes, int]:
+    """A file with `trailer` and Exif that points there, and where its TIFF structure begins."""
+    tiff = camera_files.Tiff("<")
+
+    def made(offset: int) -> bytes:
+        start, length = (PREVIEW_START, PREVIEW_LENGTH) if maker_note else (STRIP_OFFSETS, STRIP_LENGTHS)
+        entries = [(start, 4, tiff.pack("I", offset)), (length, 4, tiff.pack("I", len(trailer)))]
+        body = tiff.head + tiff.directory(entries, 8)
+        if maker_note:
+            size, inner = len(body) - 8, len(body)
+            exif = tiff.directory([(0x9000, 7, b"0232"), (0x927C, 7, bytes(4))], inner)
+            place = exif.index(tiff.pack("HH", 0x927C, 7))
+            body += exif[: place + 4] + tiff.pack("II", size, 8) + exif[place + 12 :]
+            first = len(body)
+            told = [(0x10F, 2, MINOLTA[0].encode() + b"\0"), (0x110, 2, MINOLTA[1].encode() + b"\0")]
+            body += tiff.directory([*told, (0x8769, 4, tiff.pack("I", inner))], first)
+            body = body[:4] + tiff.pack("I", first) + body[8:]
+        return base[:2] + camera_files.segment(0xE1, b"Exif\0\0" + body) + base[2:]
+
+    return made(len(made(0)) - 12) + trailer, 12
+
+
+@pytest.mark.parametrize(
+    ("maker_note", "head"),
+    [
+        pytest.param(True, b"\xff\xd8\xff", id="preview"),
+        # Cameras by Minolta write a wrong first byte (exiftool's Minolta.pm, PreviewImage).
+        pytest.param(True, b"\0\xd8\xff", id="preview with a wrong first byte"),
+        pytest.param(False, b"data of no picture", id="strips"),
+    ],
+)
+def test_what_exif_points_to_behind_the_picture_is_there_or_the_file_is_left(maker_note: bool, head: bytes) -> None:
+    trailer = head + bytes(range(200))
+    source, tiff = pointing_behind(
+        maker_note, camera_files._jpeg(Image.effect_noise((99, 70), 50), quality=95), trailer
+    )
+    done = Transcoder(QUALITY_30).one(source)
+    number = (source.index(trailer) - tiff).to_bytes(4, "little")
+    place = source.index(number)
+    if done.data != source:
+        offset = int.from_bytes(done.data[place : place + 4], "little")
+        assert done.data[tiff + offset :] == trailer

@@ -6,7 +6,8 @@ stands behind the picture's end and is found in one of four ways:
 - by an index in the header (CIPA DC-007, the "MPF" segment): sizes and offsets of all pictures, made anew here;
 - by XMP that gives sizes (Google's container, ISO 21496-1) or distances from the file's end, which stay true; only a
   size that XMP gives the first picture itself is made anew;
-- by an offset in Exif, as previews of some makers: it is moved where it is found once and cannot be anything else;
+- by an offset in Exif, to where the trailer or a picture in it begins, as previews of some makers: it is moved where it
+  is found once and cannot be anything else;
 - from the file's end: nothing changes.
 
 What cannot be put right is a reason to leave the file as it is: `LeftError`.
@@ -113,12 +114,12 @@ def _index_moved(result: bytearray, moved: _Moved, old: int, new: int, size: int
 
 
 def _pointers_moved(result: bytearray, moved: _Moved, payload: bytes, old: int, new: int) -> None:
-    """Put right offsets in Exif that lead to pictures behind the end. old, new: where the TIFF structure starts."""
+    """Put right offsets in Exif that lead behind the picture. old, new: where the TIFF structure starts."""
     structure = payload[len(exif.HEAD) :]
     order = exif.byte_order(structure)
     if order is None:
         return
-    for target in _pictures(moved.source, moved.end):
+    for target in (moved.end, *_pictures(moved.source, moved.end + 1)):
         for base, new_base in ((old, new), (0, 0)):  # counted from the structure, or from the file
             found = list(_places(structure, (target - base).to_bytes(4, order)))
             if len(found) > 1:
@@ -129,7 +130,7 @@ def _pointers_moved(result: bytearray, moved: _Moved, payload: bytes, old: int, 
 
 
 def _pictures(source: bytes, end: int) -> Iterator[int]:
-    """Where pictures start behind the first one, the first few."""
+    """Where pictures start from byte `end` on, the first few."""
     at = end
     for _ in range(_MOST_POINTERS):
         at = source.find(_PICTURE, at)

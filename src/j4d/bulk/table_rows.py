@@ -18,6 +18,7 @@ from j4d.errors import DataError, J4DError
 
 AT_ONCE = 64 << 20  # bytes of rows that are in memory beside the result; one row may be larger
 LARGEST_RESULT = 1 << 30  # bytes of a row group as it is written, before it is compressed
+LARGEST_ROW = 256 << 20  # bytes, on average over a row group
 MOST_ROWS = 4096  # at once
 
 Binary = bytes | None
@@ -65,13 +66,19 @@ def opened(file: BinaryIO) -> Any:
 
 
 def chunks_of(parquet: Any, source: BinaryIO, group: int) -> list[Any]:
-    """What the footer tells of a row group's columns. source: the file of `parquet`. Raises DamagedError.
+    """What the footer tells of a row group's columns. source: the file of `parquet`.
 
-    PyArrow ends the process where the footer contradicts itself and is asked for a column; where it reads, it raises.
-    So a row is read first, as dictionaries where PyArrow can, since it may be large.
+    PyArrow ends the process where the footer contradicts itself and is asked for a column; where it reads, it raises. So
+    a row is read first, as dictionaries where PyArrow can, since it may be large. Raises DamagedError, RefusedError for
+    rows that are too large.
     """
     _, pq = arrow()
     with told(f"row group {group} cannot be read"):
+        found = parquet.metadata.row_group(group)
+        if found.total_byte_size > LARGEST_ROW * max(1, found.num_rows):
+            raise RefusedError(
+                f"{found.num_rows} rows take {found.total_byte_size} bytes, more than {LARGEST_ROW} each"
+            )
         leaves = [parquet.schema.column(i) for i in range(len(parquet.schema))]
         coded = pq.ParquetFile(
             source,
@@ -85,7 +92,6 @@ def chunks_of(parquet: Any, source: BinaryIO, group: int) -> list[Any]:
                 if "Not yet implemented" not in str(error):
                     raise
                 next(parquet.iter_batches(1, row_groups=[group], columns=[leaf.path], use_threads=False), None)
-        found = parquet.metadata.row_group(group)
         return [found.column(i) for i in range(found.num_columns)]
 
 
@@ -108,9 +114,6 @@ class Rows:
                 if c.path_in_schema.partition(".")[0] not in views
             ]
             reader = pq.ParquetFile(source, metadata=parquet.metadata, read_dictionary=coded)
-            size = chunks.total_byte_size
-            if size > LARGEST_RESULT * max(1, chunks.num_rows):
-                raise RefusedError(f"{chunks.num_rows} rows take {size} bytes, more than {LARGEST_RESULT} each")
             each = max(1, chunks.total_byte_size // max(1, chunks.num_rows), _least_bytes(self._schema))
             self.at_once = min(MOST_ROWS, max(1, AT_ONCE // each))
             self._batches = reader.iter_batches(self.at_once, row_groups=[group], use_threads=False)
