@@ -68,9 +68,9 @@ def opened(file: BinaryIO) -> Any:
 def chunks_of(parquet: Any, source: BinaryIO, group: int) -> list[Any]:
     """What the footer tells of a row group's columns. source: the file of `parquet`.
 
-    PyArrow ends the process where the footer contradicts itself and is asked for a column; where it reads, it raises. So
-    a row is read first, as dictionaries where PyArrow can, since it may be large. Raises DamagedError, RefusedError for
-    rows that are too large.
+    PyArrow ends the process where the footer contradicts itself and is asked for a column; where it reads, it raises.
+    So a row is read first, as dictionaries where PyArrow can, since it may be large. Raises DamagedError, RefusedError
+    for rows that are too large.
     """
     _, pq = arrow()
     with told(f"row group {group} cannot be read"):
