@@ -19,6 +19,7 @@ from j4d.errors import ModelError
 from j4d.exported import is_expression
 from j4d.model_archives import DEFLATED_LIMIT
 from j4d.models import load_model
+from j4d.scripted import _refusal
 
 Change = Callable[[dict[str, bytes], str], None]  # members by name, and a file that their code would write
 
@@ -320,3 +321,18 @@ def test_weights_alone_are_no_model_and_are_not_unpickled(tmp_path: Path) -> Non
     with pytest.raises(ModelError, match="not a TorchScript file"):
         load_model(str(tmp_path / "weights.pt"))
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "refused"),
+    [
+        ("self : __torch__.torchvision.ops.misc.Conv2dNormActivation", False),
+        ("x = ops.prim.RaiseException(a); y = torch.ops.torchvision.nms(b)", False),
+        ("y = ops.mylib.run(x)", True),
+        ("y = ops . mylib.run(x)", True),
+        ("y = (ops.aten.save)", False),
+        ("y = torch.save(x, 'f')", True),
+    ],
+)
+def test_operators_are_told_from_names_of_classes(code: str, refused: bool) -> None:
+    assert bool(_refusal(code)) == refused

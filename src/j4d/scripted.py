@@ -16,7 +16,7 @@ from j4d.model_archives import members, packed
 
 OPERATORS = ("aten", "mkldnn", "mkldnn_prepacked", "prepacked", "prim", "quantized", "torchvision")
 _FILES = re.compile(r"\.\s*(save|load|from_file)\s*\(")
-_OTHERS = re.compile(r"\bops\s*\.\s*(\w+)")
+_OTHERS = re.compile(r"(?<![\w.])ops\s*\.\s*(\w+)")  # not the part of a class's name, such as torchvision.ops.misc
 _CLASSES = re.compile(r"\b__torch__\s*\.\s*torch\s*\.\s*classes\s*\.\s*(\w+)")
 
 
