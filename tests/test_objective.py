@@ -195,7 +195,7 @@ def test_tables_learned_in_bfloat16_are_those_of_float32_within_what_a_seed_chan
     for one, other in zip(*(profile.points for profile in profiles), strict=True):
         first, second = (np.log([p.parameters.luma, p.parameters.chroma]) for p in (one, other))
         assert 0 < np.sqrt(np.square(first - second).mean()) < 0.1
-        assert other.estimated_bpp == pytest.approx(one.estimated_bpp, rel=0.01)
+        assert other.estimated_bpp == pytest.approx(one.estimated_bpp, rel=0.04)  # steps are whole: there are gaps
 
 
 def test_files_are_judged_in_float32(images: list[np.ndarray]) -> None:
