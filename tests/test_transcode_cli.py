@@ -123,6 +123,7 @@ def test_what_there_is_to_know_of_a_file_is_told_behind_its_figures(
         (["--keep-copyright"], "goes with strip"),
         (["--max-memory", "0"], "--max-memory '0' is not a size"),
         (["--max-memory", "3 apples"], "512M or 3G"),
+        (["--max-memory", "99999999999T"], "is more than 1125899906842624 bytes"),
         (["--max-memory", "4k"], "more than the limit of 4096"),
     ):
         _, err = ends(capsys, 2, "odd.jpg", "-o", "not.jpg", "--jpeg-quality", 30, *wrong)

@@ -215,4 +215,7 @@ def size_of(text: str, option: str) -> int:
     found = re.fullmatch(r"(\d{1,15})\s*([KMGT]?)(i?B)?", text.strip(), re.IGNORECASE)
     if found is None or int(found[1]) == 0:
         raise ParameterError(f"{option} {text!r} is not a size in bytes, such as 512M or 3G")
-    return int(found[1]) * _UNITS[found[2].upper()]
+    size = int(found[1]) * _UNITS[found[2].upper()]
+    if size > 1 << 50:
+        raise ParameterError(f"{option} {text!r} is more than {1 << 50} bytes")
+    return size
