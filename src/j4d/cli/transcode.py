@@ -94,7 +94,7 @@ def transcode(
         typer.Option(
             "--strip",
             help="Leave out all that stands beside the picture: Exif (with its orientation), XMP, ICC profile, IPTC, "
-            "comments, JFIF header (with its density), further pictures, films. Single files: what was dropped is told.",
+            "comments, JFIF header (with its density), further pictures, films. Of single files that is told.",
         ),
     ] = False,
     keep_orientation: Annotated[
