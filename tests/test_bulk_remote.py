@@ -55,7 +55,7 @@ def test_a_file_url_is_a_local_folder(tmp_path: Path) -> None:
 
 
 STORE = """
-import os, signal, sys
+import itertools, os, signal, sys
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from j4d.cli import run
@@ -63,15 +63,15 @@ from j4d.cli import run
 class Store(LocalFileSystem):
     protocol = "store"
     kill = int(sys.argv[1])
+    numbers = itertools.count(1)  # uploads run in several threads: each draws its own number
     def put_file(self, local, path, **options):
         path = self._strip_protocol(path)
         data = open(local, "rb").read()
-        if not path.endswith("manifest.sqlite"):
-            Store.kill -= 1
+        number = -1 if path.endswith("manifest.sqlite") else next(Store.numbers)
         with open(path, "wb") as file:
             file.write(data[: len(data) // 2])
             file.flush()
-            if Store.kill == 0:
+            if number == Store.kill:
                 os.kill(os.getpid(), signal.SIGKILL)
             file.write(data[len(data) // 2 :])
     @classmethod
