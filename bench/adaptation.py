@@ -16,12 +16,13 @@ import numpy as np
 import torch
 
 import j4d
-from j4d.adapt import fit, measure
-from j4d.bd import Interval
 from j4d.cli.inputs import folder_and_split
-from j4d.codecs import DefaultJPEG, LearnedJPEG
-from j4d.images import ImageSet
-from j4d.profile import OperatingPoint, Profile
+from j4d.codecs.default import DefaultJPEG
+from j4d.codecs.learned import LearnedJPEG
+from j4d.evaluation.bd import Interval
+from j4d.images.image_set import ImageSet
+from j4d.learning.adaptation import fit, measure
+from j4d.profile.profile import OperatingPoint, Profile
 
 QUALITIES = (5, 8, 12, 18, 25, 35, 50, 65, 80, 88, 93)
 METRICS = ("top1", "cross_entropy", "kl")

@@ -1,4 +1,4 @@
-"""What keeping freed memory (`j4d.allocator`) saves a model on the CPU, and what it costs in memory.
+"""What keeping freed memory (`j4d.support.allocator`) saves a model on the CPU, and what it costs in memory.
 
     python bench/allocator.py              # the models of J4D_DATA and the demo's
     python bench/allocator.py timm:resnet50
@@ -28,11 +28,12 @@ from time import process_time
 import torch
 
 import j4d
-from j4d import builtin
-from j4d.allocator import keep_freed_memory, resident_memory
-from j4d.codecs import DefaultJPEG, LearnedJPEG
+from j4d.codecs.default import DefaultJPEG
+from j4d.codecs.learned import LearnedJPEG
 from j4d.evaluation.measuring import UNSCALED_PIXELS, Entry, Subject, Work
 from j4d.evaluation.workers import measure_all
+from j4d.profile import lookup
+from j4d.support.allocator import keep_freed_memory, resident_memory
 
 ZOO = ("mobilenet_v1_1.0_224", "mobilenet_v2_1.0_224_qat", "squeezenet1.1")
 LOOKS, LEARNS = 12, 8
@@ -64,7 +65,7 @@ def evaluation_child(photographs: int) -> None:
     data = os.environ["J4D_DATA"]
     networks = [j4d.load_model(f"{data}/zoo.py:load?name={name}").net for name in UNSCALED]
     images = j4d.load_images(f"{data}/originals").subset(range(photographs))
-    entries = Entry(DefaultJPEG()), Entry(LearnedJPEG(builtin.find("universal-420"), seed=0))
+    entries = Entry(DefaultJPEG()), Entry(LearnedJPEG(lookup.find("universal-420"), seed=0))
     subjects = [Subject(name, networks[i].eval, None, UNSCALED_PIXELS) for i, name in enumerate(UNSCALED)]
     work = Work(tuple(subjects), (images,), entries)
     held, done = [], 0

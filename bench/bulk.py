@@ -48,8 +48,8 @@ from PIL import Image
 
 from j4d import Profile
 from j4d.bulk import Settings, source_of, target_of, transcode_data_set
-from j4d.parameters import EncodingParameters
-from j4d.transcode import Transcoder
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.transcoding import Transcoder
 
 try:
     import cv2

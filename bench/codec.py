@@ -35,10 +35,12 @@ from PIL import Image, features
 from turns import Bar, Row, Run, available, psnr, same_planes, take_turns
 
 import j4d
-from j4d import _core, codec
+from j4d import _core
 from j4d.errors import CodecError
-from j4d.markers import header_bytes
-from j4d.parameters import EncodingParameters
+from j4d.jpeg import decoding, encoding
+from j4d.jpeg.coefficients import Coefficients, quantize, read_coefficients, write_coefficients
+from j4d.jpeg.markers import header_bytes
+from j4d.jpeg.parameters import EncodingParameters
 
 SHARPNESS = 8.0
 OPTIMIZED, FIXED = "Pillow optimize=True", "Pillow, fixed codes"
@@ -74,23 +76,25 @@ def judge(bar: str, title: str, rows: dict[str, Row], fast: str, slow: str) -> N
         BARS[bar].measured[title] = rows[fast].over(rows[slow])
 
 
-def encoding(name: str, images: Sequence[np.ndarray], quality: int, sampling: str, rounds: int, folder: Path) -> None:
+def encoding_table(
+    name: str, images: Sequence[np.ndarray], quality: int, sampling: str, rounds: int, folder: Path
+) -> None:
     """Prints the table of what makes files from pixels, and from indices."""
     nearest = EncodingParameters.from_quality(quality, sampling)
     drawn = replace(nearest, sharpness=SHARPNESS)
     task = rivals.Task(images, nearest, quality, folder)
     reference = rivals.pillow(task, optimize=True)
-    expected = [codec.decode(reference(i)) for i in range(len(images))]
+    expected = [decoding.decode(reference(i)) for i in range(len(images))]
 
     def same(run: Run, slow: bool = False) -> Row:
-        return Row(run, lambda i, file: np.array_equal(codec.decode(file), expected[i]), "same", slow)
+        return Row(run, lambda i, file: np.array_equal(decoding.decode(file), expected[i]), "same", slow)
 
     def own(run: Run) -> Row:
-        return Row(run, lambda i, file: psnr(codec.decode(file), images[i]), "own", slow=True)
+        return Row(run, lambda i, file: psnr(decoding.decode(file), images[i]), "own", slow=True)
 
     def written(i: int) -> Path:
         path = folder / f"j4d{i}.jpg"
-        path.write_bytes(codec.write_coefficients(task.quantized[i]))
+        path.write_bytes(write_coefficients(task.quantized[i]))
         return path
 
     rows = available(
@@ -98,18 +102,18 @@ def encoding(name: str, images: Sequence[np.ndarray], quality: int, sampling: st
             OPTIMIZED: lambda: same(rivals.pillow(task, optimize=True)),
             FIXED: lambda: same(rivals.pillow(task)),
             "simplejpeg, fixed codes": lambda: same(rivals.simplejpeg(task)),
-            "j4d": lambda: same(lambda i: codec.encode(images[i], nearest)),
+            "j4d": lambda: same(lambda i: encoding.encode(images[i], nearest)),
             DRAWN: lambda: Row(
-                lambda i: codec.encode(images[i], drawn),
-                lambda i, file: same_planes(file, codec.quantize(images[i], drawn).planes),
+                lambda i: encoding.encode(images[i], drawn),
+                lambda i, file: same_planes(file, quantize(images[i], drawn).planes),
                 "as drawn",
             ),
-            "j4d, indices given": lambda: same(lambda i: codec.write_coefficients(task.quantized[i])),
+            "j4d, indices given": lambda: same(lambda i: write_coefficients(task.quantized[i])),
             WRITTEN: lambda: same(written),
             JPEGLIB: lambda: same(rivals.jpeglib_write(task, "6b", optimize=False)),
             TURBO: lambda: same(rivals.jpeglib_write(task, "turbo210", optimize=True)),
             "Pillow progressive=True": lambda: same(rivals.pillow(task, progressive=True), slow=True),
-            "j4d progressive": lambda: same(lambda i: codec.encode(images[i], nearest, progressive=True), slow=True),
+            "j4d progressive": lambda: same(lambda i: encoding.encode(images[i], nearest, progressive=True), slow=True),
             "MozJPEG of jpeglib": lambda: own(rivals.mozjpeg(task)),
             "MozJPEG of imagecodecs": lambda: own(rivals.imagecodecs_mozjpeg(task)),
             "jpegli of pyjpegli": lambda: own(rivals.jpegli(task)),
@@ -138,7 +142,7 @@ def encoding(name: str, images: Sequence[np.ndarray], quality: int, sampling: st
     judge("write indices to a file: over its libjpeg-turbo, optimized", title, rows, WRITTEN, TURBO)
 
 
-def requantized(source: codec.Coefficients, tables: Sequence[np.ndarray]) -> list[np.ndarray]:
+def requantized(source: Coefficients, tables: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Nearest indices; an AC coefficient half way between two goes to the one nearer zero, DC away from it."""
     planes = []
     for plane, old, new in zip(source.planes, source.tables, tables, strict=True):
@@ -154,7 +158,7 @@ def transcoding(name: str, files: Sequence[bytes], quality: int, rounds: int, fo
     sources, coefficients, own = [], [], []
     for data in files:
         try:
-            read = codec.read_coefficients(data)
+            read = read_coefficients(data)
         except CodecError:
             continue
         if len(read.tables) == 3 and not np.array_equal(*read.tables[1:]):
@@ -164,7 +168,7 @@ def transcoding(name: str, files: Sequence[bytes], quality: int, rounds: int, fo
         own.append(EncodingParameters(read.tables[0], read.tables[-1], read.sampling))
     nearest = EncodingParameters.from_quality(quality)
     drawn = replace(nearest, sharpness=SHARPNESS)
-    decoded = [codec.decode(data) for data in sources]
+    decoded = [decoding.decode(data) for data in sources]
     tables = [[nearest.luma, nearest.chroma, nearest.chroma][: len(read.tables)] for read in coefficients]
 
     def draw(i: int) -> list[np.ndarray]:
@@ -189,7 +193,9 @@ def transcoding(name: str, files: Sequence[bytes], quality: int, rounds: int, fo
     rows = available(
         {
             PILLOW: lambda: Row(
-                rivals.pillow_transcode(sources, nearest), lambda i, file: psnr(codec.decode(file), decoded[i]), "own"
+                rivals.pillow_transcode(sources, nearest),
+                lambda i, file: psnr(decoding.decode(file), decoded[i]),
+                "own",
             ),
             "j4d": lambda: ours(lambda i: nearest, lambda i: requantized(coefficients[i], tables[i]), "as computed"),
             DRAWN: lambda: ours(lambda i: drawn, draw, "as drawn"),
@@ -204,7 +210,7 @@ def transcoding(name: str, files: Sequence[bytes], quality: int, rounds: int, fo
     pixels = sum(image.shape[0] * image.shape[1] for image in decoded)
     bpp = 8 * sum(map(len, sources)) / pixels
     title = f"transcode {len(sources)} {name} to quality {quality}"
-    base = [psnr(codec.decode(file), decoded[i]) for i, file in enumerate(rows["j4d"].files)]
+    base = [psnr(decoding.decode(file), decoded[i]) for i, file in enumerate(rows["j4d"].files)]
     jpegtran = rows.get(LIBRARY)
     print(f"\n{title}; sources of {bpp:.2f} bpp\n")
     print("| | Mpx/s, median [quartiles] | x Pillow | x jpegtran in process | bytes / source | pixels |")
@@ -248,10 +254,10 @@ def everything(root: Path, kodak: Sequence[np.ndarray], rounds: int, folder: Pat
     originals = load(root / "originals", "*.JPEG", 40)
     small = load(root / "test", "*.webp", 450)
     for quality in (20, 75, 92):
-        encoding("24 of Kodak", kodak, quality, "4:2:0", rounds, folder)
-    encoding(f"{len(originals)} full-size photographs", originals, 75, "4:2:0", rounds, folder)
-    encoding("100 photographs of 224 x 224", small[:100], 50, "4:4:4", rounds, folder)
-    files = [codec.encode(image, EncodingParameters.from_quality(92)) for image in kodak]
+        encoding_table("24 of Kodak", kodak, quality, "4:2:0", rounds, folder)
+    encoding_table(f"{len(originals)} full-size photographs", originals, 75, "4:2:0", rounds, folder)
+    encoding_table("100 photographs of 224 x 224", small[:100], 50, "4:4:4", rounds, folder)
+    files = [encoding.encode(image, EncodingParameters.from_quality(92)) for image in kodak]
     transcoding("of Kodak at quality 92", files, 50, rounds, folder)
     files = [path.read_bytes() for path in sorted((root / "originals").glob("*.JPEG"))[:40]]
     transcoding("full-size photographs", files, 50, rounds, folder)
@@ -279,8 +285,8 @@ def main() -> int:
         folder = Path(name)
         if options.smoke:
             photographs = smoke_photographs()
-            encoding("2 photographs", photographs, 20, "4:2:0", rounds, folder)
-            files = [codec.encode(image, EncodingParameters.from_quality(90)) for image in photographs]
+            encoding_table("2 photographs", photographs, 20, "4:2:0", rounds, folder)
+            files = [encoding.encode(image, EncodingParameters.from_quality(90)) for image in photographs]
             transcoding("photographs", files, 50, rounds, folder)
             bytes_beyond("2 photographs", leanness.excess_bytes(photographs, (50,)))
             leanness.small_files([image[:, :224] for image in photographs])

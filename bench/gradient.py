@@ -21,14 +21,14 @@ import torch
 from numpy.typing import NDArray
 
 import j4d
-from j4d.calibration import RateModel
-from j4d.heldout import Judge
-from j4d.images import ImageSet, load_images
-from j4d.parameters import EncodingParameters
-from j4d.profile import Profile
-from j4d.simulate import SimulatedJPEG
-from j4d.tasks import logits_of
-from j4d.transform import pixels_to_coefficients
+from j4d.images.image_set import ImageSet, load_images
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.learning.validation import Judge
+from j4d.profile.profile import Profile
+from j4d.rate.model import RateModel
+from j4d.readers.answers import logits_of
+from j4d.simulation.module import SimulatedJPEG
+from j4d.simulation.transform import pixels_to_coefficients
 
 CHANGE = 0.2  # of log steps, up and down
 ESTIMATES = (("soft", "phase"), ("soft", "exact"), ("hard", "phase"))

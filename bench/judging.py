@@ -17,14 +17,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from j4d import builtin, codec
-from j4d.adapt import taught
 from j4d.cli.inputs import folder_and_split
 from j4d.errors import J4DError
-from j4d.images import load_images
-from j4d.judge import EncoderJudge
-from j4d.models import load_model
-from j4d.profile import Profile
+from j4d.images.image_set import load_images
+from j4d.jpeg import encoding
+from j4d.learning.adaptation import taught
+from j4d.profile import lookup
+from j4d.profile.profile import Profile
+from j4d.readers.encoder_judge import EncoderJudge
+from j4d.readers.loading import load_model
 
 QUALITIES = (20, 50, 80)
 
@@ -56,7 +57,7 @@ def main() -> None:
             image for image, _ in zip(load_images(Path(folder), split=split), range(arguments.limit), strict=False)
         ]
         judge = EncoderJudge(load_model(arguments.model))
-        profile = known(builtin.find(arguments.profile), judge, images)
+        profile = known(lookup.find(arguments.profile), judge, images)
     except J4DError as error:
         sys.exit(f"error: {error}")
     print("| quality | ms a picture: the same for all | adapted | judged | adapted / same | judged / same |")
@@ -65,9 +66,9 @@ def main() -> None:
         rows = []
         for image in images:
             ways: list[Callable[[], object]] = [
-                lambda: codec.encode(image, profile.at(quality=quality)),  # noqa: B023 - called at once
-                lambda: codec.encode(image, profile.adapted(image, quality=quality)),  # noqa: B023
-                lambda: codec.encode(image, profile.chosen(image, judge, quality=quality)),  # noqa: B023
+                lambda: encoding.encode(image, profile.at(quality=quality)),  # noqa: B023 - called at once
+                lambda: encoding.encode(image, profile.adapted(image, quality=quality)),  # noqa: B023
+                lambda: encoding.encode(image, profile.chosen(image, judge, quality=quality)),  # noqa: B023
             ]
             rows.append([seconds(way) for way in ways])
         times = 1e3 * np.array(rows)

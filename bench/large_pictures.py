@@ -23,12 +23,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from j4d import EncodingParameters, builtin, codec, load_images, load_model
-from j4d.evaluation.judging import evaluating, judge, log_probabilities
-from j4d.images import ImageSet
-from j4d.profile import Profile
-from j4d.specs import named
-from j4d.tasks import Model
+from j4d import EncodingParameters, load_images, load_model
+from j4d.images.image_set import ImageSet
+from j4d.jpeg import decoding, encoding
+from j4d.profile import lookup
+from j4d.profile.profile import Profile
+from j4d.readers.answers import Model, evaluating, judge, log_probabilities
+from j4d.support.specs import named
 
 HEIGHT, WIDTH = 3000, 4000
 QUALITIES = (0, 20, 40, 60, 80, 100)
@@ -45,7 +46,7 @@ def main() -> None:
     parser.add_argument("--longest", type=int, nargs="*", default=[408], help="longest sides, pixels")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    profile, images = builtin.find(options.profile), load_images(options.images)
+    profile, images = lookup.find(options.profile), load_images(options.images)
     name, spec = named(options.model)
     model = load_model(spec)
     print(f"{profile.name}, {name}, {options.count} pictures of each kind")
@@ -105,11 +106,11 @@ def figures(
 ) -> tuple[float, float, float, float]:
     start, move = time.process_time(), float("nan")
     parameters = source.adapted(picture, quality=quality) if isinstance(source, Profile) else source
-    data = codec.encode(picture, parameters)
+    data = encoding.encode(picture, parameters)
     seconds = time.process_time() - start
     if isinstance(source, Profile) and source.adaptation is not None:
         move = source.adaptation.move(*source.adaptation.measured(source.ladder, picture))
-    kl = judge(log_probabilities(model, [codec.decode(data)]), clean, None)["kl"][0]
+    kl = judge(log_probabilities(model, [decoding.decode(data)]), clean, None)["kl"][0]
     return 8 * len(data) / picture[..., 0].size, move, seconds, kl
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 from rivals import Task, pillow
 
-from j4d import codec
-from j4d.markers import header_bytes
-from j4d.parameters import EncodingParameters
-from j4d.tables import ZIGZAG
+from j4d.jpeg import encoding
+from j4d.jpeg.coefficients import Coefficients
+from j4d.jpeg.markers import header_bytes
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.tables import ZIGZAG
 
 LEAN_HEADER = 2 + 134 + 19 + 14 + 2  # SOI, two quantization tables, frame, scan, EOI
 
@@ -30,7 +31,7 @@ def excess_bytes(images: Sequence[np.ndarray], qualities: Sequence[int]) -> list
         for quality in qualities:
             nearest = EncodingParameters.from_quality(quality, sampling)
             theirs = pillow(Task(images, nearest, quality, Path()), optimize=True)
-            excess += [len(codec.encode(image, nearest)) - len(theirs(i)) for i, image in enumerate(images)]
+            excess += [len(encoding.encode(image, nearest)) - len(theirs(i)) for i, image in enumerate(images)]
     return excess
 
 
@@ -39,7 +40,7 @@ def entropy_bits(counts: np.ndarray) -> float:
     return float((counts * np.log2(counts.sum() / counts)).sum())
 
 
-def ideal_bytes(coefficients: codec.Coefficients) -> float:
+def ideal_bytes(coefficients: Coefficients) -> float:
     """Entropy of the symbols, DC and AC of luma and of chroma apart, their extra bits, and lean headers."""
     counts = np.zeros((4, 256))
     extra = 0
@@ -67,9 +68,9 @@ def small_files(images: Sequence[np.ndarray], quality: int = 8, sampling: str = 
     task = Task(images, nearest, quality, Path())
     encoders = {
         "Pillow optimize=True": pillow(task, optimize=True),
-        "j4d": lambda i: codec.encode(images[i], nearest),
+        "j4d": lambda i: encoding.encode(images[i], nearest),
         "Pillow progressive": pillow(task, optimize=True, progressive=True),
-        "j4d progressive": lambda i: codec.encode(images[i], nearest, progressive=True),
+        "j4d progressive": lambda i: encoding.encode(images[i], nearest, progressive=True),
     }
     pixels = sum(image.shape[0] * image.shape[1] for image in images)
     ideal = sum(map(ideal_bytes, task.quantized))

@@ -29,14 +29,16 @@ import torch
 from torch import Tensor
 
 import j4d
-from j4d.backward import MICRO_BATCH, batch_backward
-from j4d.calibration import RateModel
-from j4d.images import ImageSet, load_images
-from j4d.optimize import Optimizer, Recipe
-from j4d.simulate import SimulatedJPEG
-from j4d.spectrum import Spectrum
-from j4d.tasks import Classification, Frozen
-from j4d.transform import pixels_to_coefficients
+from j4d.images.image_set import ImageSet, load_images
+from j4d.learning.backward import MICRO_BATCH, batch_backward
+from j4d.learning.optimizer import Optimizer
+from j4d.learning.recipe import Recipe
+from j4d.learning.task import Classification
+from j4d.rate.model import RateModel
+from j4d.rate.spectrum import Spectrum
+from j4d.readers.frozen import Frozen
+from j4d.simulation.module import SimulatedJPEG
+from j4d.simulation.transform import pixels_to_coefficients
 
 ZOO = ("mobilenet_v1_0.5_160", "mobilenet_v1_1.0_224", "mobilenet_v2_1.0_224_qat", "squeezenet1.1")
 KEYS = [(number, False) for number in range(MICRO_BATCH)]

@@ -19,8 +19,9 @@ from adaptation import images_of
 from numpy.typing import NDArray
 
 import j4d
-from j4d.codec import forward_dct
-from j4d.codecs import DefaultJPEG, EncodeCache
+from j4d.codecs.cache import EncodeCache
+from j4d.codecs.default import DefaultJPEG
+from j4d.jpeg.coefficients import forward_dct
 
 QUALITIES = (4, 6, 9, 13, 18, 25, 35, 50, 65, 80, 90)
 SHOWN, MIDDLE = QUALITIES.index(18), slice(2, 8)  # of the correlations; of the mean log KL

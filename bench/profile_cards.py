@@ -22,14 +22,14 @@ import numpy as np
 import quality
 from results import result_files
 
-from j4d import builtin
-from j4d.bd import Interval
 from j4d.errors import DataError, J4DError
+from j4d.evaluation.bd import Interval
+from j4d.evaluation.metrics import METRICS, short_name
 from j4d.evaluation.stored import StoredCodec, StoredResult, read_result
-from j4d.files import write_atomic
-from j4d.profile import Profile
+from j4d.profile import builtin
+from j4d.profile.profile import Profile
 from j4d.report.markdown import column, data_name, table
-from j4d.results import METRICS, short_name
+from j4d.support.files import write_atomic
 
 DIGITS = 1e-4  # stored results have five
 BEGIN, END = "<!-- cards: made by bench/profile_cards.py -->", "<!-- end of the cards -->"
@@ -198,7 +198,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         results, qualities = stored(arguments.places)
-        cards = [part for name in builtin.members() for part in card(builtin.load(name), results, qualities)]
+        cards = [part for name in builtin.members() for part in card(Profile.builtin(name), results, qualities)]
         write_atomic(arguments.out, page(arguments.out.read_text("utf-8"), cards).encode())
     except J4DError as error:
         sys.exit(f"error: {error}")

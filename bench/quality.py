@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import j4d
-from j4d import builtin, profile_file
-from j4d.files import write_atomic
+from j4d.profile import file, lookup
 from j4d.report.markdown import table
+from j4d.support.files import write_atomic
 
 SIDES = (512, 320, 224)  # pixels, the shorter; the first is Kodak's own
 SHOWN = tuple(range(0, 101, 10))
@@ -96,7 +96,7 @@ def figures(profile: j4d.Profile, name: str, count: int, found: list[AtSize]) ->
 
 
 def digest(profile: j4d.Profile) -> str:
-    return hashlib.sha256(profile_file.dump(profile)).hexdigest()
+    return hashlib.sha256(file.dump(profile.to_json())).hexdigest()
 
 
 def markdown(data: dict[str, Any]) -> str:
@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="only the first so many")
     parser.add_argument("--store", type=Path, help="folder for the figures")
     arguments = parser.parse_args()
-    profile, images = builtin.find(arguments.profile), j4d.load_images(arguments.images)
+    profile, images = lookup.find(arguments.profile), j4d.load_images(arguments.images)
     images = images.subset(range(min(len(images), arguments.limit or len(images))))
     pictures = list(images)
     found = [measure(profile, pictures, side) for side in SIDES]

@@ -19,13 +19,13 @@ import torch
 from adaptation import images_of
 from gradient import BANDS, CHANGE, scaled
 
-from j4d.calibration import RATES, RateModel
 from j4d.cli.options import profile_of
-from j4d.codec import encode
-from j4d.images import ImageSet
-from j4d.learn import FIT_IMAGES, FIT_QUALITIES
-from j4d.parameters import EncodingParameters
-from j4d.spectrum import Spectrum
+from j4d.images.image_set import ImageSet
+from j4d.jpeg.encoding import encode
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.learning.learn import FIT_IMAGES, FIT_QUALITIES
+from j4d.rate.model import RATES, RateModel
+from j4d.rate.spectrum import Spectrum
 
 QUALITIES = (5, 8, 15, 30, 50, 75, 85, 92)
 Ladder = list[tuple[str, EncodingParameters]]

@@ -24,9 +24,11 @@ import torch
 from adaptation import images_of
 
 import j4d
-from j4d.codecs import DefaultJPEG, LearnedJPEG
-from j4d.images import ImageSet, load_images
-from j4d.results import CodecResult, Evaluation
+from j4d.codecs.default import DefaultJPEG
+from j4d.codecs.learned import LearnedJPEG
+from j4d.evaluation.curve import CodecResult
+from j4d.evaluation.results import Evaluation
+from j4d.images.image_set import ImageSet, load_images
 
 QUALITIES = (4, 6, 8, 10, 14, 18, 25, 35, 50, 65, 80, 90)
 VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (

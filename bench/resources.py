@@ -16,8 +16,8 @@ import rivals
 from turns import Bar, quartiles
 
 import j4d
-from j4d import codec
-from j4d.parameters import EncodingParameters
+from j4d.jpeg import encoding
+from j4d.jpeg.parameters import EncodingParameters
 
 
 def threads(images: Sequence[np.ndarray], rounds: int, bar: Bar) -> list[str]:
@@ -25,7 +25,9 @@ def threads(images: Sequence[np.ndarray], rounds: int, bar: Bar) -> list[str]:
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parameters = EncodingParameters.from_quality(75)
     batch = list(images) * max(1, 100 // len(images))
-    files = [codec.encode(image, EncodingParameters.from_quality(92)) for image in images] * (len(batch) // len(images))
+    files = [encoding.encode(image, EncodingParameters.from_quality(92)) for image in images] * (
+        len(batch) // len(images)
+    )
     pillow = rivals.pillow(rivals.Task(batch, parameters, 75, Path()), optimize=True)
 
     def pool(run: Callable[[int], object]) -> Callable[[int], object]:
@@ -67,7 +69,7 @@ def threads(images: Sequence[np.ndarray], rounds: int, bar: Bar) -> list[str]:
         if name.startswith("j4d"):
             bar.measured[name] = statistics.median(ratios)
     wrong = []
-    if j4d.encode_many(batch, parameters, threads=count) != [codec.encode(image, parameters) for image in batch]:
+    if j4d.encode_many(batch, parameters, threads=count) != [encoding.encode(image, parameters) for image in batch]:
         wrong.append("encode_many: not the bytes of encode")
     if j4d.transcode_many(files, parameters, threads=count) != [j4d.transcode(data, parameters) for data in files]:
         wrong.append("transcode_many: not the bytes of transcode")
@@ -81,7 +83,7 @@ def peak_memory(side: int) -> None:
     image = np.tile(tile, (side // 500, 1, 1))
     del x, y, tile
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    size = len(codec.encode(image, EncodingParameters.from_quality(75)))
+    size = len(encoding.encode(image, EncodingParameters.from_quality(75)))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(
         f"\n{side * side / 1e6:.0f} Mpx ({image.nbytes / 2**20:.0f} MiB) to {size / 2**20:.1f} MiB: "

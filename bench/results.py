@@ -20,12 +20,12 @@ from functools import partial
 from pathlib import Path
 
 from j4d.errors import DataError, J4DError
+from j4d.evaluation.metrics import METRICS
+from j4d.evaluation.plots import curves_figure, curves_title, png
 from j4d.evaluation.stored import StoredResult, read_result
-from j4d.files import write_atomic
 from j4d.report.markdown import by_protocol, protocol_section
-from j4d.report.plots import curves_figure, curves_title, png
 from j4d.report.summaries import folder_names
-from j4d.results import METRICS
+from j4d.support.files import write_atomic
 
 LIMIT = 400_000  # bytes of a stored result
 MOST_RIVALS = 6  # in a plot; more cannot be told apart

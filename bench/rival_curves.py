@@ -19,10 +19,10 @@ from typing import Any
 import torch
 
 import j4d
-from j4d import rivals
-from j4d.codecs import Codec
-from j4d.images import ImageSet, load_images
-from j4d.rivals import Learning
+from j4d.codecs.protocol import Codec
+from j4d.images.image_set import ImageSet, load_images
+from j4d.rivals import registry
+from j4d.rivals.registry import Learning
 
 
 def photographs(data: Path, protocol: str, learning: int, judging: int) -> tuple[ImageSet, ImageSet]:
@@ -42,7 +42,7 @@ def fitted(name: str, learning: Learning, sampling: str, points: int, evaluation
     """The codec and the seconds that it took; `evaluations` of the search."""
     own = {"evaluations": evaluations} if name == "random-search" else {}
     start = time.perf_counter()
-    codec = rivals.make(name, sampling=sampling, learning=learning, points=points, **own)
+    codec = registry.make(name, sampling=sampling, learning=learning, points=points, **own)
     return codec, time.perf_counter() - start
 
 
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--judging", type=int, default=100, help="photographs")
     parser.add_argument("--points", type=int, default=10)
     parser.add_argument("--evaluations", type=int, default=240, help="of the random search")
-    parser.add_argument("--rivals", nargs="+", default=list(rivals.names()))
+    parser.add_argument("--rivals", nargs="+", default=list(registry.names()))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if "J4D_DATA" not in os.environ:
@@ -66,11 +66,11 @@ def main() -> None:
     learn, judge = photographs(data, options.protocol, options.learning, options.judging)
     judge = ImageSet.from_arrays(list(judge), judge.labels, judge.name)
     learning = Learning(model, learn)
-    default, rows = rivals.make("default-jpeg", sampling=options.sampling), []
+    default, rows = registry.make("default-jpeg", sampling=options.sampling), []
     reference = j4d.evaluate(model, judge, codecs=[default], bootstrap=1, progress=False)
     print("| rival | equal KL | equal cross-entropy | bpp | estimated / actual | fit, s |\n" + "| --- " * 6 + "|")
     for name in options.rivals:
-        if name == "default-jpeg" or rivals.missing(name):
+        if name == "default-jpeg" or registry.missing(name):
             continue
         codec, seconds = fitted(name, learning, options.sampling, options.points, options.evaluations)
         result = j4d.evaluate(model, judge, codecs=[codec], bootstrap=1, progress=False)

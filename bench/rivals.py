@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image
 from turns import Run
 
-from j4d import codec
-from j4d.parameters import EncodingParameters
+from j4d.jpeg.coefficients import Coefficients, quantize
+from j4d.jpeg.parameters import EncodingParameters
 
 SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}  # Pillow's numbers
 
@@ -36,8 +36,8 @@ class Task:
     folder: Path
 
     @cached_property
-    def quantized(self) -> list[codec.Coefficients]:
-        return [codec.quantize(image, self.parameters) for image in self.images]
+    def quantized(self) -> list[Coefficients]:
+        return [quantize(image, self.parameters) for image in self.images]
 
 
 def pillow(task: Task, **options: bool) -> Run:

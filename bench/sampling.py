@@ -11,7 +11,8 @@ import torch
 from adaptation import METRICS, QUALITIES, images_of, percent
 
 import j4d
-from j4d.codecs import DefaultJPEG, EncodeCache
+from j4d.codecs.cache import EncodeCache
+from j4d.codecs.default import DefaultJPEG
 
 
 def main() -> None:

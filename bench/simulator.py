@@ -44,9 +44,9 @@ from PIL import Image, features
 from torch import Tensor, nn
 
 import j4d
-from j4d.quantizer import index_limit, nearest
-from j4d.rate import dc_differences, difference_bits
-from j4d.transform import coefficients_to_pixels, pixels_to_coefficients
+from j4d.simulation.entropy import dc_differences, difference_bits
+from j4d.simulation.quantizer import index_limit, nearest
+from j4d.simulation.transform import coefficients_to_pixels, pixels_to_coefficients
 
 SHARPNESS = 8.0
 RATE_WEIGHT = 2.0

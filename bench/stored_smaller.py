@@ -24,14 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from j4d import builtin, codec, load_images, load_model
-from j4d.bd import Curves, bd_rate, interval, resample_weights
+from j4d import load_images, load_model
 from j4d.cli.inputs import folder_and_split
-from j4d.evaluation.judging import evaluating, judge, log_probabilities
-from j4d.images import ImageSet
-from j4d.profile import Profile
-from j4d.specs import named
-from j4d.tasks import Model
+from j4d.evaluation.bd import Curves, bd_rate, interval, resample_weights
+from j4d.images.image_set import ImageSet
+from j4d.jpeg import decoding, encoding
+from j4d.profile import lookup
+from j4d.profile.profile import Profile
+from j4d.readers.answers import Model, evaluating, judge, log_probabilities
+from j4d.support.specs import named
 
 SIDES = (352, 304, 272, 256, 232)  # shorter ones
 Pixels = NDArray[np.uint8]
@@ -48,7 +49,7 @@ class Way:
 
     def file(self, picture: Pixels, quality: float) -> bytes:
         small = smaller(picture, self.shorter)
-        return codec.encode(small, self.profile.adapted(small, quality=quality))
+        return encoding.encode(small, self.profile.adapted(small, quality=quality))
 
 
 def main() -> None:
@@ -85,8 +86,8 @@ def main() -> None:
 
 def ways_of(options: argparse.Namespace) -> list[Way]:
     """The profile as it is first."""
-    profile = builtin.find(options.profile)
-    learned = [builtin.find(place) for place in options.learned]
+    profile = lookup.find(options.profile)
+    learned = [lookup.find(place) for place in options.learned]
     shorter = options.sides or ([] if options.longest or learned else SIDES)
     return [
         Way(
@@ -109,7 +110,7 @@ def measured(ways: Sequence[Way], model: Model, images: ImageSet, places: int) -
             for w, way in enumerate(ways):
                 for p, quality in enumerate(np.linspace(0, 100, places)):
                     data = way.file(picture, float(quality))
-                    answer = log_probabilities(model, [codec.decode(data)])
+                    answer = log_probabilities(model, [decoding.decode(data)])
                     losses = judge(answer, clean, int(images.labels[i]))
                     bits = 8 * len(data) / (picture.shape[0] * picture.shape[1])
                     found[i, w, p] = bits, losses["cross_entropy"][0], losses["kl"][0]

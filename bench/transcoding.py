@@ -23,13 +23,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from j4d import codec
+from j4d.api import transcode
 from j4d.errors import CodecError
-from j4d.images import load_images
-from j4d.parameters import EncodingParameters
-from j4d.profile import Profile
-from j4d.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA
-from j4d.transcode import transcode
+from j4d.images.image_set import load_images
+from j4d.jpeg import decoding, encoding
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA
+from j4d.profile.profile import Profile
 
 RATIOS = (1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 2.75, 3, 3.5, 4, 4.5, 5, 5.5, 6)
 QUALITIES = (10, 20, 35, 50, 75)
@@ -47,11 +47,11 @@ def grid(options: argparse.Namespace) -> None:
     # Multiples of 4, so that every ratio is exact at every frequency.
     luma, chroma = (4 * np.maximum(1, np.rint(table / 16)).astype(np.int32) for table in (ANNEX_K_LUMA, ANNEX_K_CHROMA))
     source = EncodingParameters(luma, chroma)
-    files = [codec.encode(image, source) for image in images]
-    decoded = [codec.decode(file) for file in files]
+    files = [encoding.encode(image, source) for image in images]
+    decoded = [decoding.decode(file) for file in files]
 
     def measured(encoded: list[bytes]) -> tuple[float, float]:
-        quality = [psnr(codec.decode(data), image) for data, image in zip(encoded, images, strict=True)]
+        quality = [psnr(decoding.decode(data), image) for data, image in zip(encoded, images, strict=True)]
         return 8 * sum(map(len, encoded)) / pixels, statistics.mean(quality)
 
     print(
@@ -71,8 +71,8 @@ def grid(options: argparse.Namespace) -> None:
             rows.append(
                 (
                     ratio,
-                    measured([codec.encode(image, new) for image in images]),
-                    measured([codec.encode(image, new) for image in decoded]),
+                    measured([encoding.encode(image, new) for image in images]),
+                    measured([encoding.encode(image, new) for image in decoded]),
                     measured([transcode(file, new, never_grow=False) for file in files]),
                 )
             )
@@ -94,7 +94,7 @@ def accuracy(options: argparse.Namespace) -> None:
     """Rate, top-1 and cross-entropy of files transcoded and of files encoded from the decoded pixels."""
     import torch
 
-    from j4d.models import load_model
+    from j4d.readers.loading import load_model
 
     model = load_model(options.model)
     images = load_images(options.images, split=options.split)
@@ -109,7 +109,7 @@ def accuracy(options: argparse.Namespace) -> None:
             continue
         sources.append(data)
         labels.append(int(label))
-    decoded = [codec.decode(data) for data in sources]
+    decoded = [decoding.decode(data) for data in sources]
     pixels = sum(image.shape[0] * image.shape[1] for image in decoded)
     shapes = [Image.open(io.BytesIO(data)).layer for data in sources]
     kinds = [
@@ -121,7 +121,7 @@ def accuracy(options: argparse.Namespace) -> None:
     def judged(encoded: list[bytes]) -> tuple[float, float, np.ndarray]:
         right, losses = 0, []
         for data, label in zip(encoded, labels, strict=True):
-            image = torch.from_numpy(codec.decode(data)).permute(2, 0, 1)[None].float()
+            image = torch.from_numpy(decoding.decode(data)).permute(2, 0, 1)[None].float()
             with torch.no_grad():
                 logits = model(image).double().log_softmax(1)[0]
             right += int(logits.argmax()) == label
@@ -142,7 +142,7 @@ def accuracy(options: argparse.Namespace) -> None:
     )
     for name, parameters in settings:
         ways: dict[str, Callable[[], list[bytes]]] = {
-            "from decoded pixels": lambda p=parameters: [codec.encode(image, p) for image in decoded],  # type: ignore[misc]
+            "from decoded pixels": lambda p=parameters: [encoding.encode(image, p) for image in decoded],  # type: ignore[misc]
             "transcoded": lambda p=parameters: [transcode(data, p, strip=True) for data in sources],  # type: ignore[misc]
             "transcoded, 4:2:0": lambda p=parameters: [  # type: ignore[misc]
                 transcode(data, p, strip=True, sampling="parameters") for data in sources
@@ -186,7 +186,7 @@ def memory(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for source, progressive in (("baseline", False), ("progressive", True)):
             path = Path(folder) / f"{source}.jpg"
-            path.write_bytes(codec.encode(image, EncodingParameters.from_quality(90), progressive=progressive))
+            path.write_bytes(encoding.encode(image, EncodingParameters.from_quality(90), progressive=progressive))
             for result, settings in (("baseline", {}), ("progressive", {"progressive": True})):
                 command = [sys.executable, "-c", MEMORY, str(path), repr(settings)]
                 print(

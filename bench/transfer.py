@@ -34,17 +34,17 @@ from profile_cards import measured_on, measured_table, where
 from results import store
 
 import j4d
-from j4d import builtin
 from j4d.cli.inputs import folder_and_split
-from j4d.codecs import DefaultJPEG
+from j4d.codecs.default import DefaultJPEG
 from j4d.errors import J4DError
 from j4d.evaluation.contenders import Contenders
 from j4d.evaluation.grid import GridModel, evaluate_grid
 from j4d.evaluation.measurements import default_folder
 from j4d.evaluation.stored import StoredResult
-from j4d.images import ImageSet
-from j4d.profile import Profile
-from j4d.specs import named
+from j4d.images.image_set import ImageSet
+from j4d.profile import lookup
+from j4d.profile.profile import Profile
+from j4d.support.specs import named
 
 QUALITIES = (5, 8, 12, 18, 25, 35, 50, 65, 80, 88, 93)
 SIDE, LARGE = 224, 640
@@ -145,7 +145,7 @@ def main() -> None:
     if not arguments.images and not arguments.unlabelled:
         parser.error("no photographs: --images or --unlabelled")
     try:
-        profile = builtin.find(arguments.profile)
+        profile = lookup.find(arguments.profile)
         results = measure(profile, arguments)
         for place in dict.fromkeys(map(where, results)):
             print(f"\n{place}\n")

@@ -3,15 +3,15 @@
     python bench/trellis.py speed                                      # Kodak; beside mozjpeg's trellis
     python bench/trellis.py model mobilenet_v1_1.0_224 profile.json    # photographs of val/, as the profile stores them
     python bench/trellis.py weights mobilenet_v1_1.0_224 profile.json  # by frequency, from the model's sensitivities
-    python bench/trellis.py retry mobilenet_v1_1.0_224 profile.json    # what `j4d.retrial` chooses on those of learn/
+    python bench/trellis.py retry mobilenet_v1_1.0_224 profile.json    # what `retried` chooses on those of learn/
     python bench/trellis.py dc mobilenet_v1_1.0_224 universal-420      # DC indices chosen too
 
 `speed` encodes baseline files of 4:2:0 in turns, one thread, processor time. `model` gives the BD-rates, at equal KL
 and equal cross-entropy, of a profile's tables with other choices of indices, its steps kept, against default JPEG and
 against the profile as it is. `weights` gives them for trellises whose weights are a power of the sensitivities of
-learning photographs, at each point of the profile (`j4d.weighting`), power 0 being none. `retry` gives them for the
-choice that trials on learning photographs make, and what that is at each point. `dc` gives them for a mu of DC wherever
-a point has a trellis, and what it takes from the files. A model is one of zoo.py's, or a spec such as
+learning photographs, at each point of the profile (`j4d.learning.weighting`), power 0 being none. `retry` gives them
+for the choice that trials on learning photographs make, and what that is at each point. `dc` gives them for a mu of DC
+wherever a point has a trellis, and what it takes from the files. A model is one of zoo.py's, or a spec such as
 demo:efficientnet-lite0; a profile a file, or a built-in one's name. Needs J4D_DATA.
 """
 
@@ -31,17 +31,21 @@ import rivals
 from turns import Row, Run, available, psnr, take_turns
 
 import j4d
-from j4d import Profile, builtin, codec
-from j4d.calibration import RateModel
-from j4d.codecs import Codec, DefaultJPEG, LearnedJPEG
-from j4d.effort import with_effort
-from j4d.heldout import Judge
-from j4d.images import ImageSet, load_images
-from j4d.parameters import EncodingParameters
-from j4d.retrial import retried
-from j4d.tasks import Frozen
-from j4d.trial import with_trellis
-from j4d.weighting import StepSensitivity
+from j4d import Profile
+from j4d.codecs.default import DefaultJPEG
+from j4d.codecs.learned import LearnedJPEG
+from j4d.codecs.protocol import Codec
+from j4d.images.image_set import ImageSet, load_images
+from j4d.jpeg import decoding, encoding
+from j4d.jpeg.effort import with_effort
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.learning.candidates import with_trellis
+from j4d.learning.retrial import retried
+from j4d.learning.validation import Judge
+from j4d.learning.weighting import StepSensitivity
+from j4d.profile import lookup
+from j4d.rate.model import RateModel
+from j4d.readers.frozen import Frozen
 
 TRELLISES = ((10.0, None), (19.0, None), (30.0, None), (10.0, 302.0), (19.0, 302.0), (30.0, 302.0))
 WEIGHTED, POWERS = ((30.0, None), (30.0, 302.0)), (0.0, 0.5, 1.0)
@@ -54,7 +58,7 @@ def named(trellis: float, masking: float | None) -> str:
 
 
 def encoded(images: Sequence[np.ndarray], parameters: EncodingParameters, i: int) -> bytes:
-    return codec.encode(images[i], parameters)
+    return encoding.encode(images[i], parameters)
 
 
 def row(run: Run, slow: bool = False) -> Row:
@@ -87,7 +91,7 @@ def speed(root: Path, rounds: int) -> None:
         print("| | MB/s of pixels, median [quartiles] | x nearest | bytes / nearest | PSNR |")
         print("| --- | ---: | ---: | ---: | ---: |")
         for name, made_row in rows.items():
-            near = np.mean([psnr(codec.decode(f), image) for f, image in zip(made_row.files, images, strict=True)])
+            near = np.mean([psnr(decoding.decode(f), image) for f, image in zip(made_row.files, images, strict=True)])
             cells = f"{made_row.speed(3 * pixels)} | {made_row.over(base):.3f} | {made_row.size / base.size:.4f}"
             print(f"| {name} | {cells} | {near:.2f} |", flush=True)
 
@@ -156,9 +160,9 @@ def dc(root: Path, name: str, profile: Profile, count: int) -> None:
     ladders = {mu: [p if p.trellis is None else replace(p, dc_trellis=mu) for p in points] for mu in DC}
     some = pictures(root, profile, "val").subset(range(40))
     print(f"\n{name}, {profile.name}: bytes of each point's files with it, % of those without\n")
-    before = np.array([sum(len(codec.encode(image, p)) for image in some) for p in points])
+    before = np.array([sum(len(encoding.encode(image, p)) for image in some) for p in points])
     for mu, ladder in ladders.items():
-        after = np.array([sum(len(codec.encode(image, p)) for image in some) for p in ladder])
+        after = np.array([sum(len(encoding.encode(image, p)) for image in some) for p in ladder])
         print(f"mu of DC {mu:g}:", *(f"{100 * change:+.1f}" for change in after / before - 1))
     compare(root, name, profile, count, [LearnedJPEG(found, name=f"mu of DC {mu:g}") for mu, found in ladders.items()])
 
@@ -211,7 +215,7 @@ def main() -> None:
     elif options.profile is None:
         parser.error(f"{options.what} needs the model's name and a profile")
     else:
-        found = builtin.find(options.profile)
+        found = lookup.find(options.profile)
         if options.model_size:
             found = replace(found, provenance=replace(found.provenance, protocol="model-size"))
         ways = {"model": model, "weights": weights, "retry": retry, "dc": dc}

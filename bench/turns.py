@@ -12,7 +12,7 @@ from time import process_time
 
 import numpy as np
 
-from j4d import codec
+from j4d.jpeg.coefficients import read_coefficients
 
 Run = Callable[[int], "bytes | Path"]  # the i-th file, or where it was written
 Check = Callable[[int, bytes], "bool | float"]  # is the i-th file right? Or its PSNR, where it is a reference
@@ -91,7 +91,7 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def same_planes(data: bytes, planes: Sequence[np.ndarray]) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(codec.read_coefficients(data).planes, planes, strict=True))
+    return all(np.array_equal(a, b) for a, b in zip(read_coefficients(data).planes, planes, strict=True))
 
 
 @dataclass

@@ -36,7 +36,7 @@ from j4d.bulk import Settings, Summary, source_of, target_of, transcode_data_set
 from j4d.bulk.content import HEAD, is_image
 from j4d.bulk.results import Status
 from j4d.errors import J4DError
-from j4d.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters
 
 RANKS = (
     "outside",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from j4d.tables import ZIGZAG
+from j4d.jpeg.tables import ZIGZAG
 
 
 def segments(data: bytes) -> Iterator[tuple[int, bytes]]:

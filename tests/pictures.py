@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from j4d import codec
-from j4d.parameters import EncodingParameters
+from j4d.jpeg import encoding
+from j4d.jpeg.parameters import EncodingParameters
 
 GRID = 1024  # dead zones in multiples of 1/GRID are exact in float32
 
@@ -33,7 +33,7 @@ def crops(images: Sequence[np.ndarray], height: int, width: int, count: int, see
 
 def whole_file_bpp(images: Sequence[np.ndarray], parameters: EncodingParameters) -> float:
     """Actual bits per pixel of all images together."""
-    sizes = [8 * len(codec.encode(image, parameters)) for image in images]
+    sizes = [8 * len(encoding.encode(image, parameters)) for image in images]
     return sum(sizes) / sum(image.shape[0] * image.shape[1] for image in images)
 
 

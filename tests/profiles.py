@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from j4d.adaptation import Adaptation
-from j4d.parameters import SAMPLINGS, EncodingParameters
-from j4d.profile import OperatingPoint, Profile, Provenance
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.profile.adaptation import Adaptation
+from j4d.profile.profile import OperatingPoint, Profile, Provenance
 
 tables = hnp.arrays(np.int32, (8, 8), elements=st.integers(1, 255))
 dead_zones = st.none() | hnp.arrays(np.float64, (8, 8), elements=st.floats(0, 0.5))

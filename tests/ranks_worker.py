@@ -10,15 +10,17 @@ import numpy as np
 import torch
 from toys import Frequencies, Toy
 
-from j4d import SimulatedJPEG, learn, ranks
-from j4d.calibration import RateModel
-from j4d.heldout import Judge
-from j4d.images import ImageSet
-from j4d.optimize import Optimizer, Recipe
-from j4d.parameters import EncodingParameters
-from j4d.spectrum import Spectrum
-from j4d.start import sensitivity
-from j4d.tasks import Classification
+from j4d import SimulatedJPEG, learn
+from j4d.images.image_set import ImageSet
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.learning.optimizer import Optimizer
+from j4d.learning.recipe import Recipe
+from j4d.learning.start import sensitivity
+from j4d.learning.task import Classification
+from j4d.learning.validation import Judge
+from j4d.rate.model import RateModel
+from j4d.rate.spectrum import Spectrum
+from j4d.support import ranks
 
 
 def everything(images: list[np.ndarray], out: str | None = None) -> dict[str, np.ndarray]:

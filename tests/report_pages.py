@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from profiles import default_profile
 
-from j4d.codecs import DefaultJPEG, LearnedJPEG
-from j4d.parameters import EncodingParameters
-from j4d.profile import OperatingPoint, Profile
-from j4d.results import CodecResult, Evaluation
+from j4d.codecs.default import DefaultJPEG
+from j4d.codecs.learned import LearnedJPEG
+from j4d.evaluation.curve import CodecResult
+from j4d.evaluation.results import Evaluation
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.profile.profile import OperatingPoint, Profile
 
 IMAGES = 40
 PIXELS = 48 * 64

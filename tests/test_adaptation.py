@@ -14,16 +14,17 @@ from hypothesis import strategies as st
 from PIL import Image
 from profiles import default_profile
 
-from j4d import codec, transcode
-from j4d.adapt import FEWEST_PICTURES, PRIOR, Measured, fit
-from j4d.adaptation import Adaptation
-from j4d.choice import places_of
+from j4d import transcode
 from j4d.cli import run
-from j4d.codecs import LearnedJPEG
+from j4d.codecs.learned import LearnedJPEG
 from j4d.errors import ImageError, J4DError, ProfileError
-from j4d.interpolation import REACH, Ladder
-from j4d.parameters import EncodingParameters
-from j4d.profile import OperatingPoint, Profile
+from j4d.jpeg import encoding
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.learning.adaptation import FEWEST_PICTURES, PRIOR, Measured, fit
+from j4d.profile.adaptation import Adaptation
+from j4d.profile.ladder import REACH, Ladder
+from j4d.profile.looks import places_of
+from j4d.profile.profile import OperatingPoint, Profile
 
 NONE = (0.0, 0.0, 0.0, 0.0)
 
@@ -42,7 +43,7 @@ def measured_profile(by_bpp: float, by_side: float, offsets: tuple[float, ...] =
     points = []
     for quality in (10, 30, 60, 85):
         parameters = EncodingParameters.from_quality(quality)
-        rate = 8 * len(codec.encode(picture, parameters, deterministic=True)) / pixels
+        rate = 8 * len(encoding.encode(picture, parameters, deterministic=True)) / pixels
         points.append(OperatingPoint(parameters, rate))
     adaptation = Adaptation(2, points[2].estimated_bpp, 96.0, by_bpp, by_side, offsets)
     return Profile("measured", tuple(points), default_profile().provenance, adaptation)
@@ -53,7 +54,7 @@ def level(parameters: EncodingParameters) -> float:
 
 
 def rate(picture: np.ndarray, parameters: EncodingParameters) -> float:
-    return 8 * len(codec.encode(picture, parameters)) / (picture.shape[0] * picture.shape[1])
+    return 8 * len(encoding.encode(picture, parameters)) / (picture.shape[0] * picture.shape[1])
 
 
 def test_the_average_picture_stays_where_it_is() -> None:
@@ -119,7 +120,7 @@ def test_a_jpeg_file_goes_about_where_its_pixels_go() -> None:
     profile = measured_profile(0.6, 0.4)
     for contrast in (8.0, 30.0):
         picture = texture(contrast)
-        source = codec.encode(picture, EncodingParameters.from_quality(95), deterministic=True)
+        source = encoding.encode(picture, EncodingParameters.from_quality(95), deterministic=True)
         ours, theirs = (profile.adapted(given, quality=50) for given in (picture, source))
         assert level(ours) == pytest.approx(level(theirs), abs=0.05)
         assert abs(level(ours) - level(profile.at(quality=50))) > 0.1
@@ -127,7 +128,7 @@ def test_a_jpeg_file_goes_about_where_its_pixels_go() -> None:
 
 def test_reading_options_reach_the_measurement() -> None:
     profile = measured_profile(0.6, 0.4)
-    source = codec.encode(texture(20.0), EncodingParameters.from_quality(95), deterministic=True)
+    source = encoding.encode(texture(20.0), EncodingParameters.from_quality(95), deterministic=True)
     with pytest.raises(J4DError, match="cannot transcode"):
         profile.adapted(source[: len(source) // 2], quality=50)
     profile.adapted(source[: len(source) // 2], quality=50, tolerate_damage=True)
@@ -180,9 +181,9 @@ def test_the_codec_writes_what_the_profile_says_unless_told_not_to() -> None:
     again = LearnedJPEG.from_config(json.loads(json.dumps(adapting.get_config())))
     for picture in (texture(6.0), texture(50.0, 150, 130)):
         for setting in adapting.settings:
-            file = codec.encode(picture, profile.adapted(picture, index=int(setting)))
+            file = encoding.encode(picture, profile.adapted(picture, index=int(setting)))
             assert adapting.encode(picture, setting) == again.encode(picture, setting) == file
-            assert fixed.encode(picture, setting) == codec.encode(picture, profile.at(index=int(setting))) != file
+            assert fixed.encode(picture, setting) == encoding.encode(picture, profile.at(index=int(setting))) != file
     assert adapting.parameters(1) == fixed.parameters(1) and adapting.get_config() != fixed.get_config()
 
 
@@ -192,7 +193,7 @@ def test_the_commands_adapt_unless_told_not_to(tmp_path: Path, monkeypatch: pyte
     profile.save("profile.json")
     assert Profile.load("profile.json") == profile
     Image.fromarray(picture).save("photo.png")
-    source = codec.encode(picture, EncodingParameters.from_quality(95), deterministic=True)
+    source = encoding.encode(picture, EncodingParameters.from_quality(95), deterministic=True)
     Path("photo.jpg").write_bytes(source)
     place = ("-p", "profile.json", "--quality", "50")
     assert (
@@ -200,8 +201,8 @@ def test_the_commands_adapt_unless_told_not_to(tmp_path: Path, monkeypatch: pyte
         == run(["encode", "photo.png", "-o", "b.jpg", *place, "--no-adapt"])
         == 0
     )
-    assert Path("a.jpg").read_bytes() == codec.encode(picture, profile.adapted(picture, quality=50))
-    assert Path("b.jpg").read_bytes() == codec.encode(picture, profile.at(quality=50))
+    assert Path("a.jpg").read_bytes() == encoding.encode(picture, profile.adapted(picture, quality=50))
+    assert Path("b.jpg").read_bytes() == encoding.encode(picture, profile.at(quality=50))
     assert run(["transcode", "photo.jpg", "-o", "c.jpg", *place]) == 0
     assert run(["transcode", "photo.jpg", "-o", "d.jpg", *place, "--no-adapt"]) == 0
     assert Path("c.jpg").read_bytes() == transcode(source, profile.adapted(source, quality=50))

@@ -9,15 +9,15 @@ import types
 import numpy as np
 import pytest
 
-from j4d import allocator
 from j4d.evaluation.measuring import Work
-from j4d.images import ImageSet
+from j4d.images.image_set import ImageSet
+from j4d.support import allocator
 
 pytest.importorskip("resource")
 
 COUNT = """
 import ctypes, resource, sys
-from j4d.allocator import keep_freed_memory
+from j4d.support.allocator import keep_freed_memory
 kept = keep_freed_memory() if sys.argv[1] == "keep" else False
 libc, size = ctypes.CDLL(None), 40 << 20
 libc.malloc.restype = ctypes.c_void_p
@@ -53,7 +53,7 @@ def test_what_the_user_has_set_stays() -> None:
 
 PILES = """
 import ctypes
-from j4d import allocator
+from j4d.support import allocator
 assert allocator.keep_freed_memory()
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from test_codec import picture
 
 import j4d
-from j4d import codec
-from j4d.batch import encode_many
 from j4d.errors import ImageError, ParameterError
-from j4d.parameters import SAMPLINGS, EncodingParameters
+from j4d.jpeg import encoding
+from j4d.jpeg.encoding import encode_many
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
 
 BASE = EncodingParameters.from_quality(40)
 SAMPLED = EncodingParameters(BASE.luma, BASE.chroma, "4:2:0", 8.0)
@@ -35,32 +35,32 @@ def test_files_are_those_of_encode_in_order(
     parameters = EncodingParameters(BASE.luma, BASE.chroma, sampling, 6.0)
     images = [picture(height, width) for height, width in sizes]
     files = encode_many(images, parameters, seed=seed, threads=threads)
-    assert files == [codec.encode(image, parameters, seed=seed) for image in images]
+    assert files == [encoding.encode(image, parameters, seed=seed) for image in images]
 
 
 def test_each_image_may_have_its_seed() -> None:
     images = [picture(33, 47)] * 3
     files = encode_many(images, SAMPLED, seed=[5, 6, 5], threads=2)
-    assert files == [codec.encode(images[0], SAMPLED, seed=seed) for seed in (5, 6, 5)]
+    assert files == [encoding.encode(images[0], SAMPLED, seed=seed) for seed in (5, 6, 5)]
     assert files[0] != files[1]
 
 
 def test_settings_are_those_of_encode() -> None:
     image = picture(40, 60)
     for options in ({"progressive": True}, {"jfif": True, "icc": b"profile"}, {"restart_interval": 2}):
-        assert encode_many([image], SAMPLED, **options) == [codec.encode(image, SAMPLED, **options)]
-    assert encode_many([image], SAMPLED, deterministic=True) == [codec.encode(image, BASE)]
+        assert encode_many([image], SAMPLED, **options) == [encoding.encode(image, SAMPLED, **options)]
+    assert encode_many([image], SAMPLED, deterministic=True) == [encoding.encode(image, BASE)]
 
 
 def test_a_bad_image_does_not_hurt_the_others() -> None:
     images: list[Any] = [picture(20, 20), np.zeros((4, 4), np.float32), picture(9, 30), "no image", np.zeros((0, 3, 3))]
     results = encode_many(images, BASE, threads=3)
     assert [type(result) for result in results] == [bytes, ImageError, bytes, ImageError, ImageError]
-    assert results[0] == codec.encode(images[0], BASE) and results[2] == codec.encode(images[2], BASE)
+    assert results[0] == encoding.encode(images[0], BASE) and results[2] == encoding.encode(images[2], BASE)
     for image, result in zip(images, results, strict=True):
         if isinstance(result, ImageError):
             with pytest.raises(ImageError) as raised:
-                codec.encode(image, BASE)
+                encoding.encode(image, BASE)
             assert str(raised.value) == str(result)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from j4d import bd
+from j4d.evaluation import bd
 from j4d.evaluation.pchip import Pchips
 
 interpolate = pytest.importorskip("scipy.interpolate")

@@ -9,13 +9,14 @@ import pytest
 import torch
 from pictures import crops
 
-from j4d import block_sample
-from j4d.block_sample import BlockSample, BlockSampler
-from j4d.calibration import RateModel
-from j4d.codec import encode, forward_dct, quantize
-from j4d.parameters import SAMPLINGS, EncodingParameters
-from j4d.spectrum import Spectrum
-from j4d.symbols import ac_symbols, coded, extra_bits
+from j4d.jpeg.coefficients import forward_dct, quantize
+from j4d.jpeg.encoding import encode
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.rate import block_sample
+from j4d.rate.block_sample import BlockSample, BlockSampler
+from j4d.rate.model import RateModel
+from j4d.rate.spectrum import Spectrum
+from j4d.rate.symbols import ac_symbols, coded, extra_bits
 
 WEIGHTS = np.linspace(0.5, 2, 64).reshape(8, 8)
 TRELLISES = (

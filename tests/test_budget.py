@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toys import Toy
 
-from j4d import budget
-from j4d.activity import _edges, bins_on_grid
-from j4d.budget import FEWEST, ORDINARY, at_once, fewer
-from j4d.learn import learn
+from j4d.learning import budget
+from j4d.learning.budget import FEWEST, ORDINARY, at_once, fewer
+from j4d.learning.learn import learn
+from j4d.rate.activity import _edges, bins_on_grid
 
 
 @given(st.integers(1, 1000), st.integers(1, 1 << 27))
@@ -55,7 +55,7 @@ class Counts(Toy):
 
 def steps_of(ordinary: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Counts, dict[str, object]]:
     monkeypatch.setattr(budget, "ORDINARY", ordinary)
-    monkeypatch.setattr("j4d.optimize.ORDINARY", ordinary)
+    monkeypatch.setattr("j4d.learning.optimizer.ORDINARY", ordinary)
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 256, (40, 56, 3), dtype=np.uint8) for _ in range(14)]
     model = Counts()

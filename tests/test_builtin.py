@@ -15,9 +15,9 @@ import pytest
 from profiles import default_profile
 
 import j4d
-from j4d import builtin, profile_file
-from j4d.codecs import LearnedJPEG
+from j4d.codecs.learned import LearnedJPEG
 from j4d.errors import ParameterError, ProfileError
+from j4d.profile import builtin, file, lookup, profile
 
 SCHEMA = Path(__file__).parents[1] / "docs" / "profile.schema.json"
 QUALITIES = range(101)
@@ -30,7 +30,7 @@ def two_samplings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     for name, sampling in (("universal-420", "4:2:0"), ("universal-444", "4:4:4"), ("large-vit-444", "4:4:4")):
         default_profile(sampling=sampling).save(tmp_path / "profiles" / f"{name}.json")
     monkeypatch.setattr(builtin.resources, "files", lambda package: tmp_path)
-    caches = (builtin.members, builtin._read)
+    caches = (builtin.members, profile._builtin)
     for cached in caches:
         cached.cache_clear()
     yield
@@ -44,7 +44,7 @@ def test_files_follow_the_schema_and_tell_their_name_and_sampling(name: str) -> 
     jsonschema.validate(json.loads(data), json.loads(SCHEMA.read_text()))
     profile = j4d.Profile.builtin(name)
     assert profile.name == name and name.endswith("-" + profile.provenance.sampling.replace(":", ""))
-    assert profile_file.dump(profile) == data
+    assert file.dump(profile.to_json()) == data
     assert "/" not in profile.provenance.model, "a folder of whoever learned it: use tools/add_profile.py"
 
 
@@ -55,16 +55,16 @@ def test_the_default_is_there() -> None:
 
 def test_a_family_stands_for_its_member_of_the_sampling(two_samplings: None) -> None:
     assert builtin.families() == ("large-vit", "universal")
-    assert builtin.load("universal").provenance.sampling == "4:2:0"
-    assert builtin.load("universal", "4:4:4").provenance.sampling == "4:4:4"
-    assert builtin.load("large-vit").provenance.sampling == "4:4:4"
-    assert builtin.load("universal-444", "4:4:4") == builtin.load("universal-444")
+    assert j4d.Profile.builtin("universal").provenance.sampling == "4:2:0"
+    assert j4d.Profile.builtin("universal", "4:4:4").provenance.sampling == "4:4:4"
+    assert j4d.Profile.builtin("large-vit").provenance.sampling == "4:4:4"
+    assert j4d.Profile.builtin("universal-444", "4:4:4") == j4d.Profile.builtin("universal-444")
     with pytest.raises(ProfileError, match="universal has no sampling gray, only 4:2:0, 4:4:4"):
-        builtin.load("universal", "gray")
+        j4d.Profile.builtin("universal", "gray")
     with pytest.raises(ProfileError, match="universal-444 is for sampling 4:4:4, not 4:2:0"):
-        builtin.load("universal-444", "4:2:0")
+        j4d.Profile.builtin("universal-444", "4:2:0")
     with pytest.raises(ParameterError, match="4:3:0"):
-        builtin.load("universal", "4:3:0")
+        j4d.Profile.builtin("universal", "4:3:0")
 
 
 def test_an_unknown_name_is_told_the_known_ones(two_samplings: None) -> None:
@@ -75,13 +75,13 @@ def test_an_unknown_name_is_told_the_known_ones(two_samplings: None) -> None:
 def test_a_path_wins_where_it_exists_or_looks_like_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "universal").mkdir()
-    assert builtin.find("universal") == j4d.Profile.builtin("universal")  # a folder is no profile
+    assert lookup.find("universal") == j4d.Profile.builtin("universal")  # a folder is no profile
     (tmp_path / "universal").rmdir()
     default_profile().save("universal")
-    assert builtin.find("universal") == default_profile()
+    assert lookup.find("universal") == default_profile()
     for path in ("universal-420.json", "./universal-420", Path("profiles/universal")):
         with pytest.raises(ProfileError, match="cannot read"):
-            builtin.find(path)
+            lookup.find(path)
 
 
 def test_every_quality_encodes_and_takes_more_bytes_than_the_one_before(photographs: dict[str, np.ndarray]) -> None:

@@ -20,14 +20,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from j4d.api import transcode
 from j4d.bulk import Settings, place, source_of, target_of, transcode_data_set
 from j4d.bulk.locate import expand
 from j4d.bulk.run import Summary
 from j4d.bulk.settings import image_seed
 from j4d.cli import run
 from j4d.errors import DataError, J4DError
-from j4d.parameters import EncodingParameters
-from j4d.transcode import transcode
+from j4d.jpeg.parameters import EncodingParameters
 
 QUALITY_30 = EncodingParameters.from_quality(30)
 DRAWN = EncodingParameters(QUALITY_30.luma, QUALITY_30.chroma, "4:2:0", 2.0)

@@ -13,10 +13,10 @@ from pathlib import Path
 import data_sets
 import pytest
 
+from j4d.api import transcode
 from j4d.bulk import Settings, source_of, target_of, transcode_data_set
 from j4d.bulk.settings import image_seed
-from j4d.parameters import EncodingParameters
-from j4d.transcode import transcode
+from j4d.jpeg.parameters import EncodingParameters
 
 QUALITY_30 = EncodingParameters.from_quality(30)
 
@@ -93,7 +93,7 @@ RAY = """
 import os, signal, sys, threading, time
 import ray
 from j4d.bulk import Settings, source_of, target_of, transcode_data_set
-from j4d.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters
 try:
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
 except Exception as error:

@@ -11,7 +11,7 @@ import pytest
 from test_bulk_quarantine import tar
 
 from j4d.bulk import Settings, source_of, target_of, transcode_data_set
-from j4d.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters
 
 STEPS = [
     "..",

@@ -23,7 +23,7 @@ from j4d.bulk.quarantine import aside_name, safe_rest
 from j4d.bulk.remote import RemoteTarget
 from j4d.bulk.run import Summary
 from j4d.cli import run
-from j4d.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters
 
 HALF, OTHER_HALF = data_sets.jpeg(3)[:500], data_sets.jpeg(4)[:500]
 SAFE = re.compile(r"[0-9a-f]{32}-[A-Za-z0-9][A-Za-z0-9._-]{0,39}")

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from j4d.api import transcode
 from j4d.bulk import Settings, source_of, target_of, transcode_data_set
 from j4d.bulk.faulty import DamagedError, RefusedError
 from j4d.bulk.run import Summary
 from j4d.bulk.tar_members import BLOCK_SIZE, MOST_HEADERS, members
-from j4d.parameters import EncodingParameters
-from j4d.transcode import transcode
+from j4d.jpeg.parameters import EncodingParameters
 
 QUALITY_30 = EncodingParameters.from_quality(30)
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}

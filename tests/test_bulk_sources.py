@@ -20,8 +20,8 @@ from j4d.bulk import Settings, local_source, source_of, target_of, transcode_dat
 from j4d.bulk.names import UnreadableError
 from j4d.bulk.run import Summary
 from j4d.cli import run
-from j4d.parameters import EncodingParameters
-from j4d.transcode import Transcoder
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.transcoding import Transcoder
 
 QUALITY_30 = EncodingParameters.from_quality(30)
 

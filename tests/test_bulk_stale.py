@@ -13,7 +13,7 @@ from j4d.bulk import Settings, source_of, target_of, transcode_data_set
 from j4d.bulk.run import Summary
 from j4d.bulk.stale import describes
 from j4d.cli import run
-from j4d.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters
 
 QUALITY_30 = EncodingParameters.from_quality(30)
 

@@ -14,14 +14,14 @@ import data_sets
 import numpy as np
 import pytest
 
+from j4d.api import transcode
 from j4d.bulk import Settings, source_of, target_of, transcode_data_set
 from j4d.bulk import table_rows as table_rows_module
+from j4d.bulk.job import Job
 from j4d.bulk.pipeline import Lane
 from j4d.bulk.run import Summary
 from j4d.bulk.verify import checked
-from j4d.bulk.work import Job
-from j4d.parameters import EncodingParameters
-from j4d.transcode import transcode
+from j4d.jpeg.parameters import EncodingParameters
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

@@ -12,13 +12,13 @@ from pathlib import Path
 import data_sets
 import pytest
 
+from j4d.api import transcode
 from j4d.bulk import Settings, source_of, target_of, transcode_data_set
 from j4d.bulk.manifest import Manifest
 from j4d.bulk.run import Summary
 from j4d.cli import run
 from j4d.errors import DataError
-from j4d.parameters import EncodingParameters
-from j4d.transcode import transcode
+from j4d.jpeg.parameters import EncodingParameters
 
 QUALITY_30 = EncodingParameters.from_quality(30)
 posix = pytest.mark.skipif(os.name == "nt", reason="permissions and links are POSIX's")

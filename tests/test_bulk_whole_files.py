@@ -10,11 +10,11 @@ import pytest
 from test_whole_files import FILM, several_pictures
 
 from j4d import _core
+from j4d.api import transcode
 from j4d.bulk import Settings, source_of, target_of, transcode_data_set
 from j4d.bulk.run import Summary
-from j4d.parameters import EncodingParameters
-from j4d.profile import Profile
-from j4d.transcode import transcode
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.profile.profile import Profile
 
 QUALITY_30 = EncodingParameters.from_quality(30)
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from pictures import crops, whole_file_bpp
 
-from j4d import calibration
-from j4d.calibration import RATES, Rate, RateModel
-from j4d.parameters import SAMPLINGS, EncodingParameters
-from j4d.spectrum import Spectrum
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.rate import model
+from j4d.rate.model import RATES, Rate, RateModel
+from j4d.rate.spectrum import Spectrum
 
 QUALITIES = (5, 8, 13, 20, 32, 45, 60, 75, 85, 92)
 
@@ -36,7 +36,7 @@ def test_a_law_that_files_obey_is_recovered(
     def lawful(image: np.ndarray, parameters: EncodingParameters) -> bytes:
         return bytes(round(law.bpp(spectrum, parameters) * spectrum.pixels / len(images) / 8))
 
-    monkeypatch.setattr(calibration, "encode", lawful)
+    monkeypatch.setattr(model, "encode", lawful)
     fitted = RateModel.fit(spectrum, images, annex_k("4:2:0"), law.kind)
     for parameters in annex_k("4:2:0", (6, 27, 52, 88)):
         assert fitted.bpp(spectrum, parameters) == pytest.approx(law.bpp(spectrum, parameters), rel=2e-3)

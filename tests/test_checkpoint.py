@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pictures import random_parameters
 
-from j4d import checkpoint as module
-from j4d.checkpoint import Checkpoint
 from j4d.errors import DataError, J4DError
+from j4d.learning import checkpoint
+from j4d.learning.checkpoint import Checkpoint
 
 RUN: dict[str, Any] = {"model": "toy", "seed": 3, "settings": {"steps": 5, "goals": [{"quality": 5, "bpp": 0.1 + 0.2}]}}
 
@@ -140,7 +140,7 @@ def test_a_step_of_zero_in_the_file_is_named(tmp_path: Path) -> None:
 def test_a_huge_file_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.json"
     path.write_text(json.dumps(content()))
-    monkeypatch.setattr(module, "SIZE_LIMIT", 100)
+    monkeypatch.setattr(checkpoint, "SIZE_LIMIT", 100)
     with pytest.raises(DataError, match=r"^\S+run\.json: larger than 100 bytes"):
         Checkpoint.open(path, RUN)
 

@@ -18,15 +18,17 @@ from torch import nn
 from toys import Frequencies
 
 import j4d
-from j4d import codec, profile_file
-from j4d.adapt import FEWEST_PICTURES, taught
-from j4d.choice import GAP, Choice, Look, chosen, lambda_for, looks, places_of
-from j4d.codecs import ChosenJPEG
+from j4d.api import transcode
+from j4d.codecs.chosen import ChosenJPEG
 from j4d.errors import DataError, ModelError, ParameterError, ProfileError
-from j4d.interpolation import REACH
-from j4d.judge import EncoderJudge
-from j4d.parameters import EncodingParameters
-from j4d.transcode import transcode
+from j4d.jpeg import decoding, encoding
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.learning.adaptation import FEWEST_PICTURES, lambda_for, taught
+from j4d.profile import file
+from j4d.profile.choice import Choice
+from j4d.profile.ladder import REACH
+from j4d.profile.looks import GAP, Look, chosen, looks, places_of
+from j4d.readers.encoder_judge import EncoderJudge
 
 SEEN = [(0, 1), (1, 0), (1, 1), (0, 2), (2, 0)]
 PARAMETERS = EncodingParameters.from_quality(50)
@@ -100,8 +102,10 @@ def test_a_judge_saves_bits_at_the_rate_of_the_ladder(
     judge, index = EncoderJudge(model), 2
 
     def measured(parameters: list[EncodingParameters]) -> tuple[float, float]:
-        files = [codec.encode(image, each) for image, each in zip(images, parameters, strict=True)]
-        losses = [judge.of_picture(image).loss(codec.decode(file)) for image, file in zip(images, files, strict=True)]
+        files = [encoding.encode(image, each) for image, each in zip(images, parameters, strict=True)]
+        losses = [
+            judge.of_picture(image).loss(decoding.decode(file)) for image, file in zip(images, files, strict=True)
+        ]
         return float(np.mean([8 * len(file) / 96**2 for file in files])), float(np.mean(losses))
 
     alike = measured([profile.at(index=index)] * len(images))
@@ -118,7 +122,7 @@ def test_a_busy_part_that_nobody_sees_gets_no_bits(profile: j4d.Profile, model: 
     rates = [look.bpp for look in looks(profile.ladder, busy, EncoderJudge(model))]
     assert rates[-1] > 3 * rates[0]
     placed = profile.chosen(busy, EncoderJudge(model), quality=50)
-    assert 8 * len(codec.encode(busy, placed)) / 128**2 < 1.1 * rates[0]
+    assert 8 * len(encoding.encode(busy, placed)) / 128**2 < 1.1 * rates[0]
 
 
 def test_the_judge_is_known_by_its_weights(profile: j4d.Profile, images: list[np.ndarray]) -> None:
@@ -152,12 +156,12 @@ def test_a_taught_profile_keeps_its_other_judges(profile: j4d.Profile, images: l
 
 
 def test_choices_go_through_a_file(profile: j4d.Profile) -> None:
-    assert profile_file.parse(profile_file.dump(profile)) == profile
-    assert b"choices" not in profile_file.dump(replace(profile, choices=()))
-    body = json.loads(profile_file.dump(profile))
+    assert j4d.Profile.from_json(file.parse(file.dump(profile.to_json()))) == profile
+    assert b"choices" not in file.dump(replace(profile, choices=()).to_json())
+    body = json.loads(file.dump(profile.to_json()))
     body["choices"][0]["lambdas"][0] = -1
     with pytest.raises(ProfileError, match=r"choices\[0\]\.lambdas\[0\].*-1"):
-        profile_file.parse(json.dumps(body).encode())
+        j4d.Profile.from_json(file.parse(json.dumps(body).encode()))
 
 
 def test_choices_that_do_not_fit_are_refused(profile: j4d.Profile) -> None:
@@ -182,10 +186,10 @@ def test_a_jpeg_file_is_judged_upright_and_by_what_transcoding_writes(
     stored = io.BytesIO()
     turned.save(stored, "JPEG", quality=98, subsampling=0, exif=turned.getexif())
     source = stored.getvalue()
-    upright = judge.of_picture(np.rot90(codec.decode(source), -1))
+    upright = judge.of_picture(np.rot90(decoding.decode(source), -1))
     for found in looks(profile.ladder, source, judge, sampling="keep"):
         assert found.data == transcode(source, found.parameters, strip=True, never_grow=False)
-        assert found.loss() == upright.loss(np.rot90(codec.decode(found.data), -1))
+        assert found.loss() == upright.loss(np.rot90(decoding.decode(found.data), -1))
     assert profile.chosen(source, judge, quality=40).sampling == "4:2:0"
 
 
@@ -198,7 +202,7 @@ def test_the_codec_writes_what_the_profile_chooses(
     for image in images[:2]:
         for setting in (0, 5, 9):
             expected = profile.chosen(image, judge, bpp=chooser.estimated_bpp(setting))
-            assert chooser.encode(image, setting) == codec.encode(image, expected)
+            assert chooser.encode(image, setting) == encoding.encode(image, expected)
     assert chooser.get_config()["choice"]["judge"] == "eye"
     with pytest.raises(ParameterError, match="asks a model"):
         ChosenJPEG.from_config(chooser.get_config())

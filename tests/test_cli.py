@@ -14,11 +14,11 @@ from PIL import Image
 from profiles import default_profile
 
 import j4d
-from j4d import builtin, codec
 from j4d.cli import run
-from j4d.parameters import EncodingParameters
-from j4d.profile import Profile
-from j4d.profile_file import save
+from j4d.jpeg import decoding, encoding
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.profile import builtin
+from j4d.profile.profile import Profile
 
 MODEL = """
 import torch
@@ -52,7 +52,7 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "photos").mkdir()
     for i in range(4):
         Image.fromarray(photograph(i)).save(f"photos/{i}.png")
-    save(default_profile(), "profile.json")
+    default_profile().save("profile.json")
     (tmp_path / "model.py").write_text(MODEL)
     return tmp_path
 
@@ -106,7 +106,7 @@ def test_encode_writes_what_the_library_writes(place, capsys):
     parameters = Profile.load("profile.json").at(bpp=0.9)
     out = succeeds(capsys, "encode", "photos/1.png", "-o", "one.jpg", "--profile", "profile.json", "--bpp", 0.9)
     data = (place / "one.jpg").read_bytes()
-    assert data == codec.encode(photograph(1), parameters)
+    assert data == encoding.encode(photograph(1), parameters)
     assert f"{len(data)} bytes" in out and f"{8 * len(data) / (48 * 64):.3f} bpp" in out
 
 
@@ -134,7 +134,7 @@ def test_profiles_lists_what_comes_with_j4d(place, capsys):
 
 
 def test_a_name_serves_wherever_a_profile_does(place, capsys):
-    save(Profile.builtin("universal"), "copy.json")
+    Profile.builtin("universal").save("copy.json")
     for name in ("universal", "universal-420", "copy.json"):
         succeeds(capsys, "encode", "photos/1.png", "-o", f"{name}.jpg", "-p", name, "--quality", 30)
         assert (place / f"{name}.jpg").read_bytes() == j4d.encode(photograph(1), quality=30)
@@ -159,7 +159,7 @@ def test_encode_a_folder_with_default_jpeg_keeps_names(place, capsys):
     Image.fromarray(photograph(9)).save("photos/deep/0.webp", lossless=True)
     succeeds(capsys, "encode", "photos", "-o", "out", "--jpeg-quality", 30, "--sampling", "4:4:4")
     assert tree(place / "out") == ["0.jpg", "1.jpg", "2.jpg", "3.jpg", "deep", "deep/0.jpg"]
-    expected = codec.encode(photograph(9), EncodingParameters.from_quality(30, "4:4:4"))
+    expected = encoding.encode(photograph(9), EncodingParameters.from_quality(30, "4:4:4"))
     assert (place / "out/deep/0.jpg").read_bytes() == expected
 
 
@@ -167,7 +167,7 @@ def test_decode_gives_the_evaluations_pixels(place, capsys):
     succeeds(capsys, "encode", "photos/0.png", "-o", "a.jpg", "--profile", "profile.json", "--quality", 50)
     succeeds(capsys, "decode", "a.jpg", "-o", "a.png")
     with Image.open("a.png") as decoded:
-        np.testing.assert_array_equal(np.asarray(decoded), codec.decode((place / "a.jpg").read_bytes()))
+        np.testing.assert_array_equal(np.asarray(decoded), decoding.decode((place / "a.jpg").read_bytes()))
 
 
 def test_show_prints_rates_steps_and_provenance(place, capsys):
@@ -207,16 +207,16 @@ def test_learn_gives_the_same_points_for_the_same_seed(place, capsys):
 
 
 def test_learn_interrupted_writes_the_points_that_are_done(place, capsys, monkeypatch):
-    from j4d import optimize
+    from j4d.learning import optimizer
 
-    once = optimize.Optimizer.run
+    once = optimizer.Optimizer.run
 
     def interrupted_at_the_second_point(self, jpeg, index, *arguments):
         if index == 1:
             raise KeyboardInterrupt
         return once(self, jpeg, index, *arguments)
 
-    monkeypatch.setattr(optimize.Optimizer, "run", interrupted_at_the_second_point)
+    monkeypatch.setattr(optimizer.Optimizer, "run", interrupted_at_the_second_point)
     assert run([str(argument) for argument in [*LEARN, "-o", "new.json"]]) == 130
     assert without_preparation(capsys.readouterr().err) == "j4d: interrupted\n"
     assert len(Profile.load("new.json").points) == 1
@@ -236,7 +236,7 @@ def test_evaluate_writes_the_report_and_prints_the_curve(place, capsys):
 
 
 def test_profiles_of_one_name_are_told_apart_by_their_files(place, capsys):
-    save(default_profile((20, 70)), "other.json")
+    default_profile((20, 70)).save("other.json")
     succeeds(
         capsys, "evaluate", "-m", "model.py:Net", "-i", "photos", "-p", "profile.json", "-p", "other.json",
         "--default-jpeg", "10,80", "-o", "report", "--bootstrap", 5, "--quiet",
@@ -315,7 +315,7 @@ def write_float(path):
 
 
 def write_truncated(path):
-    path.write_bytes(codec.encode(photograph(), EncodingParameters.from_quality(50))[:300])
+    path.write_bytes(encoding.encode(photograph(), EncodingParameters.from_quality(50))[:300])
 
 
 @pytest.mark.parametrize(
@@ -421,7 +421,7 @@ def test_an_existing_file_survives_a_failed_encode(place, capsys):
 
 
 def test_a_bug_ends_in_one_line_and_debug_shows_where(place, capsys, monkeypatch):
-    monkeypatch.setattr(codec, "encode", lambda *a, **k: 1 // 0)
+    monkeypatch.setattr(encoding, "encode", lambda *a, **k: 1 // 0)
     arguments = ["encode", "photos/0.png", "-o", "a.jpg", "--jpeg-quality", "50"]
     assert run(arguments) == 1
     error = capsys.readouterr().err
@@ -435,7 +435,7 @@ def test_ctrl_c_is_one_line_and_130(place, capsys, monkeypatch):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(codec, "encode", interrupt)
+    monkeypatch.setattr(encoding, "encode", interrupt)
     assert run(["encode", "photos/0.png", "-o", "a.jpg", "--jpeg-quality", "50"]) == 130
     assert capsys.readouterr().err == "j4d: interrupted\n"
     assert not (place / "a.jpg").exists()
@@ -457,7 +457,7 @@ def test_ctrl_c_is_one_line_and_130(place, capsys, monkeypatch):
     ],
 )
 def test_working_on_files_never_loads_torch(arguments, place):
-    (place / "a.jpg").write_bytes(codec.encode(photograph(), EncodingParameters.from_quality(50)))
+    (place / "a.jpg").write_bytes(encoding.encode(photograph(), EncodingParameters.from_quality(50)))
     code = (
         "import sys; from j4d.cli import run; code = run(sys.argv[1:]); "
         "sys.exit(code or [m for m in ('torch', 'matplotlib', 'scipy') if m in sys.modules] or 0)"

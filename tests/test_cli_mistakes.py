@@ -12,9 +12,8 @@ from PIL import Image
 from profiles import default_profile
 from test_cli import MODEL, fails, photograph, succeeds
 
-from j4d.files import write_atomic
-from j4d.learn import Recipe, learn
-from j4d.profile_file import save
+from j4d.learning.learn import Recipe, learn
+from j4d.support.files import write_atomic
 
 LEARN = "learn -m model.py:Net -i photos -q --points 2 --steps 2 --batch-size 2 -o"
 
@@ -26,7 +25,7 @@ def folder(tmp_path, monkeypatch):
     Path("photos").mkdir()
     for i in range(4):
         Image.fromarray(photograph(i)).save(f"photos/{i}.png")
-    save(default_profile(), "profile.json")
+    default_profile().save("profile.json")
     Path("model.py").write_text(MODEL)
     return tmp_path
 
@@ -46,7 +45,7 @@ def folder(tmp_path, monkeypatch):
     ],
 )
 def test_a_result_that_could_not_be_written_is_told_before_it_is_made(arguments, reason, folder, capsys, monkeypatch):
-    monkeypatch.setattr("j4d.optimize.Optimizer.run", lambda *a: pytest.fail("learning began"))
+    monkeypatch.setattr("j4d.learning.optimizer.Optimizer.run", lambda *a: pytest.fail("learning began"))
     monkeypatch.setattr("j4d.evaluation.grid.evaluate_grid", lambda *a, **k: pytest.fail("measuring began"))
     assert reason in fails(capsys, folder, *arguments.split())
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from j4d import codec
-from j4d.batch import encode_many
-from j4d.codec import Coefficients, plane_shapes
-from j4d.parameters import SAMPLINGS, EncodingParameters
-from j4d.transcode import transcode
+from j4d.api import transcode
+from j4d.jpeg import encoding
+from j4d.jpeg.coefficients import Coefficients, plane_shapes, write_coefficients
+from j4d.jpeg.encoding import encode_many
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SEED = 2**40 + 17
@@ -59,16 +59,16 @@ CASES = {
     f"{s.replace(':', '_')}-{kind}": make
     for s in SAMPLINGS
     for kind, make in {
-        "nearest": partial(codec.encode, picture(), nearest(s)),
-        "sampled": partial(codec.encode, picture(), sampled(s), seed=SEED),
-        "jointly": partial(codec.encode, picture(), jointly(s)),
-        "indices": partial(codec.write_coefficients, indices(s)),
+        "nearest": partial(encoding.encode, picture(), nearest(s)),
+        "sampled": partial(encoding.encode, picture(), sampled(s), seed=SEED),
+        "jointly": partial(encoding.encode, picture(), jointly(s)),
+        "indices": partial(write_coefficients, indices(s)),
     }.items()
 } | {
-    "4_2_0-progressive": partial(codec.encode, picture(), sampled("4:2:0"), seed=SEED, progressive=True),
-    "4_2_2-restart": partial(codec.write_coefficients, indices("4:2:2"), restart_interval=3, jfif=True),
+    "4_2_0-progressive": partial(encoding.encode, picture(), sampled("4:2:0"), seed=SEED, progressive=True),
+    "4_2_2-restart": partial(write_coefficients, indices("4:2:2"), restart_interval=3, jfif=True),
     "4_2_0-transcoded": lambda: transcode((FIXTURES / "arithmetic.jpg").read_bytes(), jointly("4:2:0"), strip=True),
-    "gray-restart": partial(codec.encode, picture(), sampled("gray"), seed=SEED, restart_interval=4),
+    "gray-restart": partial(encoding.encode, picture(), sampled("gray"), seed=SEED, restart_interval=4),
 }
 NAMES = list(CASES)
 

@@ -11,10 +11,13 @@ import pytest
 from PIL import Image
 from profiles import default_profile
 
-from j4d import codec as jpeg
-from j4d.codecs import DefaultJPEG, EncodeCache, LearnedJPEG
+from j4d.codecs.cache import EncodeCache
+from j4d.codecs.default import DefaultJPEG
+from j4d.codecs.learned import LearnedJPEG
 from j4d.errors import ParameterError
-from j4d.parameters import EncodingParameters
+from j4d.jpeg import encoding
+from j4d.jpeg.coefficients import read_coefficients
+from j4d.jpeg.parameters import EncodingParameters
 
 
 def photograph(height=40, width=56, seed=0):
@@ -33,7 +36,7 @@ def test_default_jpeg_writes_pillows_tables_and_pixels(quality):
     data = codec.encode(image, quality)
     theirs = io.BytesIO()
     Image.fromarray(image).save(theirs, "JPEG", quality=quality, subsampling="4:2:0", optimize=True)
-    np.testing.assert_array_equal(jpeg.read_coefficients(data).tables, jpeg.read_coefficients(theirs.getvalue()).tables)
+    np.testing.assert_array_equal(read_coefficients(data).tables, read_coefficients(theirs.getvalue()).tables)
     with Image.open(theirs) as pillow:
         np.testing.assert_array_equal(codec.decode(data), np.asarray(pillow))
 
@@ -72,7 +75,7 @@ def test_a_profile_gives_its_points_name_and_estimates():
     for i, point in enumerate(profile.points):
         assert codec.parameters(i) == point.parameters
         assert codec.estimated_bpp(i) == point.estimated_bpp
-        assert codec.encode(photograph(), i) == jpeg.encode(photograph(), point.parameters)
+        assert codec.encode(photograph(), i) == encoding.encode(photograph(), point.parameters)
 
 
 @pytest.mark.parametrize("more", [-2, 0, 1, 9, 40])

@@ -14,8 +14,8 @@ from PIL import Image
 from test_decoding import SRGB, saved, wide_profile
 
 from j4d.cli import run
-from j4d.decoding import decode_image, decode_picture, profile_of
 from j4d.errors import ImageError
+from j4d.images.reading import decode_image, decode_picture, profile_of
 
 
 def profile(kind: bytes, space: bytes, connection: bytes, tags: dict[bytes, bytes]) -> bytes:

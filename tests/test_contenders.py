@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -14,15 +13,16 @@ from measured_toys import IMAGES, LABELS, Net
 from PIL import Image
 from profiles import default_profile, provenance
 
-from j4d.adaptation import Adaptation
 from j4d.cli import run
-from j4d.codecs import DefaultJPEG, LearnedJPEG
+from j4d.codecs.default import DefaultJPEG
+from j4d.codecs.learned import LearnedJPEG
 from j4d.errors import ParameterError
 from j4d.evaluation.contenders import Contenders, add_rivals, rival_names
 from j4d.evaluation.grid import GridModel
-from j4d.images import ImageSet
-from j4d.parameters import EncodingParameters
-from j4d.profile import Profile
+from j4d.images.image_set import ImageSet
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.profile.adaptation import Adaptation
+from j4d.profile.profile import Profile
 
 LEARN = ImageSet.from_arrays(IMAGES, LABELS, name="learn")
 MODEL = """
@@ -65,7 +65,7 @@ def rivals(monkeypatch):
     module.names = lambda: ("default-jpeg", "plain", "learner", "absent")
     module.learns = lambda name: name == "learner"
     module.missing = lambda name: "absent needs a package" if name == "absent" else None
-    monkeypatch.setitem(sys.modules, "j4d.rivals", module)
+    monkeypatch.setattr("j4d.evaluation.contenders.rivals", module)
     return module
 
 
@@ -145,7 +145,7 @@ def place(tmp_path, monkeypatch):
     for name in ("first", "second"):
         source = provenance(model_fingerprint=str(GridModel.from_spec(f"models.py:{name}").record["model_fingerprint"]))
         Profile(f"for {name}", default_profile().points, source).save(f"{name}.json")
-    monkeypatch.setattr("j4d.report.plots.png", lambda figure: b"a picture")  # drawing takes longer than all else
+    monkeypatch.setattr("j4d.evaluation.plots.png", lambda figure: b"a picture")  # drawing takes longer than all else
     return tmp_path
 
 

@@ -14,11 +14,12 @@ from jpeg_file import huffman_tables, scan_components, segments
 from PIL import Image
 from test_core_exact import pillow_encode
 
-from j4d import _core, codec
-from j4d.codec import Coefficients, plane_shapes
+from j4d import _core
 from j4d.errors import CodecError
-from j4d.markers import header_bytes
-from j4d.parameters import SAMPLINGS, EncodingParameters
+from j4d.jpeg import encoding
+from j4d.jpeg.coefficients import Coefficients, plane_shapes, read_coefficients, write_coefficients
+from j4d.jpeg.markers import header_bytes
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
 
 GRAY = np.full((8, 8), 16, np.int32)
 
@@ -53,8 +54,8 @@ def test_every_index_comes_back_from_libjpeg_turbo(
     height: int, width: int, sampling: str, seed: int, share: float, spread: int, restart_interval: int
 ) -> None:
     sent = coefficients(height, width, sampling, seed, share, spread)
-    data = codec.write_coefficients(sent, restart_interval=restart_interval)
-    read = codec.read_coefficients(data)
+    data = write_coefficients(sent, restart_interval=restart_interval)
+    read = read_coefficients(data)
     assert (read.sampling, read.height, read.width) == (sampling, height, width)
     for ours, theirs in zip((*sent.planes, *sent.tables), (*read.planes, *read.tables), strict=True):
         assert np.array_equal(ours, theirs)
@@ -107,7 +108,7 @@ def canonical(code: dict[int, list[int]]) -> Iterator[str]:
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 def test_no_code_word_is_all_ones(sampling: str) -> None:
     for spread in (1, 1023):
-        data = codec.write_coefficients(coefficients(64, 64, sampling, 5, 0.5, spread))
+        data = write_coefficients(coefficients(64, 64, sampling, 5, 0.5, spread))
         for code in huffman_tables(data).values():
             assert all("0" in word for word in canonical(code))
 
@@ -125,7 +126,7 @@ def test_a_file_is_smaller_than_libjpeg_turbos_optimized_one(
     parameters = EncodingParameters.from_quality(quality, sampling)
     for image in photographs.values():
         for part in (image, image[100:324, 50:274], image[30:46, 40:56]):
-            ours, theirs = codec.encode(part, parameters), pillow_encode(part, parameters, optimize=True)
+            ours, theirs = encoding.encode(part, parameters), pillow_encode(part, parameters, optimize=True)
             assert len(ours) - stuffing(ours) < len(theirs) - stuffing(theirs)
             assert len(ours) < 1.001 * len(theirs)
 
@@ -135,7 +136,7 @@ def test_bytes_of_ones_are_rarer_than_in_libjpeg_turbos_files(photographs: dict[
     for sampling in ("4:4:4", "4:2:0"):
         for quality in (50, 75, 92):
             parameters = EncodingParameters.from_quality(quality, sampling)
-            ours += sum(stuffing(codec.encode(image, parameters)) for image in photographs.values())
+            ours += sum(stuffing(encoding.encode(image, parameters)) for image in photographs.values())
             pillows = (pillow_encode(image, parameters, optimize=True) for image in photographs.values())
             theirs += sum(map(stuffing, pillows))
     assert ours < 0.92 * theirs
@@ -143,7 +144,7 @@ def test_bytes_of_ones_are_rarer_than_in_libjpeg_turbos_files(photographs: dict[
 
 def test_luma_and_chroma_share_a_code_where_the_file_is_smaller_so(photographs: dict[str, np.ndarray]) -> None:
     parameters = EncodingParameters.from_quality(50)
-    small, large = (codec.encode(photographs["coffee"][:size, :size], parameters) for size in (16, 400))
+    small, large = (encoding.encode(photographs["coffee"][:size, :size], parameters) for size in (16, 400))
     assert list(huffman_tables(small)) == [0x00, 0x10] and scan_components(small) == [(1, 0), (2, 0), (3, 0)]
     assert list(huffman_tables(large)) == [0x00, 0x01, 0x10, 0x11]
     assert scan_components(large) == [(1, 0), (2, 0x11), (3, 0x11)]
@@ -153,11 +154,11 @@ def test_tables_are_written_once_and_in_one_segment() -> None:
     sent = coefficients(40, 40, "4:2:0", 3, 0.2, 30)
     for tables, count in (((0, 0, 0), 1), ((0, 1, 1), 2), ((0, 1, 0), 2), ((0, 1, 2), 3)):
         steps = tuple(sent.tables[i] for i in tables)
-        data = codec.write_coefficients(Coefficients(sent.planes, steps, "4:2:0", 40, 40))
+        data = write_coefficients(Coefficients(sent.planes, steps, "4:2:0", 40, 40))
         kinds = [(kind, len(body)) for kind, body in segments(data)]
         assert [kind for kind, _ in kinds] == [0xDB, 0xC0, 0xC4]
         assert kinds[0][1] == 65 * count
-        read = codec.read_coefficients(data)
+        read = read_coefficients(data)
         assert all(np.array_equal(a, b) for a, b in zip(read.tables, steps, strict=True))
 
 
@@ -167,17 +168,17 @@ def test_a_dc_difference_beyond_eleven_bits_is_refused(first: int, second: int, 
     plane[0, :, 0, 0] = first, second
     sent = Coefficients((plane,), (GRAY,), "gray", 8, 16)
     if legal:
-        assert np.array_equal(codec.read_coefficients(codec.write_coefficients(sent)).planes[0], plane)
+        assert np.array_equal(read_coefficients(write_coefficients(sent)).planes[0], plane)
     else:
         with pytest.raises(CodecError, match=r"neighbouring DC indices is outside -2047\.\.2047"):
-            codec.write_coefficients(sent)
+            write_coefficients(sent)
 
 
 def test_a_wrong_ac_index_is_named_with_its_place() -> None:
     plane = np.zeros((2, 1, 8, 8), np.int16)
     plane[1, 0, 3, 4] = 1024
     with pytest.raises(CodecError, match=r"index 1024 at frequency \(3, 4\) is outside -1023\.\.1023"):
-        codec.write_coefficients(Coefficients((plane,), (GRAY,), "gray", 16, 8))
+        write_coefficients(Coefficients((plane,), (GRAY,), "gray", 16, 8))
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
@@ -188,7 +189,7 @@ def test_a_progressive_file_is_smaller_than_libjpeg_turbos(
     parameters = EncodingParameters.from_quality(quality, sampling)
     for image in photographs.values():
         for part in (image, image[100:324, 50:274]):
-            ours = codec.encode(part, parameters, progressive=True)
+            ours = encoding.encode(part, parameters, progressive=True)
             assert len(ours) < len(pillow_encode(part, parameters, optimize=True, progressive=True))
 
 
@@ -197,17 +198,17 @@ def test_runs_of_empty_blocks_may_be_longer_than_one_symbol_says(blocks: int) ->
     plane = np.zeros((blocks // 256 + 1, 256, 8, 8), np.int16)
     plane.reshape(-1, 64)[blocks, [1, 9, 63]] = 5, -1, 1
     sent = Coefficients((plane,), (GRAY,), "gray", 8 * plane.shape[0], 2048)
-    data = codec.write_coefficients(sent, progressive=True)
+    data = write_coefficients(sent, progressive=True)
     assert scan_components(data) == [(1, 0)] and data.count(b"\xff\xda") == 2, "by spectral selection"
-    assert np.array_equal(codec.read_coefficients(data).planes[0], plane)
+    assert np.array_equal(read_coefficients(data).planes[0], plane)
 
 
 def test_header_bytes_are_all_but_the_entropy_coded_ones() -> None:
     plane = np.zeros((1, 1, 8, 8), np.int16)
     sent = Coefficients((plane,), (GRAY,), "gray", 8, 8)
     for options, scans in ({}, 1), ({"jfif": True}, 1), ({"progressive": True}, 2):
-        data = codec.write_coefficients(sent, **options)
+        data = write_coefficients(sent, **options)
         assert len(data) - header_bytes(data) == scans, "two bits of one block, or one bit in each of two scans"
-    large = codec.write_coefficients(coefficients(64, 64, "4:2:0", 5, 0.5, 1023), restart_interval=1)
+    large = write_coefficients(coefficients(64, 64, "4:2:0", 5, 0.5, 1023), restart_interval=1)
     start = large.index(b"\xff\xda") + 14
     assert header_bytes(large) == start + 2, "restart markers count as entropy-coded"

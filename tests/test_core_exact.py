@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from j4d import codec
-from j4d.parameters import SAMPLINGS, EncodingParameters
+from j4d.jpeg import encoding
+from j4d.jpeg.coefficients import forward_dct, quantize, read_coefficients
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
 
 PILLOW_SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 
@@ -30,8 +31,8 @@ def pillow_encode(image: np.ndarray, parameters: EncodingParameters, **options: 
 
 
 def differing_indices(image: np.ndarray, parameters: EncodingParameters) -> int:
-    ours = codec.quantize(image, parameters, deterministic=True)
-    theirs = codec.read_coefficients(pillow_encode(image, parameters))
+    ours = quantize(image, parameters, deterministic=True)
+    theirs = read_coefficients(pillow_encode(image, parameters))
     assert (ours.sampling, ours.height, ours.width) == (theirs.sampling, theirs.height, theirs.width)
     assert all(np.array_equal(a, b) for a, b in zip(ours.tables, theirs.tables, strict=True))
     return sum(int((a != b).sum()) for a, b in zip(ours.planes, theirs.planes, strict=True))
@@ -75,7 +76,7 @@ def test_every_coefficient_of_more_photographs_equals_libjpeg_turbos(
 def test_gray_pixels_and_gray_rgb_make_the_same_file(photographs: dict[str, np.ndarray]) -> None:
     gray = np.ascontiguousarray(photographs["chelsea"][:, :, 1])
     parameters = EncodingParameters.from_quality(70, "gray")
-    assert codec.encode(gray, parameters) == codec.encode(np.repeat(gray[:, :, None], 3, 2), parameters)
+    assert encoding.encode(gray, parameters) == encoding.encode(np.repeat(gray[:, :, None], 3, 2), parameters)
 
 
 def test_forward_dct_is_eight_times_the_orthonormal_transform(rng: np.random.Generator) -> None:
@@ -84,5 +85,5 @@ def test_forward_dct_is_eight_times_the_orthonormal_transform(rng: np.random.Gen
     gray = rng.integers(0, 256, (16, 24), dtype=np.uint8)
     blocks = gray.reshape(2, 8, 3, 8).swapaxes(1, 2) - 128.0
     exact = 8 * dctn(blocks, axes=(2, 3), norm="ortho")
-    (plane,) = codec.forward_dct(gray, "gray")
+    (plane,) = forward_dct(gray, "gray")
     assert np.abs(plane - exact).max() < 1.5, "islow rounds to whole eighths, and its first pass to 2 bits"

@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from j4d import _core, codec
-from j4d.parameters import EncodingParameters
+from j4d import _core
+from j4d.jpeg import encoding
+from j4d.jpeg.coefficients import forward_dct, quantize
+from j4d.jpeg.parameters import EncodingParameters
 
 NO_DEAD_ZONE = np.zeros((8, 8))
 
@@ -87,8 +89,8 @@ def test_the_mean_over_seeds_is_the_soft_value(dead_zone: float, rng: np.random.
     steps, zones = rng.integers(20, 200, (8, 8)), np.full((8, 8), dead_zone)
     parameters = EncodingParameters(steps, steps, "gray", 5.0, zones, zones)
     count = 10_000
-    total = sum(codec.quantize(image, parameters, seed=seed).planes[0][0, 0].astype(int) for seed in range(count))
-    coefficients = codec.forward_dct(image, "gray")[0][0, 0] / 8
+    total = sum(quantize(image, parameters, seed=seed).planes[0][0, 0].astype(int) for seed in range(count))
+    coefficients = forward_dct(image, "gray")[0][0, 0] / 8
     for row, column in product(range(8), repeat=2):
         step = steps[row, column]
         k, probability = pmf(coefficients[row, column] / step, 5.0, dead_zone)
@@ -136,9 +138,9 @@ def test_great_sharpness_is_the_deterministic_limit(photographs: dict[str, np.nd
     for zones in (None, np.full((8, 8), 0.23)):
         tables = EncodingParameters.from_quality(40)
         sharp = EncodingParameters(tables.luma, tables.chroma, "4:2:0", 1e9, zones, zones)
-        drawn, nearest = codec.quantize(image, sharp, seed=3), codec.quantize(image, sharp, deterministic=True)
+        drawn, nearest = quantize(image, sharp, seed=3), quantize(image, sharp, deterministic=True)
         for a, b, coefficients, steps in zip(
-            drawn.planes, nearest.planes, codec.forward_dct(image, "4:2:0"), drawn.tables, strict=True
+            drawn.planes, nearest.planes, forward_dct(image, "4:2:0"), drawn.tables, strict=True
         ):
             zone = 0.0 if zones is None else 0.23
             tie = np.abs((np.abs(coefficients) / (8 * steps) - zone) % 1 - 0.5) < 1e-6
@@ -159,11 +161,11 @@ def test_same_seed_same_bytes_and_other_seeds_other_bytes(photographs: dict[str,
     tables = EncodingParameters.from_quality(30)
     parameters = EncodingParameters(tables.luma, tables.chroma, "4:2:0", 8.0)
     with ThreadPoolExecutor(4) as pool:
-        files = list(pool.map(lambda seed: codec.encode(image, parameters, seed=seed), [5, 6, 5, 2**32 + 5]))
-    assert files[0] == files[2] == codec.encode(image, parameters, seed=5)
+        files = list(pool.map(lambda seed: encoding.encode(image, parameters, seed=seed), [5, 6, 5, 2**32 + 5]))
+    assert files[0] == files[2] == encoding.encode(image, parameters, seed=5)
     assert len(set(files)) == 3
-    certain = [codec.encode(image, parameters, seed=seed, deterministic=True) for seed in (5, 6)]
-    assert certain[0] == certain[1] == codec.encode(image, tables)
+    certain = [encoding.encode(image, parameters, seed=seed, deterministic=True) for seed in (5, 6)]
+    assert certain[0] == certain[1] == encoding.encode(image, tables)
 
 
 def test_a_blocks_indices_depend_on_its_number_alone(rng: np.random.Generator) -> None:

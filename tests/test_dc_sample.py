@@ -9,14 +9,15 @@ import pytest
 import torch
 from pictures import crops
 
-from j4d import dc_sample
-from j4d.calibration import RateModel
-from j4d.codec import encode, forward_dct, quantize
-from j4d.dc_sample import DCSampler
-from j4d.parameters import SAMPLINGS, EncodingParameters
-from j4d.rate import dc_differences
-from j4d.spectrum import Spectrum
-from j4d.symbols import SYMBOLS, coded, extra_bits, sizes
+from j4d.jpeg.coefficients import forward_dct, quantize
+from j4d.jpeg.encoding import encode
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.rate import dc_sample
+from j4d.rate.dc_sample import DCSampler
+from j4d.rate.model import RateModel
+from j4d.rate.spectrum import Spectrum
+from j4d.rate.symbols import SYMBOLS, coded, extra_bits, sizes
+from j4d.simulation.entropy import dc_differences
 
 
 def chosen(quality: int, sampling: str = "4:2:0") -> EncodingParameters:

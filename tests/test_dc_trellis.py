@@ -15,10 +15,13 @@ from hypothesis import strategies as st
 from pictures import crops
 from PIL import Image
 
-from j4d import _core, codec
-from j4d.batch import encode_many
-from j4d.parameters import SAMPLINGS, EncodingParameters
-from j4d.transcode import Transcoder, transcode
+from j4d import _core
+from j4d.api import transcode
+from j4d.jpeg import encoding
+from j4d.jpeg.coefficients import Coefficients, forward_dct, quantize, read_coefficients, write_coefficients
+from j4d.jpeg.encoding import encode_many
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.jpeg.transcoding import Transcoder
 
 LONGEST = 16  # bits of a code; a symbol without one counts as much
 MCU = {"4:4:4": (1, 1), "4:2:2": (2, 1), "4:2:0": (2, 2), "gray": (1, 1)}  # luma blocks across and down
@@ -81,7 +84,7 @@ def code_lengths(chains: Sequence[np.ndarray]) -> list[bytes]:
 
 
 def by_formula(
-    nearest: codec.Coefficients, coefficients: Sequence[np.ndarray], units: int, parameters: EncodingParameters
+    nearest: Coefficients, coefficients: Sequence[np.ndarray], units: int, parameters: EncodingParameters
 ) -> list[np.ndarray]:
     """DC indices of each component, row by row; coefficients are integers in 1 / `units`."""
     chains, distances, orders = [], [], []
@@ -105,14 +108,14 @@ def by_formula(
 def test_pictures_are_chosen_by_the_formula(sampling: str, size: int, photographs: dict[str, np.ndarray]) -> None:
     image = photographs["coffee"][60 : 57 + size, 200 : 230 + size]
     parameters = replace(EncodingParameters.from_quality(30, sampling), trellis=30.0, dc_trellis=5.0)
-    nearest, chosen = codec.quantize(image, parameters, effort=0), codec.quantize(image, parameters)
-    expected = by_formula(nearest, codec.forward_dct(image, sampling), 8, parameters)
-    kept = codec.quantize(image, replace(parameters, dc_trellis=None))
+    nearest, chosen = quantize(image, parameters, effort=0), quantize(image, parameters)
+    expected = by_formula(nearest, forward_dct(image, sampling), 8, parameters)
+    kept = quantize(image, replace(parameters, dc_trellis=None))
     assert any((a != b).any() for a, b in zip(chosen.planes, kept.planes, strict=True))
     for a, b, c in zip(chosen.planes, expected, kept.planes, strict=True):
         np.testing.assert_array_equal(a[..., 0, 0].ravel(), b)
         np.testing.assert_array_equal(a.reshape(-1, 64)[:, 1:], c.reshape(-1, 64)[:, 1:])  # AC does not depend on it
-    assert codec.encode(image, parameters) == codec.write_coefficients(chosen)
+    assert encoding.encode(image, parameters) == write_coefficients(chosen)
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
@@ -120,13 +123,13 @@ def test_pictures_are_chosen_by_the_formula(sampling: str, size: int, photograph
 def test_files_are_transcoded_by_the_formula(
     sampling: str, progressive: bool, photographs: dict[str, np.ndarray]
 ) -> None:
-    source = codec.encode(photographs["coffee"][60:117, 200:283], EncodingParameters.from_quality(93, sampling))
+    source = encoding.encode(photographs["coffee"][60:117, 200:283], EncodingParameters.from_quality(93, sampling))
     parameters = replace(EncodingParameters.from_quality(30), trellis=30.0, dc_trellis=5.0)
-    stored = codec.read_coefficients(source)
+    stored = read_coefficients(source)
     values = [plane.astype(int) * table for plane, table in zip(stored.planes, stored.tables, strict=True)]
     options = {"never_grow": False, "progressive": progressive}
-    nearest = codec.read_coefficients(transcode(source, parameters, effort=0, **options))
-    chosen = codec.read_coefficients(transcode(source, parameters, **options))
+    nearest = read_coefficients(transcode(source, parameters, effort=0, **options))
+    chosen = read_coefficients(transcode(source, parameters, **options))
     for a, b in zip(chosen.planes, by_formula(nearest, values, 1, parameters), strict=True):
         np.testing.assert_array_equal(a[..., 0, 0].ravel(), b)
 
@@ -135,13 +138,13 @@ def test_files_are_transcoded_by_the_formula(
 def test_photographs_get_smaller(sampling: str, photographs: dict[str, np.ndarray]) -> None:
     plain = replace(EncodingParameters.from_quality(15, sampling), trellis=30.0)
     for image in photographs.values():
-        sizes = [len(codec.encode(image, replace(plain, dc_trellis=mu))) for mu in (None, 1000.0, 20.0, 8.0)]
+        sizes = [len(encoding.encode(image, replace(plain, dc_trellis=mu))) for mu in (None, 1000.0, 20.0, 8.0)]
         assert sizes[3] < sizes[2] < sizes[0] and abs(sizes[1] - sizes[0]) < 0.002 * sizes[0]
 
 
 def test_rgb_files_and_resampled_chroma_are_chosen_too(photographs: dict[str, np.ndarray]) -> None:
     parameters = replace(EncodingParameters.from_quality(20), trellis=30.0, dc_trellis=8.0)
-    rgb, file = io.BytesIO(), codec.encode(photographs["coffee"], EncodingParameters.from_quality(95, "4:4:4"))
+    rgb, file = io.BytesIO(), encoding.encode(photographs["coffee"], EncodingParameters.from_quality(95, "4:4:4"))
     Image.fromarray(photographs["coffee"]).save(rgb, "jpeg", quality=95, keep_rgb=True)
     for source, sampling in ((rgb.getvalue(), "keep"), (file, "parameters")):
         kept, chosen = (
@@ -157,9 +160,9 @@ def test_rgb_files_and_resampled_chroma_are_chosen_too(photographs: dict[str, np
 def test_threads_and_restarts_do_not_change_what_is_chosen(photographs: dict[str, np.ndarray]) -> None:
     images = crops(list(photographs.values()), 90, 130, 6)
     parameters = replace(EncodingParameters.from_quality(20), trellis=30.0, masking=300.0, dc_trellis=8.0)
-    alone = [codec.encode(image, parameters) for image in images]
+    alone = [encoding.encode(image, parameters) for image in images]
     assert encode_many(images, parameters, threads=8) == alone
     for image, file in zip(images, alone, strict=True):
-        restarted = codec.read_coefficients(codec.encode(image, parameters, restart_interval=3))
-        for a, b in zip(restarted.planes, codec.read_coefficients(file).planes, strict=True):
+        restarted = read_coefficients(encoding.encode(image, parameters, restart_interval=3))
+        for a, b in zip(restarted.planes, read_coefficients(file).planes, strict=True):
             np.testing.assert_array_equal(a, b)

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, TiffImagePlugin, features
 
-from j4d import exif
-from j4d.decoding import check_header, colour_of, decode_image, decode_picture, orientation_of, read_picture
 from j4d.errors import ImageError, ParameterError
-from j4d.markers import APP1, XMP_HEAD
+from j4d.images.reading import check_header, colour_of, decode_image, decode_picture, orientation_of, read_picture
+from j4d.jpeg import exif
+from j4d.jpeg.markers import APP1, XMP_HEAD
 
 MAGENTA = (255, 0, 255)
 RED_AT = {6: (0, -1), 3: (-1, -1), 1: (0, 0)}  # where the stored picture's first pixel is seen

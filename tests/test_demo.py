@@ -11,9 +11,9 @@ from rich.console import Console
 
 from j4d import demo
 from j4d.errors import DataError
-from j4d.images import read_image
-from j4d.profile import Profile
-from j4d.results import Evaluation
+from j4d.evaluation.results import Evaluation
+from j4d.images.image_set import read_image
+from j4d.profile.profile import Profile
 
 
 def contains(photograph, piece):

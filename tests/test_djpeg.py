@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_core_entropy import coefficients
 
-from j4d import codec
-from j4d.codec import Coefficients
-from j4d.parameters import SAMPLINGS
-from j4d.transform import coefficients_to_pixels
+from j4d.jpeg import decoding
+from j4d.jpeg.coefficients import Coefficients, write_coefficients
+from j4d.jpeg.parameters import SAMPLINGS
+from j4d.simulation.transform import coefficients_to_pixels
 
 needs_djpeg = pytest.mark.skipif(shutil.which("djpeg") is None, reason="djpeg is not installed (libjpeg-turbo-progs)")
 BATCH = 24  # files that one process reads
@@ -45,7 +45,7 @@ def files(draw: st.DrawFn, kinds: Sequence[tuple[int, tuple[int, int]]]) -> tupl
     seed, share = draw(st.integers(0, 2**32)), draw(st.sampled_from([0.0, 0.001, 0.02, 0.2, 1.0]))
     sent = coefficients(*size, seed, share, spread, tables)
     form = draw(st.sampled_from([{}, {"restart_interval": 1}, {"restart_interval": 7}, {"progressive": True}]))
-    return sent, codec.write_coefficients(sent, **form)
+    return sent, write_coefficients(sent, **form)
 
 
 def batches(kinds: Sequence[tuple[int, tuple[int, int]]]) -> st.SearchStrategy[list[tuple[Coefficients, bytes]]]:
@@ -68,7 +68,7 @@ def djpeg(datas: Sequence[bytes], *options: str) -> list[np.ndarray]:
 def test_djpeg_shows_the_pixels_that_our_decoder_shows(batch: list[tuple[Coefficients, bytes]]) -> None:
     datas = [data for _, data in batch]
     for data, shown in zip(datas, djpeg(datas, "-dct", "int"), strict=True):
-        expected = codec.decode(data)
+        expected = decoding.decode(data)
         assert np.array_equal(shown if shown.ndim == 3 else np.repeat(shown[..., None], 3, 2), expected)
 
 

@@ -14,15 +14,17 @@ from PIL import Image
 from profiles import parameters as any_parameters
 from profiles import provenance
 
-from j4d import codec
-from j4d.batch import encode_many
+from j4d.api import transcode
 from j4d.cli import run
-from j4d.effort import DEFAULT_TRELLIS, with_effort
 from j4d.errors import ParameterError
-from j4d.interpolation import Ladder
-from j4d.parameters import EncodingParameters
-from j4d.profile import OperatingPoint, Profile
-from j4d.transcode import transcode, transcode_many
+from j4d.jpeg import encoding
+from j4d.jpeg.coefficients import quantize, write_coefficients
+from j4d.jpeg.effort import DEFAULT_TRELLIS, with_effort
+from j4d.jpeg.encoding import encode_many
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.transcoding import transcode_many
+from j4d.profile.ladder import Ladder
+from j4d.profile.profile import OperatingPoint, Profile
 
 ZONES = np.full((8, 8), 0.1)
 PLAIN = EncodingParameters.from_quality(60)
@@ -43,13 +45,13 @@ def test_every_way_to_encode_takes_the_effort(
     given: EncodingParameters, meant: tuple[EncodingParameters, ...], photographs: dict[str, np.ndarray]
 ) -> None:
     image = photographs["chelsea"][:150, :200]
-    source = codec.encode(image, EncodingParameters.from_quality(95))
+    source = encoding.encode(image, EncodingParameters.from_quality(95))
     for effort, parameters in [(None, given), *enumerate(meant)]:
         assert with_effort(given, effort) == parameters
-        file = codec.encode(image, parameters)
-        assert codec.encode(image, given, effort=effort) == file
+        file = encoding.encode(image, parameters)
+        assert encoding.encode(image, given, effort=effort) == file
         assert encode_many([image], given, effort=effort) == [file]
-        assert codec.write_coefficients(codec.quantize(image, given, effort=effort)) == file
+        assert write_coefficients(quantize(image, given, effort=effort)) == file
         assert transcode(source, given, effort=effort) == transcode(source, parameters)
         assert transcode_many([source], given, effort=effort) == [transcode(source, parameters)]
 
@@ -57,7 +59,7 @@ def test_every_way_to_encode_takes_the_effort(
 @pytest.mark.parametrize("effort", [3, -1, 1.5, "2", True])
 def test_another_effort_is_refused(effort: Any, photographs: dict[str, np.ndarray]) -> None:
     with pytest.raises(ParameterError, match=r"effort .* is not one of 0, 1, 2"):
-        codec.encode(photographs["chelsea"], PLAIN, effort=effort)
+        encoding.encode(photographs["chelsea"], PLAIN, effort=effort)
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photographs: dict[str
     """A folder with a picture, the same as a large JPEG file, and a profile whose points have a trellis."""
     monkeypatch.chdir(tmp_path)
     Image.fromarray(photographs["rocket"]).save("rocket.png")
-    Path("rocket.jpg").write_bytes(codec.encode(photographs["rocket"], EncodingParameters.from_quality(95)))
+    Path("rocket.jpg").write_bytes(encoding.encode(photographs["rocket"], EncodingParameters.from_quality(95)))
     Profile("chosen", (OperatingPoint(CHOSEN, 1.0),), provenance()).save("chosen.json")
     return tmp_path
 
@@ -75,7 +77,7 @@ def test_the_command_line_takes_the_effort(effort: int | None, place: Path, phot
     options = ["--profile", "chosen.json", "--index", "0", *(["--effort", str(effort)] if effort is not None else [])]
     meant = CHOSEN if effort is None else EXPECTED[3][1][effort]
     assert run(["encode", "rocket.png", "-o", "out.jpg", *options]) == 0
-    assert Path("out.jpg").read_bytes() == codec.encode(photographs["rocket"], meant)
+    assert Path("out.jpg").read_bytes() == encoding.encode(photographs["rocket"], meant)
     assert run(["transcode", "rocket.jpg", "-o", "out.jpg", *options]) == 0
     assert Path("out.jpg").read_bytes() == transcode(Path("rocket.jpg").read_bytes(), meant)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,14 +12,16 @@ import torch
 from measured_toys import IMAGES, LABELS, Coarse, Net
 from rich.console import Console
 
-from j4d.codecs import DefaultJPEG, EncodeCache, LearnedJPEG
+from j4d.codecs.cache import EncodeCache
+from j4d.codecs.default import DefaultJPEG
+from j4d.codecs.learned import LearnedJPEG
 from j4d.errors import CodecError, DataError, ModelError, ParameterError
-from j4d.evaluate import evaluate
-from j4d.images import ImageSet
-from j4d.parameters import EncodingParameters
+from j4d.evaluation.curve import CodecResult
+from j4d.evaluation.evaluate import evaluate
+from j4d.evaluation.results import Evaluation
+from j4d.images.image_set import ImageSet
+from j4d.jpeg.parameters import EncodingParameters
 from j4d.report.terminal import comparison_lines, print_evaluation
-from j4d.results import CodecResult, Evaluation
-from j4d.results_file import evaluation_from_json, evaluation_to_csv, evaluation_to_json
 
 
 def run(codecs=(), *, model=None, images=IMAGES, labels=LABELS, **options):
@@ -167,8 +167,8 @@ def test_rate_cuts_are_read_from_the_curves_and_not_reached_is_not_a_number():
 
 def test_json_round_trip_keeps_every_figure_and_interval():
     evaluation = run([Coarse(), DefaultJPEG([20, 60, 90])])
-    text = json.dumps(evaluation_to_json(evaluation), allow_nan=False)
-    again = evaluation_from_json(json.loads(text))
+    text = json.dumps(evaluation.to_json(), allow_nan=False)
+    again = Evaluation.from_json(json.loads(text))
     assert again.record == evaluation.record
     for ours, theirs in zip(again.codecs, evaluation.codecs, strict=True):
         np.testing.assert_array_equal(ours.bytes, theirs.bytes)
@@ -180,9 +180,10 @@ def test_json_round_trip_keeps_every_figure_and_interval():
     )
 
 
-def test_csv_has_a_row_per_setting_with_the_points_figures():
+def test_csv_has_a_row_per_setting_with_the_points_figures(tmp_path):
     evaluation = run([Coarse()])
-    rows = list(csv.DictReader(io.StringIO(evaluation_to_csv(evaluation))))
+    evaluation.save(tmp_path)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "curve.csv").read_text())))
     points = evaluation.points(evaluation.codecs[0])
     assert [row["setting"] for row in rows] == ["80", "40", "16", "1"]
     for row, point in zip(rows, points, strict=True):
@@ -241,7 +242,7 @@ def test_the_terminal_table_says_actual_and_estimated_and_names_every_setting():
     ],
 )
 def test_damaged_evaluations_are_refused(change, reason, tmp_path):
-    document = evaluation_to_json(run())
+    document = run().to_json()
     change(document)
     path = tmp_path / "evaluation.json"
     path.write_text(json.dumps(document))
@@ -276,8 +277,3 @@ def test_what_cannot_be_measured_is_refused_with_the_reason(error, reason, optio
     arguments = {"model": Net(), "images": IMAGES, "labels": LABELS, "progress": False, **options}
     with pytest.raises(error, match=reason):
         evaluate(**arguments)
-
-
-def test_the_public_name_is_the_function_however_it_was_imported():
-    code = "from j4d.evaluate import Evaluation; import j4d; assert callable(j4d.evaluate)"
-    subprocess.run([sys.executable, "-c", code], check=True)

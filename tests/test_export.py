@@ -16,8 +16,8 @@ from PIL import Image
 from profiles import parameters
 
 from j4d.errors import ParameterError
-from j4d.export import FORMATS, export
-from j4d.parameters import SAMPLINGS, EncodingParameters
+from j4d.jpeg.export import FORMATS, export
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
 
 FACTORS = {"4:4:4": "1x1", "4:2:2": "2x1", "4:2:0": "2x2", "gray": "1x1"}
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)

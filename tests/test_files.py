@@ -11,7 +11,7 @@ import data_sets
 import pytest
 
 from j4d.cli import run
-from j4d.files import write_atomic
+from j4d.support.files import write_atomic
 
 posix = pytest.mark.skipif(os.name == "nt", reason="permissions and pipes are POSIX's")
 

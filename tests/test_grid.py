@@ -12,15 +12,15 @@ import pytest
 import torch
 from measured_toys import IMAGES, LABELS, Coarse, Net
 
-from j4d.codecs import DefaultJPEG
+from j4d.codecs.default import DefaultJPEG
 from j4d.errors import DataError, ParameterError
-from j4d.evaluate import evaluate
+from j4d.evaluation.evaluate import evaluate
 from j4d.evaluation.grid import GridModel, evaluate_grid
 from j4d.evaluation.measuring import Entry
-from j4d.images import ImageSet
-from j4d.markers import header_bytes
-from j4d.models import Preprocess, VisionModel
-from j4d.results_file import evaluation_to_json
+from j4d.images.image_set import ImageSet
+from j4d.jpeg.markers import header_bytes
+from j4d.readers.preprocessing import Preprocess
+from j4d.readers.vision import VisionModel
 
 SET = ImageSet.from_arrays(IMAGES, LABELS)
 SPEC = f"{Path(measured_toys.__file__).as_posix()}:Net?seed="
@@ -60,7 +60,7 @@ def grid(models, codecs, *, images=SET, **options):
 
 def figures(evaluations):
     """Everything but the date, as it goes into files."""
-    documents = [evaluation_to_json(evaluation) for evaluation in evaluations]
+    documents = [evaluation.to_json() for evaluation in evaluations]
     for document in documents:
         document["record"].pop("date")
     return json.dumps(documents)

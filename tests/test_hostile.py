@@ -17,11 +17,12 @@ import pytest
 import tiny_jpeg
 from PIL import Image
 
-from j4d import codec
-from j4d.codec import Coefficients
+from j4d.api import transcode
 from j4d.errors import CodecError
-from j4d.parameters import EncodingParameters
-from j4d.transcode import transcode, transcode_many
+from j4d.jpeg import encoding
+from j4d.jpeg.coefficients import Coefficients, plane_shapes, read_coefficients, write_coefficients
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.transcoding import transcode_many
 
 ROOT = Path(__file__).parent.parent
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -40,9 +41,9 @@ def small_files() -> dict[str, bytes]:
     y, x = np.indices((19, 26))
     image = np.stack([9 * x, 8 * y, 5 * (x + y)], -1).astype(np.uint8)
     own = EncodingParameters.from_quality(60)
-    files["restarts"] = codec.encode(image, own, restart_interval=1)
-    files["restarts, progressive"] = codec.encode(image, own, restart_interval=1, progressive=True)
-    files["metadata"] = codec.encode(image, own, exif=b"II*\0\x08" + bytes(9), icc=bytes(40), xmp=b"<x/>", jfif=True)
+    files["restarts"] = encoding.encode(image, own, restart_interval=1)
+    files["restarts, progressive"] = encoding.encode(image, own, restart_interval=1, progressive=True)
+    files["metadata"] = encoding.encode(image, own, exif=b"II*\0\x08" + bytes(9), icc=bytes(40), xmp=b"<x/>", jfif=True)
     kinds: dict[str, tuple[tuple[tuple[int, int], ...], bytes]] = {
         "4:4:0": (((1, 2), (1, 1), (1, 1)), b"\1\2\3"),
         "4:1:1": (((4, 1), (1, 1), (1, 1)), b"\1\2\3"),
@@ -174,7 +175,7 @@ def test_a_claimed_size_alone_takes_no_memory() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read as Linux tells it")
 def test_damaged_files_leave_nothing_behind() -> None:
-    big = codec.encode(np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), np.uint8), QUALITY_50)
+    big = encoding.encode(np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), np.uint8), QUALITY_50)
     half = big[: len(big) // 2]
     datas = f"datas = [bytes.fromhex('{half.hex()}')] * "
     once, often = (peak_memory(datas + str(count) + REFUSED) for count in (1, 100))
@@ -272,7 +273,7 @@ def replay_write(data: bytes) -> None:
     sampling = ("gray", "4:4:4", "4:2:2", "4:2:0")[head[0] % 4]
     height, width = 1 + head[1] % 64, 1 + head[2] % 64
     values = np.frombuffer(body[: len(body) // 2 * 2], "<i2")
-    shapes = codec.plane_shapes(height, width, sampling)
+    shapes = plane_shapes(height, width, sampling)
     flat = np.zeros(sum(int(np.prod(shape)) for shape in shapes), np.int16)
     flat[: len(values)] = values[: len(flat)]
     planes, at = [], 0
@@ -282,12 +283,10 @@ def replay_write(data: bytes) -> None:
     tables = (np.ones((8, 8), np.int32), *[np.full((8, 8), 1 + head[3] // 4, np.int32)] * 2)[: len(planes)]
     sent = Coefficients(tuple(planes), tables, sampling, height, width)
     try:
-        file = codec.write_coefficients(
-            sent, progressive=bool(head[3] & 1), jfif=bool(head[3] & 2), restart_interval=head[4]
-        )
+        file = write_coefficients(sent, progressive=bool(head[3] & 1), jfif=bool(head[3] & 2), restart_interval=head[4])
     except CodecError:
         return
-    for a, b in zip(codec.read_coefficients(file).planes, sent.planes, strict=True):
+    for a, b in zip(read_coefficients(file).planes, sent.planes, strict=True):
         assert np.array_equal(a, b)
 
 

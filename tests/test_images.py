@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from j4d import decoding
 from j4d.errors import DataError, ImageError
-from j4d.images import ImageSet, load_images, read_image
+from j4d.images import reading
+from j4d.images.image_set import ImageSet, load_images, read_image
 
 RED = (255, 0, 0)
 
@@ -136,7 +136,7 @@ def test_a_truncated_image_is_named_when_decoded(folder: Path) -> None:
 
 def test_an_image_with_too_many_pixels_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(picture(10, 10)).save(tmp_path / "a.png")
-    monkeypatch.setattr(decoding, "PIXEL_LIMIT", 99)
+    monkeypatch.setattr(reading, "PIXEL_LIMIT", 99)
     with pytest.raises(ImageError, match=r"a\.png: 10x10 is more than 99 pixels"):
         load_images(tmp_path)
 

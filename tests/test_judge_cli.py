@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 from test_cli import MODEL, fails, photograph, place, succeeds
 
-from j4d import codec
-from j4d.adapt import FEWEST_PICTURES
 from j4d.cli import run
-from j4d.judge import EncoderJudge
-from j4d.models import load_model
-from j4d.profile import Profile
+from j4d.jpeg import encoding
+from j4d.learning.adaptation import FEWEST_PICTURES
+from j4d.profile.profile import Profile
+from j4d.readers.encoder_judge import EncoderJudge
+from j4d.readers.loading import load_model
 
 __all__ = ["place"]  # a fixture
 
@@ -54,7 +54,7 @@ def test_encode_asks_the_judge(taught: Path, capsys: pytest.CaptureFixture[str])
     succeeds(capsys, "encode", "photos", "-o", "encoded", *options)
     profile, judge = Profile.load("taught.json"), EncoderJudge(load_model("model.py:Net"))
     for i in range(4):
-        expected = codec.encode(photograph(i), profile.chosen(photograph(i), judge, quality=40))
+        expected = encoding.encode(photograph(i), profile.chosen(photograph(i), judge, quality=40))
         assert (taught / f"encoded/{i}.jpg").read_bytes() == expected
     assert len({(taught / f"encoded/{i}.jpg").read_bytes()[:200] for i in range(4)}) > 1, "not all at one place"
 

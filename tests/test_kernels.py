@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from j4d import kernels
-from j4d.quantizer import quantize
-from j4d.rate import index_bits
+from j4d.simulation import kernels
+from j4d.simulation.entropy import index_bits
+from j4d.simulation.quantizer import quantize
 
 COEFFICIENTS = 3 * kernels.LEVELS  # blocks: enough for several parts
 

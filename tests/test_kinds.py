@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from j4d.kinds import HEAD, kind_of_bytes
+from j4d.images.kinds import HEAD, kind_of_bytes
 
 
 @pytest.mark.parametrize(

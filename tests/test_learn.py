@@ -20,18 +20,22 @@ from rich.console import Console
 from torch import Tensor, nn
 from toys import Frequencies, Toy
 
-from j4d import Profile, SimulatedJPEG, codec, evaluate, learn
-from j4d.calibration import RateModel
-from j4d.codecs import DefaultJPEG, LearnedJPEG
+from j4d import Profile, SimulatedJPEG, evaluate, learn
+from j4d.codecs.default import DefaultJPEG
+from j4d.codecs.learned import LearnedJPEG
 from j4d.errors import DataError, J4DError, ModelError, ParameterError
-from j4d.heldout import EarlyStop
-from j4d.images import ImageSet
-from j4d.models import fingerprint
-from j4d.optimize import Optimizer, Recipe
-from j4d.parameters import SAMPLINGS, EncodingParameters
-from j4d.progress import LadderProgress
-from j4d.spectrum import Spectrum
-from j4d.tasks import Classification
+from j4d.images.image_set import ImageSet
+from j4d.jpeg import encoding
+from j4d.jpeg.coefficients import quantize
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.learning.optimizer import Optimizer
+from j4d.learning.progress import LadderProgress
+from j4d.learning.recipe import Recipe
+from j4d.learning.task import Classification
+from j4d.learning.validation import EarlyStop
+from j4d.rate.model import RateModel
+from j4d.rate.spectrum import Spectrum
+from j4d.readers.fingerprints import fingerprint
 
 ALL = [(row, column) for row in range(5) for column in range(5)]
 QUICK: dict[str, Any] = {
@@ -89,7 +93,7 @@ def test_steps_grow_where_the_model_does_not_look(transposed: bool, large_images
     start = EncodingParameters.from_quality(int(profile.provenance.settings["goals"][0]["quality"]))
     spent = []
     for parameters in (learned, start):
-        blocks = [codec.quantize(image, parameters).planes[0].reshape(-1, 8, 8) for image in large_images]
+        blocks = [quantize(image, parameters).planes[0].reshape(-1, 8, 8) for image in large_images]
         used = (np.concatenate(blocks) != 0).sum(0)
         here = sum(int(used[frequency]) for frequency in seen)
         spent.append((here, int(used.sum() - used[0, 0] - here)))
@@ -151,7 +155,7 @@ def test_the_figures_of_a_point_are_those_of_its_files(images: list[np.ndarray],
     held_out, _ = ImageSet.from_arrays(images).split(settings["held_out"], seed=0)
     assert len(held_out) == 2
     for point in whole_run.points:
-        bpp = [8 * len(codec.encode(image, point.parameters)) / (48 * 64) for image in held_out]
+        bpp = [8 * len(encoding.encode(image, point.parameters)) / (48 * 64) for image in held_out]
         assert point.measured["actual_bpp"] == pytest.approx(np.mean(bpp))
         assert set(point.measured) >= {"kl", "agreement"} and "top1" not in point.measured
 
@@ -523,7 +527,8 @@ def test_in_a_terminal_points_rate_and_loss_are_displayed(monkeypatch: pytest.Mo
     text = io.StringIO()
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setattr(
-        "j4d.progress.safe_console", lambda **_: Console(file=text, force_terminal=True, width=120, color_system=None)
+        "j4d.learning.progress.safe_console",
+        lambda **_: Console(file=text, force_terminal=True, width=120, color_system=None),
     )
     with LadderProgress(True, 10) as display:
         display.start(1, 3)

@@ -10,13 +10,14 @@ import pytest
 import torch
 from measured_toys import IMAGES, Coarse, Net
 
-from j4d.codecs import DefaultJPEG, LearnedJPEG
+from j4d.codecs.default import DefaultJPEG
+from j4d.codecs.learned import LearnedJPEG
 from j4d.errors import DataError
-from j4d.evaluate import evaluate
+from j4d.evaluation.evaluate import evaluate
 from j4d.evaluation.identity import codec_identity, digest, image_identity, model_identity
 from j4d.evaluation.measurements import FILE_NAME, Measurements, default_folder
-from j4d.models import VisionModel
-from j4d.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.readers.vision import VisionModel
 
 
 def raw(folder):

@@ -17,8 +17,8 @@ import pytest
 from camera_files import EXIFTOOL
 from PIL import Image
 
-from j4d.parameters import EncodingParameters
-from j4d.transcode import Transcoder
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.transcoding import Transcoder
 
 QUALITY_30 = EncodingParameters.from_quality(30)
 # The file's own name, size and dates, whether it is progressive, and where the index of pictures says that they are.

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from j4d.errors import ModelError
-from j4d.exported import is_expression
-from j4d.model_archives import DEFLATED_LIMIT
-from j4d.models import load_model
-from j4d.scripted import _refusal
+from j4d.readers.archives import DEFLATED_LIMIT
+from j4d.readers.exported import is_expression
+from j4d.readers.loading import load_model
+from j4d.readers.scripted import _refusal
 
 Change = Callable[[dict[str, bytes], str], None]  # members by name, and a file that their code would write
 
@@ -301,7 +301,7 @@ def test_archives_with_strange_members_are_refused(tmp_path: Path) -> None:
 
 def test_an_archive_that_swells_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = archive(tmp_path / "net.ts", ("net/code/a.py", bytes(1 << 20)), deflated=True)
-    monkeypatch.setattr("j4d.model_archives.DEFLATED_LIMIT", 1 << 19)
+    monkeypatch.setattr("j4d.readers.archives.DEFLATED_LIMIT", 1 << 19)
     monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("it was read"))
     assert DEFLATED_LIMIT > 1 << 20
     with pytest.raises(ModelError, match="compressed members of 1048576 bytes once read, the limit is 524288"):

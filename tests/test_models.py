@@ -13,9 +13,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from j4d import model_sources
 from j4d.errors import ModelError
-from j4d.models import Preprocess, VisionModel, fingerprint, load_model
+from j4d.readers import sources
+from j4d.readers.fingerprints import fingerprint
+from j4d.readers.loading import load_model
+from j4d.readers.preprocessing import Preprocess
+from j4d.readers.vision import VisionModel
 
 PIXELS = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 3, 20, 31)).astype(np.float32))
 
@@ -302,10 +305,10 @@ def test_timm_preprocessing_is_taken_over(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_transformers_preprocessing_is_taken_over(settings: dict[str, Any], resize: Any, crop: Any) -> None:
     more = {"do_normalize": True, "image_mean": [0.5] * 3, "image_std": [0.25] * 3, "rescale_factor": 1 / 255}
-    found = model_sources._processor_settings(types.SimpleNamespace(**settings, **more, resample=3))
+    found = sources._processor_settings(types.SimpleNamespace(**settings, **more, resample=3))
     assert (found["resize"], found["crop"], found["interpolation"]) == (resize, crop, "bicubic")
     assert found["mean"] == pytest.approx([127.5] * 3) and found["std"] == pytest.approx([63.75] * 3)
-    plain = model_sources._processor_settings(types.SimpleNamespace(do_normalize=False, rescale_factor=1 / 255))
+    plain = sources._processor_settings(types.SimpleNamespace(do_normalize=False, rescale_factor=1 / 255))
     assert plain["mean"] == [0] * 3 and plain["std"] == pytest.approx([255] * 3), "scaled to 0..1 and no more"
 
 
@@ -317,7 +320,7 @@ def test_only_the_transformers_adapter_unwraps_logits() -> None:
         def forward(self, pixel_values: Tensor) -> Output:
             return Output(logits=Output.logits)
 
-    assert torch.equal(VisionModel(model_sources.Logits(Net()))(PIXELS), Output.logits)
+    assert torch.equal(VisionModel(sources.Logits(Net()))(PIXELS), Output.logits)
     with pytest.raises(ModelError, match="returned a Output with keys 'logits'"):
         VisionModel(Net())(PIXELS)
 
@@ -332,7 +335,7 @@ def demo_model() -> VisionModel:
 
 
 def test_folding_batch_normalisation_changes_rounding_only() -> None:
-    from j4d.efficientnet_lite import BATCH_NORM_EPSILON, _fold
+    from j4d.readers.efficientnet_lite import BATCH_NORM_EPSILON, _fold
 
     torch.manual_seed(0)
     conv, norm = nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4, eps=BATCH_NORM_EPSILON).eval()

@@ -15,11 +15,13 @@ from torch import nn
 
 from j4d.cli import run
 from j4d.errors import ModelError
+from j4d.evaluation.results import Evaluation
 from j4d.evaluation.stored import StoredResult
-from j4d.models import Preprocess, VisionModel, load_model
-from j4d.profile import Profile
-from j4d.results import Evaluation
-from j4d.specs import called, named
+from j4d.profile.profile import Profile
+from j4d.readers.loading import load_model
+from j4d.readers.preprocessing import Preprocess
+from j4d.readers.vision import VisionModel
+from j4d.support.specs import called, named
 
 __all__ = ["place"]  # a fixture
 

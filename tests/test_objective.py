@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from toys import Frequencies, Toy
 
 from j4d import SimulatedJPEG, learn
-from j4d.backward import batch_backward
 from j4d.errors import ParameterError
-from j4d.images import ImageSet
-from j4d.objective import POWER, Objective, Running
-from j4d.optimize import Recipe
-from j4d.parameters import EncodingParameters
-from j4d.tasks import Classification
+from j4d.images.image_set import ImageSet
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.learning.backward import batch_backward
+from j4d.learning.objective import POWER, Objective, Running
+from j4d.learning.recipe import Recipe
+from j4d.learning.task import Classification
 
 RISES = arrays(float, (5, 3), elements=st.floats(1e-5, 10))
 WEIGHTS = st.lists(st.floats(0.1, 10), min_size=3, max_size=3)

@@ -13,8 +13,8 @@ from hypothesis import given
 from profiles import longest_sides, parameters
 
 from j4d.errors import ParameterError
-from j4d.parameters import SAMPLINGS, EncodingParameters
-from j4d.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.jpeg.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA
 
 ONES = np.ones((8, 8), int)
 

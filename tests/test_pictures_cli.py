@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from test_decoding import assert_turned, corner_picture, saved, transparent, wide_profile
 
-from j4d import exif
 from j4d.cli import run
-from j4d.images import load_images
-from j4d.markers import APP1
+from j4d.images.image_set import load_images
+from j4d.jpeg import exif
+from j4d.jpeg.markers import APP1
 
 
 @pytest.fixture

@@ -24,12 +24,12 @@ from test_cli import MODEL
 
 import j4d
 from j4d.bulk import Settings, source_of, target_of, transcode_data_set
-from j4d.bulk.accuracy import wilson
 from j4d.cli import run
 from j4d.errors import DataError
-from j4d.images import read_image
-from j4d.models import load_model
-from j4d.parameters import EncodingParameters
+from j4d.evaluation.accuracy import wilson
+from j4d.images.image_set import read_image
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.readers.loading import load_model
 from j4d.transforms import RecodeRow, RecodeSample
 
 QUALITY_30 = EncodingParameters.from_quality(30)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from j4d.errors import ModelError
-from j4d.models import Preprocess
+from j4d.readers.preprocessing import Preprocess
 
 PIXELS = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 3, 20, 31)).astype(np.float32))
 

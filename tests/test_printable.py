@@ -19,13 +19,12 @@ from hypothesis import strategies as st
 from profiles import default_profile
 
 import j4d
-from j4d import bd
 from j4d.cli import run
-from j4d.parameters import EncodingParameters
-from j4d.printable import echo, printable, safe_console
-from j4d.profile_file import save
+from j4d.evaluation import bd
+from j4d.evaluation.curve import Point
+from j4d.jpeg.parameters import EncodingParameters
 from j4d.report.page import render_page
-from j4d.results import Point
+from j4d.support.printable import echo, printable, safe_console
 
 TITLE = "\x1b]0;mine\x07"
 
@@ -64,7 +63,7 @@ def test_a_profile_whose_name_sets_the_terminals_title_is_shown_as_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    save(replace(default_profile(), name=f"{TITLE}[/bold][x]"), "p.json")
+    replace(default_profile(), name=f"{TITLE}[/bold][x]").save("p.json")
     data = json.loads(Path("p.json").read_text())
     assert TITLE in data["name"]
     assert run(["show", "p.json"]) == 0
@@ -116,7 +115,7 @@ def test_a_line_for_machines_stays_json() -> None:
 
 @pytest.mark.parametrize("name", [TITLE, os.fsdecode(b"caf\xe9"), "$\\foo$", "$x$", "a\nb", "\u202ea"])
 def test_any_name_can_stand_in_a_plot(name: str) -> None:
-    from j4d.report import plots
+    from j4d.evaluation import plots
 
     one = bd.Interval(1.0, 1.0, 1.0)
     codec = {name: [Point(name, "1", one, None, {"kl": one})]}

@@ -17,10 +17,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from profiles import default_profile, profiles, provenance
 
-from j4d import profile_file
 from j4d.errors import ParameterError, ProfileError
-from j4d.parameters import EncodingParameters
-from j4d.profile import OperatingPoint, Profile
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.profile import file
+from j4d.profile.profile import OperatingPoint, Profile
 
 SCHEMA = Path(__file__).parents[1] / "docs" / "profile.schema.json"
 DEFAULT = default_profile()
@@ -29,13 +29,13 @@ share = st.floats(0, 100)
 
 @given(profiles())
 def test_file_bytes_round_trip_is_the_identity(profile: Profile) -> None:
-    again = profile_file.parse(profile_file.dump(profile))
+    again = Profile.from_json(file.parse(file.dump(profile.to_json())))
     assert again == profile and hash(again) == hash(profile)
 
 
 @given(profiles())
 def test_files_follow_the_published_schema(profile: Profile) -> None:
-    jsonschema.validate(json.loads(profile_file.dump(profile)), json.loads(SCHEMA.read_text()))
+    jsonschema.validate(json.loads(file.dump(profile.to_json())), json.loads(SCHEMA.read_text()))
 
 
 def test_save_then_load(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_profiles_pickle() -> None:
 
 
 def test_published_schema_is_the_generated_one() -> None:
-    assert SCHEMA.read_text() == profile_file.schema(), "run python -m j4d.profile_file docs/profile.schema.json"
+    assert SCHEMA.read_text() == file.schema(), "run python -m j4d.profile.file docs/profile.schema.json"
 
 
 def test_a_failed_save_keeps_the_old_file_and_leaves_nothing(tmp_path: Path, monkeypatch: Any) -> None:
@@ -137,7 +137,7 @@ WRONG: dict[str, tuple[Change, str]] = {
 
 @pytest.mark.parametrize(("change", "message"), WRONG.values(), ids=WRONG.keys())
 def test_a_wrong_file_gives_one_clear_line(tmp_path: Path, change: Change, message: str) -> None:
-    data = json.loads(profile_file.dump(DEFAULT))
+    data = json.loads(file.dump(DEFAULT.to_json()))
     change(data)
     (tmp_path / "p.json").write_text(json.dumps(data))
     with pytest.raises(ProfileError, match=message) as caught:
@@ -146,24 +146,24 @@ def test_a_wrong_file_gives_one_clear_line(tmp_path: Path, change: Change, messa
     assert line.startswith(f"{tmp_path / 'p.json'}: ") and "\n" not in line and len(line) < 400
 
 
-@given(st.integers(0, len(profile_file.dump(DEFAULT).rstrip()) - 1))
+@given(st.integers(0, len(file.dump(DEFAULT.to_json()).rstrip()) - 1))
 def test_a_truncated_file_is_refused(length: int) -> None:
     with pytest.raises(ProfileError, match="not valid JSON"):
-        profile_file.parse(profile_file.dump(DEFAULT)[:length])
+        Profile.from_json(file.parse(file.dump(DEFAULT.to_json())[:length]))
 
 
 @given(st.binary() | st.text().map(str.encode))
 def test_any_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(ProfileError):
-        profile_file.parse(data)
+        Profile.from_json(file.parse(data))
 
 
-@given(st.integers(0, len(profile_file.dump(DEFAULT)) - 1), st.binary(min_size=1, max_size=3))
+@given(st.integers(0, len(file.dump(DEFAULT.to_json())) - 1), st.binary(min_size=1, max_size=3))
 def test_damaged_bytes_never_raise_anything_else(position: int, patch: bytes) -> None:
-    data = bytearray(profile_file.dump(DEFAULT))
+    data = bytearray(file.dump(DEFAULT.to_json()))
     data[position : position + len(patch)] = patch
     try:
-        profile_file.parse(bytes(data))
+        Profile.from_json(file.parse(bytes(data)))
     except ProfileError as error:
         assert "\n" not in str(error)
 
@@ -171,24 +171,24 @@ def test_damaged_bytes_never_raise_anything_else(position: int, patch: bytes) ->
 @pytest.mark.parametrize("text", ["[" * 10**6, '{"format":' * 10**5, "1" * 10**5, "1e999", '"\\ud800"', "null"])
 def test_hostile_json_is_refused(text: str) -> None:
     with pytest.raises(ProfileError):
-        profile_file.parse(text.encode())
+        Profile.from_json(file.parse(text.encode()))
 
 
 def test_an_infinity_spelt_as_a_number_is_refused() -> None:
-    data = profile_file.dump(DEFAULT).replace(b'"steps": 100', b'"steps": 1e999')
+    data = file.dump(DEFAULT.to_json()).replace(b'"steps": 100', b'"steps": 1e999')
     with pytest.raises(ProfileError, match="inf cannot be kept in JSON"):
-        profile_file.parse(data)
+        Profile.from_json(file.parse(data))
 
 
 def test_a_too_large_file_is_not_parsed(tmp_path: Path) -> None:
-    with open(tmp_path / "big.json", "wb") as file:
-        file.truncate(profile_file.SIZE_LIMIT + 1)
+    with open(tmp_path / "big.json", "wb") as big:
+        big.truncate(file.SIZE_LIMIT + 1)
     with pytest.raises(ProfileError, match=r"big\.json: larger than 16777216 bytes"):
         Profile.load(tmp_path / "big.json")
 
 
 def test_a_profile_too_large_to_load_is_not_saved(tmp_path: Path) -> None:
-    big = Profile("x" * (profile_file.SIZE_LIMIT + 1), DEFAULT.points, DEFAULT.provenance)
+    big = Profile("x" * (file.SIZE_LIMIT + 1), DEFAULT.points, DEFAULT.provenance)
     with pytest.raises(ProfileError, match="more than the limit"):
         big.save(tmp_path / "p.json")
     assert os.listdir(tmp_path) == []

@@ -16,16 +16,15 @@ from profiles import default_profile, provenance
 from toys import Frequencies
 
 import j4d
-from j4d import builtin
-from j4d.adaptation import Adaptation
-from j4d.choice import Choice
-from j4d.codecs import DefaultJPEG
+from j4d.codecs.default import DefaultJPEG
 from j4d.errors import DataError, ModelError, ProfileError
 from j4d.evaluation.contenders import Contenders
 from j4d.evaluation.grid import GridModel, evaluate_grid
 from j4d.evaluation.stored import StoredResult
-from j4d.images import ImageSet
-from j4d.models import joint_fingerprint
+from j4d.images.image_set import ImageSet
+from j4d.profile.adaptation import Adaptation
+from j4d.profile.choice import Choice
+from j4d.readers.fingerprints import joint_fingerprint
 
 ROOT = Path(__file__).parents[1]
 
@@ -113,7 +112,7 @@ def test_quality_tables_are_of_this_profile_and_the_page_is_kept(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     quality, cards = (script(f"bench/{name}.py", monkeypatch) for name in ("quality", "profile_cards"))
-    profile = builtin.load("universal-420")
+    profile = j4d.Profile.builtin("universal-420")
     at = quality.measure(profile, [picture(0), picture(1)], 32)
     sizes = [len(j4d.encode(quality.scaled_to(picture(i), 32), quality=40)) for i in range(2)]
     assert at.bpp(40) == 8 * sum(sizes) / (2 * 32 * 45) and at.sizes.shape == (101, 2)

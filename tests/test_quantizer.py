@@ -15,7 +15,7 @@ from scipy.stats import chisquare
 
 from j4d import _core
 from j4d.errors import ParameterError
-from j4d.quantizer import SHARPNESS_RANGE, Window, nearest, quantize
+from j4d.simulation.quantizer import SHARPNESS_RANGE, Window, nearest, quantize
 
 SHARPNESS = st.floats(*SHARPNESS_RANGE)
 SEEDS = st.integers(0, 2**32 - 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from test_decoding import corner_picture, faulty_exif
 
-from j4d.markers import APP1
+from j4d.jpeg.markers import APP1
 
 CUT = "cut in an entry"
 

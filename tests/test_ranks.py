@@ -15,8 +15,8 @@ from pictures import crops
 from PIL import Image
 from ranks_worker import everything
 
-from j4d import ranks
 from j4d.errors import ParameterError
+from j4d.support import ranks
 
 HERE = Path(__file__).parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
@@ -167,7 +167,7 @@ class FixedGroup:
 
 def test_one_process_exchanges_nothing_and_imports_nothing() -> None:
     program = (
-        "import sys; from j4d import ranks\n"
+        "import sys; from j4d.support import ranks\n"
         "with ranks.joined(): x = [1]; assert ranks.agreed(x) is x and ranks.total(x) is x and ranks.share(x) is x\n"
         "assert ranks.gathered(x) == x and (ranks.rank(), ranks.size()) == (0, 1) and 'torch' not in sys.modules"
     )

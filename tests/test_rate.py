@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import batch, crops
 
-from j4d import codec
 from j4d.errors import DataError
-from j4d.parameters import SAMPLINGS, EncodingParameters
-from j4d.quantizer import nearest
-from j4d.rate import batch_bits, dc_differences, difference_bits, index_bits
-from j4d.spectrum import Spectrum
-from j4d.transform import pixels_to_coefficients, subsampling
+from j4d.jpeg.coefficients import forward_dct, quantize
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.rate.spectrum import Spectrum
+from j4d.simulation.entropy import batch_bits, dc_differences, difference_bits, index_bits
+from j4d.simulation.quantizer import nearest
+from j4d.simulation.transform import pixels_to_coefficients, subsampling
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -122,7 +122,7 @@ def test_at_great_sharpness_the_estimate_is_the_entropy_of_the_indices_in_the_fi
     sampling: str, quality: int, photographs: dict[str, np.ndarray]
 ) -> None:
     image, parameters = photographs["coffee"], EncodingParameters.from_quality(quality, sampling)
-    written = codec.quantize(image, parameters, deterministic=True)
+    written = quantize(image, parameters, deterministic=True)
     steps = [torch.tensor(t).float() for t in (parameters.luma, parameters.chroma)]
     estimates = batch_bits(pixels_to_coefficients(batch(image), sampling), sampling, steps, 80.0)
     for table, members in enumerate((written.planes[:1], written.planes[1:])):
@@ -159,7 +159,7 @@ def test_a_spectrum_has_the_bits_and_gradients_of_the_images_it_was_made_of(
     images = crops(list(photographs.values()), 93, 110, 8)
     spectrum = Spectrum.of(images, sampling)
     assert (spectrum.images, spectrum.pixels) == (8, 8 * 93 * 110)
-    assert spectrum.blocks == 8 * sum(plane[..., 0, 0].size for plane in codec.forward_dct(images[0], sampling))
+    assert spectrum.blocks == 8 * sum(plane[..., 0, 0].size for plane in forward_dct(images[0], sampling))
     parameters = EncodingParameters.from_quality(75, sampling)  # fine steps ask most of the bins
     planes = pixels_to_coefficients(batch(*images), sampling)
     results = []

@@ -12,14 +12,15 @@ import pytest
 import torch
 from pictures import whole_file_bpp
 
-from j4d import builtin
-from j4d.calibration import RateModel
+import j4d
 from j4d.errors import ModelError
 from j4d.evaluation.identity import model_identity
-from j4d.images import load_images, read_image
-from j4d.models import fingerprint, load_model
-from j4d.parameters import EncodingParameters
-from j4d.spectrum import Spectrum
+from j4d.images.image_set import load_images, read_image
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.rate.model import RateModel
+from j4d.rate.spectrum import Spectrum
+from j4d.readers.fingerprints import fingerprint
+from j4d.readers.loading import load_model
 
 if "J4D_DATA" not in os.environ:
     pytest.skip("J4D_DATA, the folder of real photographs, is not set", allow_module_level=True)
@@ -49,7 +50,7 @@ def test_files_of_other_photographs_are_predicted(rows: list[dict[str, str]]) ->
     ladder = [EncodingParameters.from_quality(quality, "4:2:0") for quality in (5, 8, 13, 20, 32, 45, 60, 75, 85, 92)]
     spectrum, spectrum_of_others = (Spectrum.of(images, "4:2:0") for images in (learning, others))
     marginal, symbols = (RateModel.fit(spectrum, learning, ladder, kind) for kind in ("marginal", "symbols"))
-    built_in = [point.parameters for point in builtin.load("universal").points]
+    built_in = [point.parameters for point in j4d.Profile.builtin("universal").points]
     assert sum(parameters.trellis is not None for parameters in built_in) > 5
 
     def errors(model: RateModel, parameters: list[EncodingParameters]) -> np.ndarray:

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from j4d.cli import run
 from j4d.errors import ModelError
 from j4d.evaluation.identity import model_identity
-from j4d.evaluation.judging import log_probabilities
-from j4d.models import Preprocess, VisionModel, fingerprint
-from j4d.tasks import logits_of
-from j4d.tensor_bytes import tensor_bytes
+from j4d.readers.answers import log_probabilities, logits_of
+from j4d.readers.fingerprints import fingerprint
+from j4d.readers.preprocessing import Preprocess
+from j4d.readers.tensor_bytes import tensor_bytes
+from j4d.readers.vision import VisionModel
 
 __all__ = ["place"]  # a fixture
 

@@ -17,19 +17,18 @@ from PIL import Image
 from report_pages import evaluation, profile, result, smooth
 from test_cli import without_preparation
 
-from j4d import bd
-from j4d.adaptation import Adaptation
 from j4d.cli import run
-from j4d.codecs import LearnedJPEG
+from j4d.codecs.learned import LearnedJPEG
 from j4d.errors import DataError
-from j4d.parameters import EncodingParameters
-from j4d.printable import printable
+from j4d.evaluation import bd
+from j4d.evaluation.results import Comparison, Evaluation
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.presets import nearest_quality
+from j4d.profile.adaptation import Adaptation
 from j4d.report.page import render_page
 from j4d.report.page_data import view, whisker
 from j4d.report.page_text import dead_zone_text, headline, indices_text, meaning, model_label
-from j4d.report.plots import nearest_quality
-from j4d.results import Comparison, Evaluation
-from j4d.results_file import evaluation_to_json
+from j4d.support.printable import printable
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7*7 }}\u2028"
 
@@ -249,7 +248,8 @@ class Net(torch.nn.Module):
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A folder with an evaluation of a small model, its profile and photographs."""
-    from j4d.models import fingerprint, load_model
+    from j4d.readers.fingerprints import fingerprint
+    from j4d.readers.loading import load_model
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.py").write_text(MODEL)
@@ -259,7 +259,7 @@ def place(tmp_path, monkeypatch):
     profile().save("profile.json")
     own = fingerprint(load_model("model.py:Net"))
     for name, record in ("evaluation", {"model_fingerprint": own}), ("other", {"model_fingerprint": "00"}):
-        (tmp_path / f"{name}.json").write_text(json.dumps(evaluation_to_json(evaluation(record=record))))
+        (tmp_path / f"{name}.json").write_text(json.dumps(evaluation(record=record).to_json()))
     return tmp_path
 
 

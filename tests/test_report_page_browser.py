@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from report_pages import evaluation, profile
 
-from j4d.images import ImageSet
+from j4d.images.image_set import ImageSet
 from j4d.report.page import render_page
 from j4d.report.page_photographs import photographs
 

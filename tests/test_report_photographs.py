@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_pages import evaluation, profile, smooth
 
-from j4d import codec
-from j4d.codecs import LearnedJPEG
+from j4d.codecs.learned import LearnedJPEG
 from j4d.errors import DataError
-from j4d.images import ImageSet
-from j4d.parameters import EncodingParameters
+from j4d.images.image_set import ImageSet
+from j4d.jpeg import decoding, encoding
+from j4d.jpeg.parameters import EncodingParameters
 from j4d.report import page_photographs
 from j4d.report.page_photographs import class_name, equal_bytes, evenly_spaced, photographs, read_class_names
 
@@ -57,16 +57,16 @@ def test_photographs_are_the_real_files_and_the_models_real_answers():
     assert len(shown["photographs"]) == 5 and len(shown["points"]) == 4
     for image, photograph in zip(arrays, shown["photographs"], strict=True):
         points = [EncodingParameters.from_quality(quality) for quality in range(1, 101)]
-        sizes = [len(codec.encode(image, point, deterministic=True)) for point in points]
+        sizes = [len(encoding.encode(image, point, deterministic=True)) for point in points]
         for setting, version in enumerate(photograph["versions"]):
             learned, default = (base64.b64decode(version[side]["file"]) for side in ("learned", "default"))
             assert learned == ladder.encode(image, setting)
             point = EncodingParameters.from_quality(version["quality"], "4:2:0")
-            assert default == codec.encode(image, point, deterministic=True)
+            assert default == encoding.encode(image, point, deterministic=True)
             assert len(default) >= len(learned) == version["learned"]["bytes"]
             assert len(default) == min(size for size in sizes if size >= len(learned))
             for side, file in ("learned", learned), ("default", default):
-                answer = ask([codec.decode(file)])[0]
+                answer = ask([decoding.decode(file)])[0]
                 assert version[side]["probability"] == pytest.approx(answer.max(), rel=1e-5)
                 assert version[side]["answer"] == f"name {answer.argmax()}"
                 assert version[side]["right"] == (answer.argmax() == int(image.mean()) // 26)
@@ -81,7 +81,7 @@ def test_without_labels_right_means_the_uncompressed_answer():
     for image, photograph in zip(arrays, shown["photographs"], strict=True):
         assert photograph["truth"] is None and photograph["clean"]["right"] is None
         version = photograph["versions"][-1]["learned"]
-        decoded = codec.decode(base64.b64decode(version["file"]))
+        decoded = decoding.decode(base64.b64decode(version["file"]))
         assert version["right"] == (ask([decoded])[0].argmax() == ask([image])[0].argmax())
 
 

@@ -11,16 +11,17 @@ from pictures import crops, noisy
 from profiles import default_profile
 from toys import Frequencies, Toy
 
-from j4d import codec, learn
-from j4d.calibration import RateModel
+from j4d import learn
 from j4d.errors import ParameterError
-from j4d.heldout import Judge
-from j4d.images import ImageSet
-from j4d.optimize import Recipe
-from j4d.parameters import EncodingParameters
-from j4d.retrial import retried
-from j4d.spectrum import Spectrum
-from j4d.trial import at_rate, best_trellis, with_trellis
+from j4d.images.image_set import ImageSet
+from j4d.jpeg import encoding
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.learning.candidates import at_rate, best_trellis, with_trellis
+from j4d.learning.recipe import Recipe
+from j4d.learning.retrial import retried
+from j4d.learning.validation import Judge
+from j4d.rate.model import RateModel
+from j4d.rate.spectrum import Spectrum
 
 LOW = [(row, column) for row in range(4) for column in range(4) if row + column < 4]
 ZONES = np.full((8, 8), 0.01)
@@ -39,7 +40,7 @@ def judge(model: torch.nn.Module, images: list[np.ndarray]) -> Judge:
 
 
 def rate(images: list[np.ndarray], parameters: EncodingParameters) -> float:
-    return float(np.mean([8 * len(codec.encode(i, parameters)) / (i.shape[0] * i.shape[1]) for i in images]))
+    return float(np.mean([8 * len(encoding.encode(i, parameters)) / (i.shape[0] * i.shape[1]) for i in images]))
 
 
 @pytest.mark.parametrize("trellis", [(30.0, None), (12.0, 302.0)])

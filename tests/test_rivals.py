@@ -13,13 +13,17 @@ from jpeg_file import segments
 from pictures import crops
 from toys import Toy
 
-from j4d import codec, rivals
-from j4d.codecs import Codec, DefaultJPEG, LearnedJPEG
+from j4d.codecs.default import DefaultJPEG
+from j4d.codecs.learned import LearnedJPEG
+from j4d.codecs.protocol import Codec
 from j4d.errors import ParameterError
-from j4d.images import ImageSet
-from j4d.presets import PRESETS, preset_parameters
-from j4d.rivals import Learning
-from j4d.tables import ZIGZAG
+from j4d.images.image_set import ImageSet
+from j4d.jpeg import decoding, encoding
+from j4d.jpeg.coefficients import read_coefficients
+from j4d.jpeg.presets import PRESETS, preset_parameters
+from j4d.jpeg.tables import ZIGZAG
+from j4d.rivals import registry
+from j4d.rivals.registry import Learning
 
 FIXTURES = Path(__file__).parent / "fixtures"
 OPTIONS = {"random-search": {"evaluations": 3}}
@@ -31,13 +35,13 @@ def learning(photographs: dict[str, np.ndarray]) -> Learning:
     return Learning(Toy().eval(), ImageSet.from_arrays(images, [i % 6 for i in range(8)]))
 
 
-@pytest.fixture(scope="module", params=rivals.names())
+@pytest.fixture(scope="module", params=registry.names())
 def rival(request: pytest.FixtureRequest, learning: Learning) -> Codec:
     name = request.param
-    if reason := rivals.missing(name):
+    if reason := registry.missing(name):
         pytest.skip(reason)
-    given = {"learning": learning, "points": 3} if rivals.learns(name) else {}
-    return rivals.make(name, sampling="4:2:0", **given, **OPTIONS.get(name, {}))
+    given = {"learning": learning, "points": 3} if registry.learns(name) else {}
+    return registry.make(name, sampling="4:2:0", **given, **OPTIONS.get(name, {}))
 
 
 # All of them
@@ -54,7 +58,7 @@ def test_a_rival_writes_files_of_growing_size_that_it_reads_again(rival, photogr
 
 
 def test_a_rival_comes_back_from_its_configuration(rival, photographs):
-    again = rivals.from_config(json.loads(json.dumps(rival.get_config())))
+    again = registry.from_config(json.loads(json.dumps(rival.get_config())))
     image = photographs["chelsea"][:40, :56]
     assert (again.name, again.settings) == (rival.name, rival.settings)
     assert again.get_config() == rival.get_config()
@@ -64,14 +68,14 @@ def test_a_rival_comes_back_from_its_configuration(rival, photographs):
 
 
 def test_names_are_told_apart(learning):
-    there = [name for name in rivals.names() if rivals.missing(name) is None and not rivals.learns(name)]
-    made = [rivals.make(name, sampling="4:4:4") for name in there]
+    there = [name for name in registry.names() if registry.missing(name) is None and not registry.learns(name)]
+    made = [registry.make(name, sampling="4:4:4") for name in there]
     assert len({codec.name for codec in made}) == len({json.dumps(c.get_config()) for c in made}) == len(there)
 
 
 def test_the_codecs_of_our_own_come_back_too():
     for made in (DefaultJPEG([10, 50]), LearnedJPEG([preset_parameters(3, 50, "4:2:0")])):
-        assert rivals.from_config(made.get_config()).get_config() == made.get_config()
+        assert registry.from_config(made.get_config()).get_config() == made.get_config()
 
 
 def test_the_names_are_known_without_torch():
@@ -82,19 +86,19 @@ def test_the_names_are_known_without_torch():
 
 def test_what_cannot_be_made_is_refused_with_a_reason(monkeypatch, learning):
     with pytest.raises(ParameterError, match="no rival is called 'guetzli'"):
-        rivals.make("guetzli", sampling="4:2:0")
+        registry.make("guetzli", sampling="4:2:0")
     with pytest.raises(ParameterError, match="grace learns from a model"):
-        rivals.make("grace", sampling="4:2:0")
+        registry.make("grace", sampling="4:2:0")
     with pytest.raises(ParameterError, match="no such option: evaluations"):
-        rivals.make("grace", sampling="4:2:0", learning=learning, evaluations=3)
+        registry.make("grace", sampling="4:2:0", learning=learning, evaluations=3)
     with pytest.raises(ParameterError, match="4:1:1"):
-        rivals.make("flat", sampling="4:1:1")
+        registry.make("flat", sampling="4:1:1")
     with pytest.raises(ParameterError, match="evaluations 2 is below the 3 rates"):
-        rivals.make("random-search", sampling="4:2:0", learning=learning, points=3, evaluations=2)
+        registry.make("random-search", sampling="4:2:0", learning=learning, points=3, evaluations=2)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "pyjpegli" in rivals.missing("jpegli") and "j4d[bench]" in rivals.missing("jpegli")
+    assert "pyjpegli" in registry.missing("jpegli") and "j4d[bench]" in registry.missing("jpegli")
     with pytest.raises(ParameterError, match="needs the package pyjpegli"):
-        rivals.make("jpegli", sampling="4:2:0")
+        registry.make("jpegli", sampling="4:2:0")
 
 
 # mozjpeg
@@ -146,27 +150,27 @@ def test_mozjpegs_own_pixels_come_in_fewer_bytes_than_without_its_trellis(sampli
     pytest.importorskip("jpeglib")
     from j4d.rivals.mozjpeg import mozjpeg_file
 
-    image, rival = photographs["astronaut"][:150, :170], rivals.make("mozjpeg", sampling=sampling)
+    image, rival = photographs["astronaut"][:150, :170], registry.make("mozjpeg", sampling=sampling)
     file, theirs = rival.encode(image, 60), mozjpeg_file(image, 60, sampling)
     np.testing.assert_array_equal(rival.decode(file), rival.decode(theirs))
     assert [marker for marker, _ in segments(file) if 0xC0 <= marker <= 0xC2] == [0xC0], "baseline"
-    plain = codec.encode(image, preset_parameters(3, 60, sampling))
+    plain = encoding.encode(image, preset_parameters(3, 60, sampling))
     assert len(file) < 0.97 * len(plain)
-    without = codec.read_coefficients(mozjpeg_file(image, 60, sampling, trellis=False))
-    same = [np.mean(a == b) for a, b in zip(without.planes, codec.read_coefficients(plain).planes, strict=True)]
+    without = read_coefficients(mozjpeg_file(image, 60, sampling, trellis=False))
+    same = [np.mean(a == b) for a, b in zip(without.planes, read_coefficients(plain).planes, strict=True)]
     assert min(same) > 0.98, "what is left is mozjpeg's deringing"
 
 
 def test_jpeglis_own_pixels_come_in_no_more_bytes_than_its_lean_file(photographs):
     pyjpegli = pytest.importorskip("pyjpegli")
-    image, rival = photographs["astronaut"][:150, :170], rivals.make("jpegli", sampling="4:2:0")
+    image, rival = photographs["astronaut"][:150, :170], registry.make("jpegli", sampling="4:2:0")
     theirs = pyjpegli.encode(image.tobytes(), 170, 150, 55)
-    np.testing.assert_array_equal(rival.decode(rival.encode(image, 55)), codec.decode(theirs))
+    np.testing.assert_array_equal(rival.decode(rival.encode(image, 55)), decoding.decode(theirs))
 
 
 @pytest.mark.parametrize(("name", "magic"), [("webp", b"WEBP"), ("avif", b"ftypavif"), ("jpeg-xl", b"\xff\x0a")])
 def test_other_formats_are_what_they_say(name, magic, photographs):
-    if reason := rivals.missing(name):
+    if reason := registry.missing(name):
         pytest.skip(reason)
-    rival = rivals.make(name, sampling="4:4:4")
+    rival = registry.make(name, sampling="4:4:4")
     assert magic in rival.encode(photographs["coffee"][:40, :56], rival.settings[3])[:16]

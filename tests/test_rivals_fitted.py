@@ -17,20 +17,24 @@ from pictures import crops
 from torch import Tensor, nn
 from toys import Frequencies as SomeFrequencies
 
-from j4d import _core, codec, evaluate, rivals
-from j4d.codecs import Codec, DefaultJPEG
-from j4d.images import ImageSet
-from j4d.parameters import EncodingParameters
-from j4d.rivals import Learning, deepn_jpeg
+from j4d import _core, evaluate
+from j4d.codecs.default import DefaultJPEG
+from j4d.codecs.protocol import Codec
+from j4d.images.image_set import ImageSet
+from j4d.jpeg import encoding
+from j4d.jpeg.coefficients import Coefficients, forward_dct, quantize, write_coefficients
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.tables import ZIGZAG
+from j4d.rivals import deepn_jpeg, registry
 from j4d.rivals.deepn_jpeg import Mapping, deviations
 from j4d.rivals.grace import steps, water_filled
 from j4d.rivals.gradients import Frequencies, frequencies
 from j4d.rivals.opts import laplacian_error, optimal_tables
 from j4d.rivals.random_search import sorted_table
+from j4d.rivals.registry import Learning
 from j4d.rivals.soft_decision import with_soft_decisions
 from j4d.rivals.swe import lagrangian_of
-from j4d.tables import ZIGZAG
-from j4d.transform import pixels_to_coefficients
+from j4d.simulation.transform import pixels_to_coefficients
 
 SEEN = [(0, 0), (0, 1), (2, 1)]
 
@@ -65,7 +69,7 @@ def test_gradients_are_those_of_the_cross_entropy_at_the_originals(images: Image
     model = OneFrequency(0.003, (1, 2)).train()
     few = [image // 2 + 64 for image in images.subset(range(5))]  # nothing is clipped
     labels = np.array([0, 1, 1, 0, 1])
-    c = np.stack([codec.forward_dct(image, "gray")[0] for image in few]) / 8
+    c = np.stack([forward_dct(image, "gray")[0] for image in few]) / 8
     p = 1 / (1 + np.exp(-0.003 * c[..., 1, 2].sum((1, 2))))
     for given_labels in (labels, None):
         wanted = labels if given_labels is not None else (p > 0.5)
@@ -101,14 +105,14 @@ def test_breakpoints_fitted_to_imagenets_ends_of_the_groups_give_the_published_m
 
 def test_deviations_are_those_of_all_blocks(images: ImageSet) -> None:
     few = images.subset(range(3))
-    planes = [codec.forward_dct(image, "4:2:0") for image in few]
+    planes = [forward_dct(image, "4:2:0") for image in few]
     for table, members in enumerate(([0], [1, 2])):
         blocks = np.concatenate([p[m].reshape(-1, 64) for p in planes for m in members]) / 8
         np.testing.assert_allclose(deviations(few, "4:2:0")[table].ravel(), blocks.std(0), rtol=1e-6)
 
 
 def test_deepn_jpeg_scales_its_mapping_to_other_rates(learning: Learning) -> None:
-    made = rivals.make("deepn-jpeg", sampling="4:4:4", learning=learning, rates=[1.2])
+    made = registry.make("deepn-jpeg", sampling="4:4:4", learning=learning, rates=[1.2])
     base = Mapping(**made.constants["mapping"]).steps(deepn_jpeg.deviations(learning.images, "4:4:4"))
     for setting, factor in zip(made.settings, made.constants["factor"], strict=True):
         point = made.parameters(setting)
@@ -234,17 +238,17 @@ def test_no_other_indices_of_a_block_cost_less_than_soft_decisions(seed: int, la
 def test_soft_decisions_cost_less_than_rounding_and_a_free_bit_changes_nothing(images: ImageSet) -> None:
     image, parameters = images[0], EncodingParameters.from_quality(60)
     weights = np.random.default_rng(0).uniform(0.5, 2, (2, 8, 8))
-    exact, hard = codec.forward_dct(image, "4:2:0"), codec.quantize(image, parameters)
+    exact, hard = forward_dct(image, "4:2:0"), quantize(image, parameters)
 
-    def chosen(lagrangian: float) -> codec.Coefficients:
-        return codec.quantize(image, with_soft_decisions(parameters, weights, lagrangian))
+    def chosen(lagrangian: float) -> Coefficients:
+        return quantize(image, with_soft_decisions(parameters, weights, lagrangian))
 
-    def cost(coefficients: codec.Coefficients, lagrangian: float) -> float:
+    def cost(coefficients: Coefficients, lagrangian: float) -> float:
         error = sum(
             float((weights[min(i, 1)] * (c / 8 - k * np.array(q)) ** 2).sum())
             for i, (c, k, q) in enumerate(zip(exact, coefficients.planes, coefficients.tables, strict=True))
         )
-        return error + lagrangian * 8 * len(codec.write_coefficients(coefficients))
+        return error + lagrangian * 8 * len(write_coefficients(coefficients))
 
     assert cost(chosen(1e-9), 0) == pytest.approx(cost(hard, 0), rel=1e-3), "but for what is next to a tie"
     for lagrangian in (10.0, 30.0, 100.0):
@@ -257,11 +261,11 @@ def test_soft_decisions_cost_less_than_rounding_and_a_free_bit_changes_nothing(i
 
 
 def test_the_files_of_soft_decisions_are_those_of_their_configuration(learning: Learning) -> None:
-    made = rivals.make("opts-sdq", sampling="4:2:0", learning=learning, rates=[0.8])
-    again, image = rivals.from_config(json.loads(json.dumps(made.get_config()))), learning.images[0]
+    made = registry.make("opts-sdq", sampling="4:2:0", learning=learning, rates=[0.8])
+    again, image = registry.from_config(json.loads(json.dumps(made.get_config()))), learning.images[0]
     (setting,) = made.settings
     assert again.encode(image, setting) == made.encode(image, setting)
-    assert made.encode(image, setting) != codec.encode(image, made.parameters(setting), effort=0)
+    assert made.encode(image, setting) != encoding.encode(image, made.parameters(setting), effort=0)
 
 
 def test_a_bit_is_worth_what_the_high_rate_theory_says() -> None:
@@ -284,7 +288,7 @@ def test_sorted_tables_grow_along_the_zigzag_between_any_two_ends() -> None:
 
 def test_a_longer_search_never_ends_worse_and_the_seed_decides(learning: Learning) -> None:
     def searched(evaluations: int) -> Codec:
-        return rivals.make("random-search", sampling="4:4:4", learning=learning, rates=[1.2], evaluations=evaluations)
+        return registry.make("random-search", sampling="4:4:4", learning=learning, rates=[1.2], evaluations=evaluations)
 
     short, long = searched(1), searched(6)
     assert long.constants["loss"] < short.constants["loss"]
@@ -298,7 +302,7 @@ def test_a_longer_search_never_ends_worse_and_the_seed_decides(learning: Learnin
 def test_a_rival_meets_its_rates_and_keeps_a_models_answers_better_than_default_jpeg(
     name: str, learning: Learning
 ) -> None:
-    made = rivals.make(name, sampling="4:4:4", learning=learning, rates=[1.2])
+    made = registry.make(name, sampling="4:4:4", learning=learning, rates=[1.2])
     result = evaluate(
         learning.model, learning.images, codecs=[DefaultJPEG([10, 30, 60, 85], sampling="4:4:4"), made], bootstrap=1
     )

@@ -13,23 +13,25 @@ from hypothesis import strategies as st
 from pictures import batch, crops, random_parameters
 from torch.func import functional_call
 
-from j4d import SimulatedJPEG, codec
+from j4d import SimulatedJPEG
 from j4d.errors import ImageError, ParameterError
-from j4d.parameters import SAMPLINGS, EncodingParameters
-from j4d.quantizer import FORWARDS, nearest
-from j4d.transform import pixels_to_coefficients
+from j4d.jpeg import decoding, encoding
+from j4d.jpeg.coefficients import quantize, write_coefficients
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.simulation.quantizer import FORWARDS, nearest
+from j4d.simulation.transform import pixels_to_coefficients
 
 
 @torch.no_grad()
 def assert_equals_the_codec(image: np.ndarray, parameters: EncodingParameters) -> None:
     """Every index, and every pixel of the decoded file."""
     jpeg = SimulatedJPEG(parameters)
-    written = codec.quantize(image, parameters, deterministic=True)
+    written = quantize(image, parameters, deterministic=True)
     planes = pixels_to_coefficients(batch(image), parameters.sampling)
     for component, (plane, indices) in enumerate(zip(planes, written.planes, strict=True)):
         table = min(component, 1)
         assert np.array_equal(nearest(plane[0], jpeg.steps[table], jpeg.dead_zones[table]), indices)
-    decoded = codec.decode(codec.write_coefficients(written))
+    decoded = decoding.decode(write_coefficients(written))
     assert np.array_equal(jpeg(batch(image))[0], batch(decoded))
 
 
@@ -241,7 +243,7 @@ def test_only_a_sampled_simulator_leaves_a_sharpness_in_the_file(photographs: di
     again = SimulatedJPEG(sampled, forward="sampled")
     assert float(again.sharpness.detach()) == pytest.approx(6.5, abs=1e-3)
     image = photographs["coffee"][:64, :64]
-    assert codec.encode(image, sampled, seed=1) != codec.encode(image, sampled, seed=2)
+    assert encoding.encode(image, sampled, seed=1) != encoding.encode(image, sampled, seed=2)
 
 
 def test_parameters_in_the_middle_of_learning_become_a_legal_file(rng: np.random.Generator) -> None:

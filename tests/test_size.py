@@ -19,19 +19,21 @@ from profiles import default_profile, longest_sides
 from toys import Toy
 
 import j4d
-from j4d import Profile, SimulatedJPEG, codec, encode_many, learn
-from j4d.adapt import measure
-from j4d.adaptation import Adaptation
+from j4d import Profile, SimulatedJPEG, encode_many, learn
 from j4d.bulk import Settings
 from j4d.cli import run
-from j4d.codecs import DefaultJPEG, LearnedJPEG
+from j4d.codecs.default import DefaultJPEG
+from j4d.codecs.learned import LearnedJPEG
 from j4d.errors import CodecError, ImageError, ParameterError, ProfileError
-from j4d.images import ImageSet
-from j4d.ladder import as_given, as_stored
-from j4d.parameters import LEAST_SIDE, MAX_SIDE, EncodingParameters
-from j4d.profile_file import save
-from j4d.size import at_most, stored_size
-from j4d.transcode import Transcoder
+from j4d.images.image_set import ImageSet
+from j4d.jpeg import decoding, encoding
+from j4d.jpeg.coefficients import quantize, write_coefficients
+from j4d.jpeg.parameters import LEAST_SIDE, MAX_SIDE, EncodingParameters
+from j4d.jpeg.size import at_most, stored_size
+from j4d.jpeg.transcoding import Transcoder
+from j4d.learning.adaptation import measure
+from j4d.profile.adaptation import Adaptation
+from j4d.rate.goals import as_given, as_stored
 from j4d.transforms import JPEG
 
 SIDE = 40
@@ -104,7 +106,7 @@ def test_a_wrong_longest_side_is_named(wrong: Any) -> None:
 
 def test_who_does_not_use_it_sees_no_change() -> None:
     assert "longest_side" not in replace(SMALL, longest_side=None).to_json()
-    assert all(Profile.builtin(name).longest_side is None for name in j4d.builtin.members())
+    assert all(Profile.builtin(name).longest_side is None for name in j4d.profile.builtin.members())
 
 
 def test_a_profile_has_one_longest_side() -> None:
@@ -115,7 +117,7 @@ def test_a_profile_has_one_longest_side() -> None:
 
 @pytest.mark.parametrize("place", [{"index": 1}, {"quality": 33}, {"bpp": 0.9}])
 def test_it_is_the_same_all_along_a_ladder_and_in_its_file(place: dict[str, Any], tmp_path: Path) -> None:
-    save(small_profile(), tmp_path / "small.json")
+    small_profile().save(tmp_path / "small.json")
     loaded = Profile.load(tmp_path / "small.json")
     assert loaded == small_profile() and loaded.longest_side == SIDE
     assert loaded.at(**place) == replace(default_profile().at(**place), longest_side=SIDE)
@@ -124,7 +126,7 @@ def test_it_is_the_same_all_along_a_ladder_and_in_its_file(place: dict[str, Any]
 
 
 def test_a_file_with_a_wrong_one_is_refused(tmp_path: Path) -> None:
-    save(small_profile(), tmp_path / "small.json")
+    small_profile().save(tmp_path / "small.json")
     body = json.loads((tmp_path / "small.json").read_text())
     body["points"][0]["parameters"]["longest_side"] = 4
     (tmp_path / "small.json").write_text(json.dumps(body))
@@ -138,16 +140,16 @@ def test_a_file_with_a_wrong_one_is_refused(tmp_path: Path) -> None:
 def test_a_larger_picture_is_encoded_as_the_scaled_one_is() -> None:
     picture = photograph()
     plain = replace(SMALL, longest_side=None)
-    expected = codec.encode(at_most(picture, SIDE), plain)
-    assert codec.encode(picture, SMALL) == expected == codec.encode(picture, plain, longest_side=SIDE)
-    assert encode_many([picture, picture[:30, :40]], SMALL) == [expected, codec.encode(picture[:30, :40], plain)]
-    assert codec.write_coefficients(codec.quantize(picture, SMALL)) == expected
-    assert codec.decode(expected).shape == (30, 40, 3)
+    expected = encoding.encode(at_most(picture, SIDE), plain)
+    assert encoding.encode(picture, SMALL) == expected == encoding.encode(picture, plain, longest_side=SIDE)
+    assert encode_many([picture, picture[:30, :40]], SMALL) == [expected, encoding.encode(picture[:30, :40], plain)]
+    assert write_coefficients(quantize(picture, SMALL)) == expected
+    assert decoding.decode(expected).shape == (30, 40, 3)
 
 
 def test_gray_pictures_are_stored_smaller_too() -> None:
     gray = photograph()[:, :, 0]
-    assert codec.decode(codec.encode(gray, replace(SMALL, sampling="gray"))).shape == (30, 40, 3)
+    assert decoding.decode(encoding.encode(gray, replace(SMALL, sampling="gray"))).shape == (30, 40, 3)
 
 
 def test_the_default_profile_moves_a_picture_as_it_is_stored() -> None:
@@ -158,7 +160,7 @@ def test_the_default_profile_moves_a_picture_as_it_is_stored() -> None:
 def test_no_picture_is_no_picture_with_a_longest_side_either() -> None:
     profile = replace(small_profile(), adaptation=Adaptation(1, 1.0, 30.0, 0.5, 0.5, (0.0,) * 4))
     for wrong in (np.zeros(5, np.uint8), np.zeros((9, 9, 3))):
-        for tried in (partial(codec.encode, wrong, SMALL), partial(profile.adapted, wrong, quality=40)):
+        for tried in (partial(encoding.encode, wrong, SMALL), partial(profile.adapted, wrong, quality=40)):
             with pytest.raises(ImageError):
                 tried()
 
@@ -171,7 +173,7 @@ def test_pictures_that_are_stored_alike_are_moved_alike() -> None:
 
 
 def test_files_are_not_transcoded_to_another_size() -> None:
-    data = codec.encode(photograph(), replace(SMALL, longest_side=None))
+    data = encoding.encode(photograph(), replace(SMALL, longest_side=None))
     for tried in (
         lambda: Transcoder(SMALL),
         lambda: j4d.transcode(data, SMALL),
@@ -198,7 +200,7 @@ def test_rates_are_per_pixel_of_the_picture_as_given_and_losses_against_its_answ
     small = LearnedJPEG([SMALL], name="small")
     found = j4d.evaluate(Toy(), pictures, codecs=[DefaultJPEG([60]), small], bootstrap=1, progress=False)
     result = found.codecs[1]
-    sizes = [len(codec.encode(picture, SMALL)) for picture in pictures]
+    sizes = [len(encoding.encode(picture, SMALL)) for picture in pictures]
     assert found.bpp(result)[0] == pytest.approx([8 * size / (60 * 80) for size in sizes])
     assert (result.metrics["kl"][0] > 0).all()
     again = LearnedJPEG.from_config(small.get_config())
@@ -273,7 +275,7 @@ def test_learning_for_a_longest_side_is_learning_on_scaled_pictures(photographs:
 def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Image.fromarray(photograph()).save("photo.png")
-    save(small_profile(), "small.json")
+    small_profile().save("small.json")
     return tmp_path
 
 
@@ -305,7 +307,7 @@ def test_transcode_refuses_a_profile_that_stores_smaller(
     source = "in" if target == "folder" else "in.jpg"
     file = Path("in/a.jpg") if target == "folder" else Path("in.jpg")
     file.parent.mkdir(exist_ok=True)
-    file.write_bytes(codec.encode(photograph(), replace(SMALL, longest_side=None)))
+    file.write_bytes(encoding.encode(photograph(), replace(SMALL, longest_side=None)))
     assert run(["transcode", source, "-o", target, "-p", "small.json", "--quality", "40"]) == 2
     error = capsys.readouterr().err
     assert "decode and encode instead" in error and error.count("\n") == 1

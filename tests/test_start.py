@@ -12,17 +12,21 @@ from pictures import crops
 from torch import Tensor, nn
 from toys import Frequencies
 
-from j4d import builtin, codec
-from j4d.calibration import RateModel
 from j4d.errors import ModelError
-from j4d.images import ImageSet
-from j4d.optimize import Optimizer, Recipe
-from j4d.parameters import SAMPLINGS, EncodingParameters
-from j4d.spectrum import Spectrum
-from j4d.start import Allocation, first_parameters, ready_made, sensitivity
-from j4d.tasks import Classification
-from j4d.transform import coefficients_to_pixels, pixels_to_coefficients
-from j4d.trial import best_of, with_dead_zone
+from j4d.images.image_set import ImageSet
+from j4d.jpeg import decoding, encoding
+from j4d.jpeg.coefficients import forward_dct, quantize
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.learning.allocation import Allocation
+from j4d.learning.candidates import best_of, with_dead_zone
+from j4d.learning.optimizer import Optimizer
+from j4d.learning.recipe import Recipe
+from j4d.learning.start import first_parameters, ready_made, sensitivity
+from j4d.learning.task import Classification
+from j4d.profile import lookup
+from j4d.rate.model import RateModel
+from j4d.rate.spectrum import Spectrum
+from j4d.simulation.transform import coefficients_to_pixels, pixels_to_coefficients
 
 SEEN = [(0, 0), (0, 1), (2, 1)]
 
@@ -42,7 +46,7 @@ def test_squared_errors_are_those_of_encoded_pictures(images: ImageSet, spectrum
     steps = [torch.from_numpy(t.astype(np.float32)) for t in (parameters.luma, parameters.chroma)]
     truth, blocks = np.zeros((2, 8, 8)), np.zeros(2)
     for image in images:
-        exact, indices = codec.forward_dct(image, "4:4:4"), codec.quantize(image, parameters).planes
+        exact, indices = forward_dct(image, "4:4:4"), quantize(image, parameters).planes
         for component, (c, k) in enumerate(zip(exact, indices, strict=True)):
             table = min(component, 1)
             step = parameters.chroma if table else parameters.luma
@@ -100,7 +104,9 @@ def test_dead_zones_are_in_the_pictures_that_a_sensitivity_is_of(images: ImageSe
     sensitivity(images, Classification(model), parameters)
     assert len(seen) == len(images)
     for image, pixels in zip(images, seen, strict=True):
-        encoded, without = (codec.decode(codec.encode(image, p)).astype(np.float32) for p in (parameters, default))
+        encoded, without = (
+            decoding.decode(encoding.encode(image, p)).astype(np.float32) for p in (parameters, default)
+        )
         decoders_rounding = np.abs(pixels[0].permute(1, 2, 0).numpy() - encoded).mean()
         assert decoders_rounding < 1 < np.abs(without - encoded).mean()
 
@@ -180,7 +186,7 @@ def test_ready_made_tables_have_the_rate_and_the_built_in_ones_come_with_best_al
     assert others == without and without[0] == default
     assert all(p.sampling == sampling and p.trellis is None for p in (*others, built_in))
     assert allocation.rate_model.bpp(allocation.spectrum, built_in) == pytest.approx(bpp, rel=0.03)
-    ladder = builtin.nearest_to(sampling).ladder
+    ladder = lookup.nearest_to(sampling).ladder
     steps = [np.log(p.luma) for p in ladder.parameters]
     near = min(np.abs(np.log(built_in.luma) - table).mean() for table in steps)
     assert near < min(np.abs(np.log(built_in.luma) - np.log(p.luma)).mean() for p in others), (

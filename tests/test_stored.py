@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from j4d.codecs import LearnedJPEG
+from j4d.codecs.learned import LearnedJPEG
 from j4d.errors import DataError
+from j4d.evaluation.curve import CodecResult
+from j4d.evaluation.results import Evaluation
 from j4d.evaluation.stored import StoredResult, read_result
-from j4d.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters
 from j4d.report.markdown import OURS, bd_rate_table, best_duel, cross_table, standing_table
 from j4d.report.summaries import folder_names, save_all, summary_csv, summary_markdown
-from j4d.results import CodecResult, Evaluation
 
 IMAGES = 60
 LADDER = LearnedJPEG([EncodingParameters.from_quality(q) for q in range(5, 55, 5)])
@@ -28,7 +29,7 @@ PAGE = Path(__file__).parents[1] / "bench/results.py"
 @pytest.fixture(autouse=True)
 def quick_pictures(monkeypatch):
     """Drawing takes longer than all else; tests of plots are elsewhere."""
-    monkeypatch.setattr("j4d.report.plots.png", lambda figure: b"a picture")
+    monkeypatch.setattr("j4d.evaluation.plots.png", lambda figure: b"a picture")
 
 
 def evaluation(saved, *, model="A", protocol="stored-size", roles=None, points=10, not_jpeg=(), seed=0):

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_whole_files import FILM, JFIF_300_DPI, QUALITY_40, XMP, decorated, photograph
 
-from j4d import exif
+from j4d.api import transcode
 from j4d.errors import ParameterError
-from j4d.markers import APP1, APP13, COM, header_segments
-from j4d.parameters import EncodingParameters
-from j4d.strip import surviving
-from j4d.transcode import Transcoder, transcode
+from j4d.jpeg import exif
+from j4d.jpeg.markers import APP1, APP13, COM, header_segments
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.strip import surviving
+from j4d.jpeg.transcoding import Transcoder
 
 
 def resource(number: int, body: bytes) -> bytes:

@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import crops
 
-from j4d import codec
-from j4d.activity import CLASSES, block_classes
-from j4d.codec import encode, quantize, read_coefficients, write_coefficients
-from j4d.parameters import SAMPLINGS, EncodingParameters
-from j4d.rate import dc_differences
-from j4d.spectrum import Spectrum
-from j4d.symbols import (
+from j4d.jpeg import encoding
+from j4d.jpeg.coefficients import quantize, read_coefficients, write_coefficients
+from j4d.jpeg.encoding import encode
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.jpeg.tables import ZIGZAG
+from j4d.rate.activity import CLASSES, block_classes
+from j4d.rate.spectrum import Spectrum
+from j4d.rate.symbols import (
     AC_SIZES,
     DC_SIZES,
     END_OF_BLOCK,
@@ -33,7 +34,7 @@ from j4d.symbols import (
     size_pmf,
     sizes,
 )
-from j4d.tables import ZIGZAG
+from j4d.simulation.entropy import dc_differences
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -312,4 +313,6 @@ def test_a_single_pixel_has_a_rate(photographs: dict[str, np.ndarray]) -> None:
     parameters = EncodingParameters.from_quality(50)
     steps = [torch.tensor(t).float() for t in (parameters.luma, parameters.chroma)]
     bits = Spectrum.of([image], "4:2:0").symbol_bits(steps, 80.0)
-    assert float(bits.ac + bits.dc + bits.header) == pytest.approx(8 * len(codec.encode(image, parameters)), rel=0.05)
+    assert float(bits.ac + bits.dc + bits.header) == pytest.approx(
+        8 * len(encoding.encode(image, parameters)), rel=0.05
+    )

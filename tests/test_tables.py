@@ -10,7 +10,7 @@ from jpeg_file import tables_in_file
 from PIL import Image
 
 from j4d.errors import ParameterError
-from j4d.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA, ZIGZAG, check_table, scale_table
+from j4d.jpeg.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA, ZIGZAG, check_table, scale_table
 
 
 @pytest.mark.parametrize("quality", range(1, 101))

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from j4d.errors import DataError, ModelError, ParameterError
-from j4d.tasks import Classification, logits_of
+from j4d.learning.task import Classification
+from j4d.readers.answers import logits_of
 
 CLASSES = 7
 

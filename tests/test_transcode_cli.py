@@ -12,11 +12,10 @@ import pytest
 from PIL import Image
 from profiles import default_profile
 
+from j4d.api import transcode
 from j4d.cli import run
-from j4d.parameters import EncodingParameters
-from j4d.profile import Profile
-from j4d.profile_file import save
-from j4d.transcode import transcode
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.profile.profile import Profile
 
 QUALITY_30 = EncodingParameters.from_quality(30)
 
@@ -38,7 +37,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Path(f"{i}.jpg").write_bytes(jpeg(i))
     Path("cmyk.jpeg").write_bytes(jpeg(4, "CMYK"))
     Path("half.jpg").write_bytes(jpeg(5)[:700])
-    save(default_profile(), "profile.json")
+    default_profile().save("profile.json")
     return tmp_path
 
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from pictures import batch, crops
 from scipy.fft import dctn
 
-from j4d import codec
 from j4d.errors import ParameterError
-from j4d.parameters import SAMPLINGS, EncodingParameters
-from j4d.transform import coefficients_to_pixels, pixels_to_coefficients
+from j4d.jpeg import decoding, encoding
+from j4d.jpeg.coefficients import forward_dct, quantize
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.simulation.transform import coefficients_to_pixels, pixels_to_coefficients
 
 SIDES = st.integers(1, 65)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -28,17 +29,17 @@ def random_image(seed: int, height: int, width: int) -> np.ndarray:
 
 def assert_coefficients_are_the_codecs(image: np.ndarray, sampling: str) -> None:
     ours = pixels_to_coefficients(batch(image), sampling)
-    theirs = codec.forward_dct(image, sampling)
+    theirs = forward_dct(image, sampling)
     assert [tuple(p.shape[1:]) for p in ours] == [p.shape for p in theirs]
     assert all(np.array_equal(a[0] * 8, b) for a, b in zip(ours, theirs, strict=True))
 
 
 def decoded_by_libjpeg(image: np.ndarray, parameters: EncodingParameters) -> np.ndarray:
-    return codec.decode(codec.encode(image, parameters, deterministic=True))
+    return decoding.decode(encoding.encode(image, parameters, deterministic=True))
 
 
 def dequantized(image: np.ndarray, parameters: EncodingParameters) -> list[torch.Tensor]:
-    indices = codec.quantize(image, parameters, deterministic=True)
+    indices = quantize(image, parameters, deterministic=True)
     return [torch.from_numpy(p * t)[None].float() for p, t in zip(indices.planes, indices.tables, strict=True)]
 
 

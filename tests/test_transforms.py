@@ -22,12 +22,13 @@ from profiles import default_profile
 from toys import Toy
 
 import j4d
-from j4d import codec
-from j4d.choice import Choice
 from j4d.errors import ImageError, J4DError, ParameterError
-from j4d.judge import EncoderJudge
-from j4d.parameters import EncodingParameters
-from j4d.profile import OperatingPoint
+from j4d.jpeg import decoding, encoding
+from j4d.jpeg.coefficients import read_coefficients
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.profile.choice import Choice
+from j4d.profile.profile import OperatingPoint
+from j4d.readers.encoder_judge import EncoderJudge
 from j4d.transforms import JPEG
 
 PROFILE = default_profile()
@@ -50,7 +51,7 @@ def tensor(*pictures: np.ndarray) -> torch.Tensor:
 def points_of(transform: JPEG, *pictures: Any) -> list[int]:
     """Which point of PROFILE each picture's file is at."""
     steps = [point.parameters.luma[7, 7] for point in PROFILE.points]
-    return [steps.index(codec.read_coefficients(transform.encode(p)).tables[0][7, 7]) for p in pictures]
+    return [steps.index(read_coefficients(transform.encode(p)).tables[0][7, 7]) for p in pictures]
 
 
 @given(height=st.integers(1, 40), width=st.integers(1, 40), index=st.integers(0, 3), seed=st.integers(0, 9))
@@ -60,8 +61,8 @@ def test_every_kind_of_picture_comes_back_as_what_it_was_with_the_pixels_of_its_
     image = picture(height, width, seed)
     before = image.copy()
     transform = JPEG(PROFILE, index=index)
-    data = codec.encode(image, PROFILE.at(index=index))
-    expected = codec.decode(data)
+    data = encoding.encode(image, PROFILE.at(index=index))
+    expected = decoding.decode(data)
     array, pil = transform(image), transform(Image.fromarray(image))
     assert type(array) is np.ndarray and array.dtype == np.uint8 and np.array_equal(array, expected)
     assert isinstance(pil, Image.Image) and pil.mode == "RGB" and np.array_equal(np.asarray(pil), expected)
@@ -110,8 +111,8 @@ def test_gray_pictures_become_gray_files_and_stay_gray() -> None:
     for profile in (PROFILE, "universal"):
         transform = JPEG(profile, quality=40)
         data = transform.encode(image)
-        assert codec.read_coefficients(data).sampling == "gray"
-        expected = codec.decode(data)[..., 0]
+        assert read_coefficients(data).sampling == "gray"
+        expected = decoding.decode(data)[..., 0]
         assert np.array_equal(transform(image), expected)
         assert np.array_equal(np.asarray(transform(Image.fromarray(image))), expected)
         assert transform(Image.fromarray(image)).mode == "L"

@@ -16,10 +16,13 @@ from hypothesis.extra import numpy as hnp
 from pictures import crops
 from PIL import Image
 
-from j4d import _core, codec
-from j4d.batch import encode_many
-from j4d.parameters import SAMPLINGS, EncodingParameters
-from j4d.transcode import Transcoder, transcode, transcode_many
+from j4d import _core
+from j4d.api import transcode
+from j4d.jpeg import encoding
+from j4d.jpeg.coefficients import forward_dct, quantize, read_coefficients, write_coefficients
+from j4d.jpeg.encoding import encode_many
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.jpeg.transcoding import Transcoder, transcode_many
 
 ZIGZAG = [0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14]
 ZIGZAG += [21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53]
@@ -137,13 +140,13 @@ def test_pictures_are_chosen_by_the_formula(
     parameters = replace(EncodingParameters.from_quality(80, sampling), trellis=7.0, masking=masking)
     if weighted:
         parameters = with_weights(parameters)
-    nearest = codec.quantize(image, parameters, effort=0)
-    expected = by_formula(nearest.planes, codec.forward_dct(image, sampling), 8, parameters)
-    chosen = codec.quantize(image, parameters)
+    nearest = quantize(image, parameters, effort=0)
+    expected = by_formula(nearest.planes, forward_dct(image, sampling), 8, parameters)
+    chosen = quantize(image, parameters)
     assert any((a != b).any() for a, b in zip(chosen.planes, nearest.planes, strict=True))
     for a, b in zip(chosen.planes, expected, strict=True):
         np.testing.assert_array_equal(a, b)
-    assert codec.encode(image, parameters) == codec.write_coefficients(chosen)
+    assert encoding.encode(image, parameters) == write_coefficients(chosen)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -151,16 +154,16 @@ def test_pictures_are_chosen_by_the_formula(
 def test_files_are_transcoded_by_the_formula(
     progressive: bool, weighted: bool, photographs: dict[str, np.ndarray]
 ) -> None:
-    source = codec.encode(photographs["coffee"][60:117, 200:283], EncodingParameters.from_quality(93))
+    source = encoding.encode(photographs["coffee"][60:117, 200:283], EncodingParameters.from_quality(93))
     parameters = replace(EncodingParameters.from_quality(70), trellis=7.0, masking=120.0)
     if weighted:
         parameters = with_weights(parameters)
-    stored = codec.read_coefficients(source)
+    stored = read_coefficients(source)
     values = [plane.astype(int) * table for plane, table in zip(stored.planes, stored.tables, strict=True)]
     options = {"never_grow": False, "progressive": progressive}
-    nearest = codec.read_coefficients(transcode(source, parameters, effort=0, **options))
+    nearest = read_coefficients(transcode(source, parameters, effort=0, **options))
     expected = by_formula(nearest.planes, values, 1, parameters)
-    chosen = codec.read_coefficients(transcode(source, parameters, **options))
+    chosen = read_coefficients(transcode(source, parameters, **options))
     for a, b, c in zip(chosen.planes, expected, nearest.planes, strict=True):
         np.testing.assert_array_equal(a, b)
         assert (a != c).any()
@@ -184,19 +187,19 @@ def test_indices_move_towards_zero_and_files_hold_them(
 ) -> None:
     parameters = replace(EncodingParameters.from_quality(85, sampling), trellis=trellis, masking=masking)
     parameters = replace(parameters, dc_trellis=dc_trellis)
-    nearest, chosen = codec.quantize(image, parameters, effort=0), codec.quantize(image, parameters)
+    nearest, chosen = quantize(image, parameters, effort=0), quantize(image, parameters)
     for before, after in zip(nearest.planes, chosen.planes, strict=True):
         before, after = before.astype(int), after.astype(int)
         assert (np.abs(after - before)[..., 0, 0] <= (dc_trellis is not None)).all()
         before, after = before.reshape(-1, 64)[:, 1:], after.reshape(-1, 64)[:, 1:]
         less = np.abs(before) - np.abs(after)
         assert ((after == before) | (after == 0) | ((less == 1) & (after * before > 0))).all()
-    assert codec.encode(image, parameters) == codec.write_coefficients(chosen)
-    assert codec.encode(image, parameters, restart_interval=2) == codec.write_coefficients(chosen, restart_interval=2)
-    progressive = codec.read_coefficients(codec.encode(image, parameters, progressive=True))
+    assert encoding.encode(image, parameters) == write_coefficients(chosen)
+    assert encoding.encode(image, parameters, restart_interval=2) == write_coefficients(chosen, restart_interval=2)
+    progressive = read_coefficients(encoding.encode(image, parameters, progressive=True))
     for a, b in zip(progressive.planes, chosen.planes, strict=True):
         np.testing.assert_array_equal(a, b)
-    with Image.open(io.BytesIO(codec.encode(image, parameters))) as picture:
+    with Image.open(io.BytesIO(encoding.encode(image, parameters))) as picture:
         picture.load()
         assert picture.size == image.shape[1::-1]
 
@@ -206,29 +209,29 @@ def test_indices_move_towards_zero_and_files_hold_them(
 def test_photographs_get_smaller(sampling: str, quality: int, photographs: dict[str, np.ndarray]) -> None:
     for image in photographs.values():
         plain = EncodingParameters.from_quality(quality, sampling)
-        sizes = [len(codec.encode(image, replace(plain, trellis=t))) for t in (None, 1000.0, 30.0, 10.0)]
+        sizes = [len(encoding.encode(image, replace(plain, trellis=t))) for t in (None, 1000.0, 30.0, 10.0)]
         assert sizes == sorted(sizes, reverse=True) and sizes[-1] < 0.95 * sizes[0]
-        masked = len(codec.encode(image, replace(plain, trellis=30.0, masking=302.0)))
+        masked = len(encoding.encode(image, replace(plain, trellis=30.0, masking=302.0)))
         assert masked < sizes[2]
-        source = codec.encode(image, EncodingParameters.from_quality(92, sampling))
+        source = encoding.encode(image, EncodingParameters.from_quality(92, sampling))
         assert len(transcode(source, replace(plain, trellis=10.0))) < len(transcode(source, plain))
 
 
 def test_an_endless_masking_is_none(photographs: dict[str, np.ndarray]) -> None:
     parameters = replace(EncodingParameters.from_quality(60), trellis=12.0)
     image = photographs["rocket"]
-    assert codec.encode(image, parameters) == codec.encode(image, replace(parameters, masking=1e30))
+    assert encoding.encode(image, parameters) == encoding.encode(image, replace(parameters, masking=1e30))
 
 
 def test_a_frequency_of_great_weight_keeps_its_indices_and_one_of_little_loses_them(
     photographs: dict[str, np.ndarray],
 ) -> None:
     image = photographs["rocket"]
-    nearest = codec.quantize(image, EncodingParameters.from_quality(70), effort=0).planes[0]
+    nearest = quantize(image, EncodingParameters.from_quality(70), effort=0).planes[0]
     great = np.full((8, 8), 0.001)
     great[0, 1], great[2, 0] = 1000, 300
     parameters = replace(EncodingParameters.from_quality(70), trellis=1.0, luma_weights=great)
-    chosen = codec.quantize(image, parameters).planes[0]
+    chosen = quantize(image, parameters).planes[0]
     for y, x in ((0, 1), (2, 0)):
         changed = chosen[..., y, x] != nearest[..., y, x]
         assert changed.mean() < 0.02  # but for those next to a tie
@@ -241,16 +244,16 @@ def test_weights_count_times_mu_and_no_further_than_to_its_limit(photographs: di
     image, plain = photographs["coffee"], EncodingParameters.from_quality(60)
     twos, most = np.full((8, 8), 2.0), np.full((8, 8), 1000.0)
     twice = replace(plain, trellis=6.0, masking=200.0, luma_weights=twos, chroma_weights=twos)
-    assert codec.encode(image, twice) == codec.encode(image, replace(plain, trellis=12.0, masking=200.0))
+    assert encoding.encode(image, twice) == encoding.encode(image, replace(plain, trellis=12.0, masking=200.0))
     beyond = replace(plain, trellis=1000.0, luma_weights=most, chroma_weights=most)
-    assert codec.encode(image, beyond) == codec.encode(image, replace(plain, trellis=1000.0))
+    assert encoding.encode(image, beyond) == encoding.encode(image, replace(plain, trellis=1000.0))
 
 
 def test_gray_and_rgb_files_take_lumas_weights(photographs: dict[str, np.ndarray]) -> None:
     parameters = with_weights(replace(EncodingParameters.from_quality(60), trellis=12.0))
     other = replace(parameters, chroma_weights=None)
     for source in (
-        codec.encode(photographs["coffee"], EncodingParameters.from_quality(95, "gray")),
+        encoding.encode(photographs["coffee"], EncodingParameters.from_quality(95, "gray")),
         rgb_file(photographs),
     ):
         assert transcode(source, parameters) == transcode(source, other)
@@ -266,19 +269,19 @@ def rgb_file(photographs: dict[str, np.ndarray]) -> bytes:
 def test_threads_do_not_change_the_bytes(photographs: dict[str, np.ndarray]) -> None:
     images = crops(list(photographs.values()), 90, 130, 6)
     parameters = with_weights(replace(EncodingParameters.from_quality(60), trellis=12.0, masking=300.0))
-    alone = [codec.encode(image, parameters) for image in images]
+    alone = [encoding.encode(image, parameters) for image in images]
     assert encode_many(images, parameters, threads=8) == alone
-    sources = [codec.encode(image, EncodingParameters.from_quality(95)) for image in images]
+    sources = [encoding.encode(image, EncodingParameters.from_quality(95)) for image in images]
     assert transcode_many(sources, parameters, threads=8) == [transcode(source, parameters) for source in sources]
 
 
 def test_chroma_that_is_resampled_is_chosen_too(photographs: dict[str, np.ndarray]) -> None:
-    source = codec.encode(photographs["chelsea"], EncodingParameters.from_quality(95, "4:4:4"))
+    source = encoding.encode(photographs["chelsea"], EncodingParameters.from_quality(95, "4:4:4"))
     parameters = replace(EncodingParameters.from_quality(60), trellis=8.0)
     files = [
         Transcoder(parameters, sampling="parameters", effort=effort, never_grow=False).one(source).data
         for effort in (0, 2)
     ]
-    plain, chosen = (codec.read_coefficients(file).planes for file in files)
+    plain, chosen = (read_coefficients(file).planes for file in files)
     for before, after in zip(plain, chosen, strict=True):
         assert (np.abs(after) <= np.abs(before)).all() and (after != before).any()

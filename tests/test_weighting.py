@@ -11,16 +11,16 @@ from pictures import crops, noisy
 from torch import nn
 from toys import Frequencies
 
-from j4d import codec
-from j4d.calibration import RateModel
 from j4d.errors import ParameterError
-from j4d.heldout import Judge
-from j4d.images import ImageSet
-from j4d.objective import Objective
-from j4d.optimize import Recipe
-from j4d.parameters import EncodingParameters
-from j4d.trial import best_trellis
-from j4d.weighting import StepSensitivity
+from j4d.images.image_set import ImageSet
+from j4d.jpeg.coefficients import quantize
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.learning.candidates import best_trellis
+from j4d.learning.objective import Objective
+from j4d.learning.recipe import Recipe
+from j4d.learning.validation import Judge
+from j4d.learning.weighting import StepSensitivity
+from j4d.rate.model import RateModel
 
 LOW = [(row, column) for row in range(4) for column in range(4) if row + column < 4]
 HIGH = [(4, 3), (3, 4), (5, 5)]
@@ -67,7 +67,7 @@ def test_weights_are_1_on_average_over_the_indices_that_are_not_0(looks_low: Jud
     for power in (0.5, 1.0):
         total, count = 0.0, 0
         for image in images:
-            for component, plane in enumerate(codec.quantize(image, PARAMETERS).planes):
+            for component, plane in enumerate(quantize(image, PARAMETERS).planes):
                 nonzero = (plane != 0).sum((0, 1))
                 nonzero[0, 0] = 0
                 total += (nonzero * found.weights(power)[min(component, 1)]).sum()

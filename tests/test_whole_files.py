@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from j4d import codec, exif
+from j4d.api import transcode
 from j4d.errors import CodecError, ParameterError
-from j4d.markers import APP1, APP2, COM, header_segments
-from j4d.parameters import EncodingParameters
-from j4d.transcode import Transcoded, Transcoder, transcode
+from j4d.jpeg import decoding, encoding, exif
+from j4d.jpeg.markers import APP1, APP2, COM, header_segments
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.transcoding import Transcoded, Transcoder
 
 QUALITY_40 = EncodingParameters.from_quality(40)
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
@@ -27,7 +28,7 @@ FILM = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(range(256))
 def photograph(seed: int = 0, height: int = 72, width: int = 96, quality: int = 95) -> bytes:
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
-    return codec.encode(pixels, EncodingParameters.from_quality(quality))
+    return encoding.encode(pixels, EncodingParameters.from_quality(quality))
 
 
 def decorated(data: bytes, markers: list[tuple[int, bytes]]) -> bytes:
@@ -110,7 +111,7 @@ def test_segments_behind_the_first_scan_stay_behind_it() -> None:
     result = one(odd, never_grow=False).data
     assert [s.code for s in header_segments(result) if s.code >= 0xE0] == []
     assert result.endswith(b"".join(tiny_jpeg.segment(*marker) for marker in late) + b"\xff\xd9")
-    assert np.array_equal(codec.decode(result), codec.decode(one(source, never_grow=False).data))
+    assert np.array_equal(decoding.decode(result), decoding.decode(one(source, never_grow=False).data))
 
 
 @pytest.mark.parametrize("order", ["little", "big"])
@@ -268,7 +269,7 @@ def test_what_is_odd_and_does_no_harm_is_a_note(note: str, tolerate: bool) -> No
     odd = ODD[note](data)
     result = one(odd, tolerate_damage=tolerate)
     assert result.notes == (note,) and not result.damage and not result.copied
-    assert np.array_equal(codec.decode(result.data), codec.decode(one(data).data))
+    assert np.array_equal(decoding.decode(result.data), decoding.decode(one(data).data))
 
 
 def test_damage_inside_a_scan_stays_damage() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from j4d.tables import ZIGZAG
+from j4d.jpeg.tables import ZIGZAG
 
 DC_SYMBOLS = list(range(12))  # 4 bits each
 AC_SYMBOLS = [0x00, 0xF0, *(run << 4 | size for run in range(16) for size in range(1, 11))]  # 8 bits each

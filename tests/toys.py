@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from j4d.transform import pixels_to_coefficients
+from j4d.simulation.transform import pixels_to_coefficients
 
 SEED = 1000 * int(os.environ.get("J4D_TOY_SEED", "0"))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from j4d.errors import J4DError, ProfileError
 from j4d.evaluation.stored import without_folder
-from j4d.profile import Profile
+from j4d.profile.profile import Profile
 
 FOLDER = Path(__file__).parents[1] / "src/j4d/profiles"
 

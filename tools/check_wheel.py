@@ -52,7 +52,7 @@ def check_installed() -> None:
 
     import j4d
     from j4d import _core, _soft
-    from j4d.codec import read_coefficients
+    from j4d.jpeg.coefficients import read_coefficients
 
     maps = Path("/proc/self/maps")
     if maps.exists() and re.search(r"/lib(turbo)?jpeg", maps.read_text()):

@@ -24,19 +24,21 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from j4d import Profile, builtin, load_images, load_model
-from j4d.adapt import Measured, choice_of, fit, measure
-from j4d.calibration import RateModel
+from j4d import Profile, load_images, load_model
 from j4d.errors import J4DError, ModelError
-from j4d.frozen import Json
-from j4d.heldout import Judge
-from j4d.images import ImageSet
-from j4d.models import joint_fingerprint
-from j4d.optimize import Recipe
-from j4d.profile import OperatingPoint
-from j4d.retrial import tried
-from j4d.tasks import Frozen, Model
-from j4d.trial import PROBE, at_rate, least, with_trellis
+from j4d.images.image_set import ImageSet
+from j4d.learning.adaptation import Measured, choice_of, fit, measure
+from j4d.learning.candidates import PROBE, at_rate, least, with_trellis
+from j4d.learning.recipe import Recipe
+from j4d.learning.retrial import tried
+from j4d.learning.validation import Judge
+from j4d.profile import lookup
+from j4d.profile.profile import OperatingPoint
+from j4d.rate.model import RateModel
+from j4d.readers.answers import Model
+from j4d.readers.fingerprints import joint_fingerprint
+from j4d.readers.frozen import Frozen
+from j4d.support.frozen import Json
 
 STRONG = ((15.0, None), (8.0, None))  # trellises that only low rates want
 BELOW = (30.0, 15.0, 8.0, 4.0)  # mu of a point below the first
@@ -125,7 +127,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         models, judges = (dict(map(named, texts)) for texts in (arguments.model, arguments.judge))
-        profile = builtin.find(arguments.profile)
+        profile = lookup.find(arguments.profile)
         renewed(profile, models, judges, load_images(arguments.images), arguments.below).save(arguments.output)
     except J4DError as error:
         sys.exit(f"error: {error}")

@@ -17,17 +17,20 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from j4d.codecs import ChosenJPEG, Codec, DefaultJPEG, LearnedJPEG
+from j4d.codecs.chosen import ChosenJPEG
+from j4d.codecs.default import DefaultJPEG
+from j4d.codecs.learned import LearnedJPEG
+from j4d.codecs.protocol import Codec
 from j4d.errors import DataError
-from j4d.evaluate import evaluate
-from j4d.files import write_atomic
-from j4d.images import ImageSet, read_image
-from j4d.judge import EncoderJudge
-from j4d.learn import learn
-from j4d.models import load_model
-from j4d.printable import safe_console
+from j4d.evaluation.evaluate import evaluate
+from j4d.evaluation.results import Evaluation
+from j4d.images.image_set import ImageSet, read_image
+from j4d.learning.learn import learn
+from j4d.readers.encoder_judge import EncoderJudge
+from j4d.readers.loading import load_model
 from j4d.report.terminal import print_evaluation
-from j4d.results import Evaluation
+from j4d.support.files import write_atomic
+from j4d.support.printable import safe_console
 
 MODEL = "demo:efficientnet-lite0"
 TRIAL_PICTURES = 32  # a third of the usual: the demonstration is to take a few minutes

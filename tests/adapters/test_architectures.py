@@ -16,7 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from j4d.errors import ModelError
-from j4d.models import VisionModel, load_model
+from j4d.readers.loading import load_model
+from j4d.readers.vision import VisionModel
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::FutureWarning")
 

@@ -9,7 +9,7 @@ from profiles import default_profile
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from j4d.models import Preprocess
+from j4d.readers.preprocessing import Preprocess
 from j4d.transforms import JPEG
 
 

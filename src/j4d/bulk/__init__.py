@@ -7,8 +7,25 @@
 `j4d transcode SRC DST` is this on the command line; docs/datasets.md says what it survives. No PyTorch here.
 """
 
-from j4d.bulk.locate import is_data_set, source_of, target_of
-from j4d.bulk.run import Summary, transcode_data_set
-from j4d.bulk.settings import Settings
+from __future__ import annotations
 
-__all__ = ["Settings", "Summary", "is_data_set", "source_of", "target_of", "transcode_data_set"]
+from typing import TYPE_CHECKING
+
+from j4d.support.lazy import lazy
+
+if TYPE_CHECKING:
+    from j4d.bulk.locate import is_data_set as is_data_set
+    from j4d.bulk.locate import source_of as source_of
+    from j4d.bulk.locate import target_of as target_of
+    from j4d.bulk.run import Summary as Summary
+    from j4d.bulk.run import transcode_data_set as transcode_data_set
+    from j4d.bulk.settings import Settings as Settings
+
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "locate": ("is_data_set", "source_of", "target_of"),
+        "run": ("Summary", "transcode_data_set"),
+        "settings": ("Settings",),
+    },
+)

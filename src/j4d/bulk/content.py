@@ -6,7 +6,7 @@ import shutil
 from typing import BinaryIO
 
 from j4d.bulk.settings import LARGEST_IMAGE
-from j4d.kinds import HEAD, JPEG_SUFFIXES, is_called_jpeg, kind_of_bytes
+from j4d.images.kinds import HEAD, JPEG_SUFFIXES, is_called_jpeg, kind_of_bytes
 
 __all__ = ["BLOCK", "HEAD", "IN_MEMORY", "JPEG_SUFFIXES", "copy_blocks", "is_called_jpeg", "is_image"]
 

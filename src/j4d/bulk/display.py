@@ -9,7 +9,7 @@ import time
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from j4d.bulk.results import Done
-from j4d.printable import safe_console
+from j4d.support.printable import safe_console
 
 EVERY = 1.0  # seconds between JSON lines
 

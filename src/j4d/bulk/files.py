@@ -14,7 +14,7 @@ from j4d.bulk.place import Create, Source, Target, mode_of
 from j4d.bulk.quarantine import put_image
 from j4d.bulk.results import Done, Entry
 from j4d.bulk.settings import Recoded
-from j4d.kinds import kind_of_bytes
+from j4d.images.kinds import kind_of_bytes
 
 
 class _Read(NamedTuple):

@@ -17,8 +17,9 @@ from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
+from j4d.bulk.job import Job
 from j4d.bulk.results import Done, Unit
-from j4d.bulk.work import Job, process
+from j4d.bulk.work import process
 from j4d.errors import DataError
 
 LOOPBACK = "127.0.0.1"

@@ -13,18 +13,19 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from j4d.batch import thread_count
-from j4d.bulk import stale
+from j4d.bulk import on_ray, stale
 from j4d.bulk import threads as on_threads
 from j4d.bulk.apart import must_be_apart
+from j4d.bulk.job import Job, kind_of
 from j4d.bulk.manifest import Manifest
 from j4d.bulk.names import PRIVATE, is_private, why_refused
 from j4d.bulk.place import Source, Target
 from j4d.bulk.results import Done, Entry, Unit
 from j4d.bulk.settings import Settings
 from j4d.bulk.state import opened
-from j4d.bulk.work import BYTES_PER_UNIT, FILES_PER_UNIT, Job, kind_of
+from j4d.bulk.work import BYTES_PER_UNIT, FILES_PER_UNIT
 from j4d.errors import DataError
+from j4d.support.cores import thread_count
 
 MOST_FAILURES = 1000  # in a summary; the manifest has all
 
@@ -142,8 +143,6 @@ def _foreign(target: Target, name: str) -> str:
 
 def _start(engine: Engine, units: Iterator[Unit], job: Job, threads: int) -> Iterator[tuple[Unit, list[Done]]]:
     if engine == "ray":
-        from j4d.bulk import on_ray
-
         return on_ray.run(units, job)
     return on_threads.run(units, job, threads)
 

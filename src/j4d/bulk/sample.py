@@ -10,21 +10,20 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from j4d.bulk import shards, table_rows, tables
 from j4d.bulk.content import HEAD, is_image
+from j4d.bulk.job import kind_of
 from j4d.bulk.pipeline import Part
 from j4d.bulk.place import Source
 from j4d.bulk.results import Entry, Image
 from j4d.bulk.settings import Settings
-from j4d.bulk.work import kind_of
 from j4d.errors import DataError
+from j4d.evaluation.accuracy import Accuracy
+from j4d.images.labels import LABEL_FILE_LIMIT, label_of, label_rows
 
-if TYPE_CHECKING:
-    from j4d.bulk.accuracy import Accuracy
-    from j4d.models import VisionModel
-
+LABELS = "labels.csv"  # in the source: columns file, label
 SOURCES = 1000  # looked into at most
 
 
@@ -52,18 +51,27 @@ class Forecast:
         )
 
 
-def predict(source: Source, settings: Settings, count: int, model: str | VisionModel | None = None) -> Forecast:
-    """Transcode up to `count` images from sources drawn with the settings' seed, and show them to a model.
+class Check(Protocol):
+    """What is shown the sampled images before and after; `j4d.evaluation.spot_check.SpotCheck` is one."""
 
-    model: one, or its spec as for `load_model`; its answers before and after are compared, with labels where the source
-    has labels.csv.
-    DataError where there is no image, ModelError.
+    def see(self, key: str, source: bytes, output: bytes | None) -> None: ...
+
+    def accuracy(self, seed: int) -> Accuracy | None: ...
+
+
+def predict(source: Source, settings: Settings, count: int, check: Check | None = None) -> Forecast:
+    """Transcode up to `count` images from sources drawn with the settings' seed.
+
+    Args:
+        source: The data set.
+        settings: How its images are transcoded.
+        count: How many images at most.
+        check: A model that compares its answers before and after.
+
+    Raises:
+        DataError: There is no image, or a label does not fit the model.
+        ModelError: The model of the check fails.
     """
-    witness = None
-    if model is not None:
-        from j4d.bulk.accuracy import Witness, labels_of  # PyTorch
-
-        witness = Witness(model, labels_of(source))
     recode = settings.recoder()
     rng = random.Random(settings.seed)
     total = 0
@@ -90,15 +98,26 @@ def predict(source: Source, settings: Settings, count: int, model: str | VisionM
             continue  # the run itself will tell
         spent += time.perf_counter() - began
         found.append(recoded.image)
-        if witness is not None:
-            witness.see(part.key, part.data, recoded.data)
+        if check is not None:
+            check.see(part.key, part.data, recoded.data)
     if not found:
         raise DataError(f"{source.root}: no JPEG images found in {len(chosen)} of its files")
     ratio, error = _ratio([image for image in found if image.bytes_out])
     read = sum(image.bytes_in for image in found)
     failed = sum(bool(image.error) for image in found)
-    told = witness.told(settings.seed) if witness is not None else None
+    told = check.accuracy(settings.seed) if check is not None else None
     return Forecast(len(found), 1 - ratio, error, failed, total, spent * total / max(read, 1), told)
+
+
+def labels_of(source: Source) -> dict[str, int]:
+    """Class numbers by the files' names, from labels.csv in the source; empty where there is none. DataError."""
+    try:
+        with source.open(LABELS) as file:
+            data = file.read(LABEL_FILE_LIMIT + 1)
+    except OSError:
+        return {}
+    name = f"{source.root}/{LABELS}"
+    return {row["file"]: label_of(name, row["file"], row["label"]) for row in label_rows(data, name)}
 
 
 def _ratio(images: list[Image]) -> tuple[float, float]:

@@ -12,21 +12,20 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import xxhash
 
-from j4d import __version__
+from j4d._version import __version__
 from j4d.bulk.results import Image, Status
-from j4d.codec import MAX_PIXELS
 from j4d.errors import CodecError, DataError, ParameterError, UnsupportedError
-from j4d.parameters import EncodingParameters
-from j4d.profile import Profile
-from j4d.strip import Keep, stripped
-from j4d.transcode import MAX_MEMORY, MemoryGate, OpenedJPEG, Sampling, Transcoded, Transcoder
-
-if TYPE_CHECKING:
-    from j4d.judge import EncoderJudge
+from j4d.jpeg.arguments import MAX_PIXELS
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.strip import Keep, stripped
+from j4d.jpeg.transcoding import MAX_MEMORY, MemoryGate, OpenedJPEG, Sampling, Transcoded, Transcoder
+from j4d.profile import file
+from j4d.profile.judge import Judge
+from j4d.profile.profile import Profile
 
 LARGEST_IMAGE = 1 << 30  # bytes; no JPEG picture within the limits is larger
 OnError = Literal["copy", "quarantine", "fail"]
@@ -37,8 +36,8 @@ class Settings:
     """How a data set's images are transcoded; the fields are those of `j4d.transcode` unless said here.
 
     profile, with place (one of index, bpp, quality, as `Profile.at` takes it), or parameters, the same for all. adapt:
-    move each picture along the profile's ladder, where the profile has learned it. judges: specs of models that choose
-    each picture's place instead, which the profile must know. max_memory: bytes that the pictures under way in one
+    move each picture along the profile's ladder, where the profile has learned it. judge: chooses each picture's place
+    instead; the profile must know it. max_memory: bytes that the pictures under way in one
     process may take together; one that needs more is not transcoded. on_error: an image that is damaged
     or of a kind that is not transcoded is copied as it is, or put in quarantine, or ends the run. Raises
     ParameterError, ProfileError.
@@ -48,7 +47,7 @@ class Settings:
     place: Mapping[str, Any] = field(default_factory=dict)
     parameters: EncodingParameters | None = None
     adapt: bool = True
-    judges: tuple[str, ...] = ()
+    judge: Judge | None = None
     seed: int = 0
     deterministic: bool = False
     effort: int | None = None
@@ -68,29 +67,31 @@ class Settings:
         if self.on_error not in get_args(OnError):
             raise ParameterError(f"on_error {self.on_error!r} is not one of {', '.join(get_args(OnError))}")
         self._transcoder(self._fixed(), self.seed)  # are they in order?
-        if self.judges:
+        if self.judge is not None:
             if self.profile is None or not self.adapt:
                 raise ParameterError(
                     "a judge needs a profile that knows it, and adapt=True: it gives each picture its own place"
                 )
-            self.profile.choice_of(loaded_judge(self.judges))
+            self.profile.choice_of(self.judge)
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values that tells everything the output depends on, this version of j4d too."""
-        values = {name: value for name, value in vars(self).items() if name not in ("profile", "parameters", "place")}
-        from j4d.profile_file import dump
-
-        source = dump(self.profile) if self.profile else json.dumps(self._fixed().to_json(), sort_keys=True).encode()
+        apart = ("profile", "parameters", "place", "judge")
+        values = {name: value for name, value in vars(self).items() if name not in apart}
+        values["judges"] = [] if self.judge is None else list(self.judge.specs) or [self.judge.fingerprint]
+        if self.profile is not None:
+            source = file.dump(self.profile.to_json())
+        else:
+            source = json.dumps(self._fixed().to_json(), sort_keys=True).encode()
         content = hashlib.sha256(source).hexdigest()
         name = self.profile.name if self.profile else None
         return {"profile": name, "content": content, **self.place, **values, "j4d": __version__}
 
     def recoder(self) -> Callable[[str, bytes], Recoded]:
         """The function from an image's key and bytes to what is written in its place."""
-        profile, place = self.profile, {**self.place, "sampling": self.sampling}
-        if profile is not None and self.judges:
-            asked = loaded_judge(self.judges)
-            return self._placing(lambda opened: profile.chosen(opened, asked, **place))
+        profile, judge, place = self.profile, self.judge, {**self.place, "sampling": self.sampling}
+        if profile is not None and judge is not None:
+            return self._placing(lambda opened: profile.chosen(opened, judge, **place))
         if profile is not None and self.adapt and profile.adaptation is not None:
             return self._placing(lambda opened: profile.adapted(opened, **place))
         fixed = self._fixed()
@@ -165,17 +166,6 @@ def _told_of(found: Transcoded) -> tuple[Status, str]:
 def _gate(max_memory: int) -> MemoryGate:
     """One in each process, for all of its threads."""
     return MemoryGate(max_memory)
-
-
-@cache
-def loaded_judge(specs: tuple[str, ...]) -> EncoderJudge:
-    """Loaded once in each process. Pictures share its cores, not one picture's layers."""
-    import torch
-
-    from j4d.judge import EncoderJudge
-
-    torch.set_num_threads(1)
-    return EncoderJudge.from_specs(specs)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from j4d.bulk.table_rows import (
     rebuilt,
     told,
 )
-from j4d.kinds import JPEG_SUFFIXES
+from j4d.images.kinds import JPEG_SUFFIXES
 
 SUFFIXES = (".parquet", ".pq")
 _OF_WRITERS = re.compile(r"(, )?(is_from_converted_type|force_set_converted_type)=\w+")  # how they write, not what

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from threading import Event
 
+from j4d.bulk.job import Job
 from j4d.bulk.pipeline import StoppedError
 from j4d.bulk.results import Done, Unit
-from j4d.bulk.work import Job, process
+from j4d.bulk.work import process
 
 EXTRA_UNITS = 3
 

@@ -14,34 +14,35 @@ from typing import Any, BinaryIO
 
 from PIL.JpegImagePlugin import JpegImageFile
 
-from j4d.bulk import shards, table_rows, tables, work
+from j4d.bulk import shards, table_rows, tables
 from j4d.bulk.content import BLOCK, HEAD, is_image
+from j4d.bulk.job import Job, kind_of
 from j4d.bulk.pipeline import Lane
 from j4d.bulk.results import Done, Entry
 from j4d.bulk.settings import Settings
-from j4d.codec import PILLOW_ERRORS, decode
 from j4d.errors import DataError, J4DError
-from j4d.markers import APP14, XMP_HEAD, header_segments, is_kept
+from j4d.jpeg.decoding import PILLOW_ERRORS, decode
+from j4d.jpeg.markers import APP14, XMP_HEAD, header_segments, is_kept
 
 
 class WrongError(DataError):
     """An output is not what was asked for."""
 
 
-def verified(done: Done, job: work.Job, lane: Lane) -> Done:
+def verified(done: Done, job: Job, lane: Lane) -> Done:
     """`done` with what verifying its output told: a source whose output is wrong is open again."""
     if done.written is None or done.problem:
         return dataclasses.replace(done, verified=done.finished)
     checks = {"file": _file, "shard": _shard, "table": _table}
     try:
         with job.source.open(done.entry.name) as source, job.target.open(done.entry.name) as target:
-            checks[work.kind_of(done.entry.name)](done.entry, source, target, job.settings, lane)
+            checks[kind_of(done.entry.name)](done.entry, source, target, job.settings, lane)
     except J4DError as error:
         return dataclasses.replace(done, problem=f"not verified: {error}", finished=False)
     return dataclasses.replace(done, verified=True)
 
 
-def checked(entry: Entry, job: work.Job, lane: Lane) -> Done:
+def checked(entry: Entry, job: Job, lane: Lane) -> Done:
     """Verify what an earlier run has written."""
     return verified(Done(entry, entry.size), job, lane)
 

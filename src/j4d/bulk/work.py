@@ -8,46 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from threading import Event
 
 from j4d.bulk import files, shards, tables
 from j4d.bulk.content import copy_blocks
 from j4d.bulk.faulty import DamagedError, RefusedError, UnchangedError
+from j4d.bulk.job import Job, kind_of
 from j4d.bulk.names import NotWrittenError, UnreadableError
 from j4d.bulk.pipeline import Lane
-from j4d.bulk.place import QUARANTINE, Source, Target, mode_of
+from j4d.bulk.place import QUARANTINE, mode_of
 from j4d.bulk.quarantine import put_source
 from j4d.bulk.results import Done, Entry, Unit
-from j4d.bulk.settings import Settings
+from j4d.bulk.verify import checked, verified
 from j4d.errors import DataError
 
 FILES_PER_UNIT = 256
 BYTES_PER_UNIT = 64 << 20
 
 
-@dataclass(frozen=True)
-class Job:
-    """What all units of a run share; can be pickled. verify: read every output back and compare."""
-
-    source: Source
-    target: Target
-    settings: Settings
-    verify: bool = False
-
-
-def kind_of(name: str) -> str:
-    """How a source of this name is read: as a "shard", a "table", or a "file" like any other."""
-    lower = name.lower()
-    return "shard" if lower.endswith(shards.SUFFIXES) else "table" if lower.endswith(tables.SUFFIXES) else "file"
-
-
 def process(unit: Unit, job: Job, pool: Executor, threads: int, stop: Event) -> list[Done]:
     """Write the unit's outputs, its images recoded on `threads` threads of `pool`. Raises DataError, OSError."""
     lane = Lane(job.settings.recoder(), pool, threads, stop)
     if unit.check:
-        from j4d.bulk.verify import checked
-
         return [checked(entry, job, lane) for entry in unit.entries]
     found: list[Done] = []
     plain = []
@@ -68,8 +50,6 @@ def process(unit: Unit, job: Job, pool: Executor, threads: int, stop: Event) -> 
     found += files.convert(plain, job.source, job.target, lane)
     job.target.settle([name for done in found for name in _names(done)])
     if job.verify:
-        from j4d.bulk.verify import verified
-
         found = [verified(done, job, lane) for done in found]
     return found
 

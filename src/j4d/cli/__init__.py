@@ -17,15 +17,16 @@ from typing import Annotated
 
 import typer
 
-from j4d import __version__, ranks
+from j4d._version import __version__
 from j4d.cli import files, measure, profiles
 from j4d.cli.evaluate import evaluate
 from j4d.cli.judge import judge
 from j4d.cli.report import report
 from j4d.cli.transcode import transcode
 from j4d.errors import J4DError
-from j4d.printable import echo
-from j4d.quiet import silence_pillow
+from j4d.support import ranks
+from j4d.support.printable import echo
+from j4d.support.quiet import silence_pillow
 
 USER_ERROR, INTERRUPTED, BUG = 2, 130, 1
 

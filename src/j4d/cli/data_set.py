@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from j4d.cli.inputs import say_preparations
 from j4d.cli.options import SamplingName, parameters_for, place_on, profile_of
 from j4d.errors import DataError
-from j4d.printable import echo
+from j4d.support.printable import echo
 
 if TYPE_CHECKING:
     from j4d.bulk import Summary
-    from j4d.models import VisionModel
+    from j4d.bulk.place import Source
+    from j4d.evaluation.spot_check import SpotCheck
 
 _PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", "-")  # nothing with such a name is a shard or a table
 NOT_ALL = 3  # exit code: the run came to its end, but not every image is what was asked for
@@ -48,7 +50,7 @@ def place(
     sampling: SamplingName | None,
 ) -> dict[str, Any]:
     """The profile and the place on it, or the parameters, of `Settings`. ParameterError as for single files."""
-    from j4d.builtin import DEFAULT
+    from j4d.profile.builtin import DEFAULT
 
     if jpeg_quality is not None:
         return {"parameters": parameters_for(profile, index, bpp, quality, jpeg_quality, sampling, False)(b"")}
@@ -70,36 +72,32 @@ def transcode(
 
     running: of `transcode_data_set`.
     """
-    from j4d.bulk import Settings, source_of, target_of, transcode_data_set
+    from j4d import bulk
     from j4d.bulk.display import Display
 
-    settings = Settings(**options)
-    if settings.judges:
-        from j4d.bulk.settings import loaded_judge
-        from j4d.cli.inputs import say_preparations
-
-        say_preparations(loaded_judge(settings.judges).models)
-    source, out = source_of(places), target_of(target)
+    settings = bulk.Settings(**options)
+    source, out = bulk.source_of(places), bulk.target_of(target)
     if samples is not None:
-        from j4d.bulk.sample import predict
+        from j4d.bulk import sample
 
-        forecast = predict(source, settings, samples, None if model is None else _loaded(model))
+        forecast = sample.predict(source, settings, samples, None if model is None else _spot_check(model, source))
         echo(json.dumps({"event": "forecast", **forecast.to_json()}) if as_json else str(forecast))
         return
     with Display(as_json) as display:
-        summary = transcode_data_set(source, out, settings, watch=display, **running)
+        summary = bulk.transcode_data_set(source, out, settings, watch=display, **running)
     _tell(summary, as_json)
     if not summary.clean:
         raise typer.Exit(NOT_ALL)
 
 
-def _loaded(spec: str) -> VisionModel:
-    from j4d.cli.inputs import say_preparations
-    from j4d.models import load_model
+def _spot_check(spec: str, source: Source) -> SpotCheck:
+    from j4d.bulk.sample import labels_of
+    from j4d.evaluation.spot_check import SpotCheck
+    from j4d.readers.loading import load_model
 
     found = load_model(spec)
     say_preparations([found])
-    return found
+    return SpotCheck(found, labels_of(source))
 
 
 def _tell(summary: Summary, as_json: bool) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from j4d.allocator import keep_freed_memory
 from j4d.cli.inputs import (
     IMAGES_HELP,
     MODEL_HELP,
@@ -25,16 +24,19 @@ from j4d.cli.inputs import (
     preprocessing,
     say_preparations,
 )
-from j4d.cli.options import DeterministicOption, ProtocolName, SamplingName, integer
+from j4d.cli.options import DeterministicOption, ProtocolName, SamplingName
+from j4d.cli.parsing import integer
 from j4d.cli.targets import must_be_writable
 from j4d.errors import DataError, ParameterError
-from j4d.printable import echo, safe_console
+from j4d.support.allocator import keep_freed_memory
+from j4d.support.cores import available_cores
+from j4d.support.printable import echo, safe_console
 
 if TYPE_CHECKING:
+    from j4d.evaluation.results import Evaluation
     from j4d.evaluation.stored import StoredResult
-    from j4d.images import ImageSet
-    from j4d.profile import Profile
-    from j4d.results import Evaluation
+    from j4d.images.image_set import ImageSet
+    from j4d.profile.profile import Profile
 
 
 class AdaptChoice(str, Enum):
@@ -136,8 +138,8 @@ def evaluate(
       j4d evaluate -m timm:resnet18 -i test --learn-images train -o report \\
           --rival "random-search?evaluations=480"
     """
-    from j4d.builtin import find
-    from j4d.codecs import DEFAULT_QUALITIES, DefaultJPEG
+    from j4d.codecs.default import DEFAULT_QUALITIES, DefaultJPEG
+    from j4d.profile.lookup import find
 
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file; name a folder with -o")
@@ -155,28 +157,27 @@ def evaluate(
 
     import torch
 
-    from j4d.evaluation.contenders import Contenders, add_rivals, judges_of, rival_names
-    from j4d.evaluation.grid import GridModel, evaluate_grid
+    from j4d.evaluation import contenders as contending
+    from j4d.evaluation import grid
     from j4d.evaluation.measurements import default_folder
-    from j4d.evaluation.workers import available_cores
     from j4d.report.summaries import save_all
 
-    rivals, reasons = rival_names(rival or [])
+    rivals, reasons = contending.rival_names(rival or [])
     keep_freed_memory()
     torch.set_num_threads(threads)
     options = preprocessing(resize, crop, mean, std, interpolation)
-    grid_models = [GridModel.from_spec(spec, **options) for spec in models]
-    judges = judges_of(judge or [], grid_models, options)
+    grid_models = [grid.GridModel.from_spec(spec, **options) for spec in models]
+    judges = contending.judges_of(judge or [], grid_models, options)
     say_preparations([one.subject.load() for one in grid_models], *(one.judge.models for one in judges))
     folder = None if no_cache else (cache or default_folder())
-    contenders = Contenders()
+    contenders = contending.Contenders()
     contenders.add_default(reference)
     for one, name in zip(profiles, _distinct_names(profiles, profile or []), strict=True):
         contenders.add_profile(one, name, seed=seed, deterministic=deterministic, adapt=adapt.value)
         reasons += contenders.add_chosen(one, name, judges)
     for reason in reasons:
         echo(f"left out: {reason}", err=True)
-    add_rivals(
+    contending.add_rivals(
         contenders,
         rivals,
         sampling=chosen,
@@ -188,7 +189,7 @@ def evaluate(
         say=(lambda text: None) if quiet else (lambda text: echo(text, err=True)),
     )
     pictures = sum(len(images) for images in image_sets)
-    evaluations = evaluate_grid(
+    evaluations = grid.evaluate_grid(
         grid_models,
         image_sets,
         contenders.entries,

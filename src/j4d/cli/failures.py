@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from j4d.printable import echo
+from j4d.support.printable import echo
 
 FAILED = 2  # exit code
 

@@ -32,8 +32,9 @@ from j4d.cli.options import (
 from j4d.cli.streams import STANDARD_STREAM, name_of, plan_of_streams, read_picture, read_source, write_result
 from j4d.cli.targets import is_folder, must_not_clash
 from j4d.errors import CodecError, DataError, ImageError
-from j4d.kinds import JPEG_SUFFIXES, is_called_image, is_called_jpeg
-from j4d.printable import echo
+from j4d.images.kinds import JPEG_SUFFIXES, is_called_image, is_called_jpeg
+from j4d.support.files import permissions, write_atomic
+from j4d.support.printable import echo
 
 
 def encode(
@@ -101,9 +102,9 @@ def encode(
       j4d encode photos/*.webp -o default/ --jpeg-quality 30 --sampling 4:2:0
       convert scan.tif png:- | j4d encode - --quality 40 > scan.jpg
     """
-    from j4d import codec
-    from j4d.decoding import colour_of
-    from j4d.size import stored_size
+    from j4d.images.reading import colour_of
+    from j4d.jpeg import encoding
+    from j4d.jpeg.size import stored_size
 
     parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, sampling, adapt, None, judge, longest_side)
     reading: dict[str, Any] = {"background": colour_of(background, "--background"), "to_srgb": to_srgb}
@@ -119,7 +120,7 @@ def encode(
             picture = read_picture(source, **reading)
             found = parameters(picture.pixels)
             icc = None if found.sampling == "gray" else picture.icc  # which describes RGB
-            data = codec.encode(picture.pixels, found, progressive=progressive, icc=icc, **writing)
+            data = encoding.encode(picture.pixels, found, progressive=progressive, icc=icc, **writing)
         except (ImageError, CodecError, DataError) as error:
             failures.tell(name_of(source), error)
             continue
@@ -161,9 +162,8 @@ def decode(
 
     from PIL import Image
 
-    from j4d import codec
-    from j4d.decoding import orientation_of, profile_of, upright
-    from j4d.files import permissions, write_atomic
+    from j4d.images import reading
+    from j4d.jpeg import decoding
 
     failures = Failures()
     plan = _plan(_expand(images, is_called_jpeg, failures), out, (".png",))
@@ -171,8 +171,8 @@ def decode(
     for source, target in plan:
         try:
             data = read_source(source)
-            pixels = upright(codec.decode(data), orientation_of(data))
-            icc = profile_of(data, str(source))
+            pixels = reading.upright(decoding.decode(data), reading.orientation_of(data))
+            icc = reading.profile_of(data, str(source))
         except (OSError, CodecError, DataError, ImageError) as error:
             failures.tell(source, error)
             continue
@@ -188,7 +188,7 @@ def _expand(paths: list[Path], wanted: Callable[[str], bool], failures: Failures
 
     A folder that cannot be read is told as a failure. DataError for what does not exist, and where nothing is found.
     """
-    from j4d.images import images_below
+    from j4d.images.image_set import images_below
 
     found: list[tuple[Path, Path]] = []
     for path in paths:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from j4d.cli.options import numbers
+from j4d.cli.parsing import numbers
 from j4d.errors import ParameterError
-from j4d.printable import echo
+from j4d.support.printable import echo
 
 if TYPE_CHECKING:
-    from j4d.images import ImageSet
+    from j4d.images.image_set import ImageSet
 
 MODEL_HELP = (
     "package.module:callable or file.py:callable (runs that Python), a TorchScript or torch.export file, timm:NAME, "
@@ -43,7 +43,7 @@ ThreadsOption = Annotated[int | None, typer.Option(min=1, help="PyTorch threads;
 
 def image_set_of(place: str, labels: Path | None, no_labels: bool, split: str | None, limit: int | None) -> ImageSet:
     """The photographs that the options ask for; place: DIR or DIR:SPLIT. Raises J4DError."""
-    from j4d.images import load_images
+    from j4d.images.image_set import load_images
 
     if labels is not None and no_labels:
         raise ParameterError("--labels and --no-labels contradict each other; give one")

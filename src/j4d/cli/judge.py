@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from j4d.allocator import keep_freed_memory
 from j4d.cli.inputs import (
     MODEL_HELP,
     CropOption,
@@ -25,7 +24,8 @@ from j4d.cli.inputs import (
 )
 from j4d.cli.options import profile_of
 from j4d.cli.targets import must_be_writable
-from j4d.printable import echo
+from j4d.support.allocator import keep_freed_memory
+from j4d.support.printable import echo
 
 
 def judge(
@@ -75,8 +75,8 @@ def judge(
 
     import torch
 
-    from j4d.adapt import taught
-    from j4d.models import load_model
+    from j4d.learning.adaptation import taught
+    from j4d.readers.loading import load_model
 
     keep_freed_memory()
     if threads is not None:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from j4d import ranks
-from j4d.allocator import keep_freed_memory
 from j4d.cli.inputs import (
     MODEL_HELP,
     CropOption,
@@ -28,14 +26,17 @@ from j4d.cli.inputs import (
     preprocessing,
     say_preparations,
 )
-from j4d.cli.options import ProtocolName, SamplingName, numbers
+from j4d.cli.options import ProtocolName, SamplingName
+from j4d.cli.parsing import numbers
 from j4d.cli.targets import must_be_writable
 from j4d.errors import ParameterError
-from j4d.printable import echo, safe_console
-from j4d.specs import called
+from j4d.support import ranks
+from j4d.support.allocator import keep_freed_memory
+from j4d.support.printable import echo, safe_console
+from j4d.support.specs import called
 
 if TYPE_CHECKING:
-    from j4d.profile import Profile
+    from j4d.profile.profile import Profile
 
 
 class CombineName(str, Enum):
@@ -184,8 +185,8 @@ def learn(
         )
     import torch
 
-    from j4d.learn import learn as run
-    from j4d.models import load_model
+    from j4d.learning.learn import learn as run
+    from j4d.readers.loading import load_model
 
     keep_freed_memory()
     if threads is not None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from j4d.cli.inputs import say_preparations
 from j4d.errors import ParameterError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from j4d.parameters import EncodingParameters
-    from j4d.profile import Profile
-    from j4d.transcode import OpenedJPEG
+    from j4d.jpeg.parameters import EncodingParameters
+    from j4d.jpeg.transcoding import OpenedJPEG
+    from j4d.profile.profile import Profile
+    from j4d.readers.encoder_judge import EncoderJudge
 
     Picture = NDArray[np.uint8] | bytes | OpenedJPEG
 
@@ -97,10 +98,10 @@ def profile_of(place: str, sampling: SamplingName | None = None) -> Profile:
 
     sampling: of a built-in family, which member. ParameterError where the profile has but one; ProfileError.
     """
-    from j4d import builtin
+    from j4d.profile import builtin, lookup
 
-    found = builtin.find(place, sampling.value if sampling else None)
-    if sampling is not None and (builtin.is_file(place) or place not in builtin.families()):
+    found = lookup.find(place, sampling.value if sampling else None)
+    if sampling is not None and (lookup.is_file(place) or place not in builtin.families()):
         raise ParameterError(
             f"--sampling goes with --jpeg-quality, or with {' or '.join(builtin.families())}; "
             f"{place} has its own, {found.provenance.sampling}"
@@ -148,8 +149,8 @@ def parameters_for(
     where options contradict or miss each other, ProfileError where the profile does not know the judge, before any
     picture is seen.
     """
-    from j4d.builtin import DEFAULT
-    from j4d.parameters import EncodingParameters
+    from j4d.jpeg.parameters import EncodingParameters
+    from j4d.profile.builtin import DEFAULT
 
     if jpeg_quality is not None:
         if profile is not None:
@@ -177,45 +178,18 @@ def parameters_for(
 
 
 def _asking(profile: Profile, specs: list[str], options: dict[str, Any]) -> Callable[[Picture], EncodingParameters]:
-    import torch
-
-    from j4d.cli.inputs import say_preparations
-    from j4d.judge import EncoderJudge
-
-    torch.set_num_threads(
-        1
-    )  # pictures share the cores, not one picture's layers; and any number of them writes the same bytes
-    asked = EncoderJudge.from_specs(specs)
+    asked = judge_of(specs)
     profile.choice_of(asked)
-    say_preparations(asked.models)
     return lambda picture: profile.chosen(picture, asked, **options)
 
 
-def numbers(text: str, option: str) -> list[float]:
-    """Numbers with commas between; ParameterError naming the option."""
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise ParameterError(f"{option} {text!r}: expected numbers with commas between, such as 20,5,1") from None
+def judge_of(specs: Sequence[str]) -> EncoderJudge:
+    """The judge made of the models with these specs, with one thread of PyTorch in each process.
 
+    Pictures share the cores of a process, not the layers of one picture. One thread also gives the same bytes anywhere.
+    """
+    from j4d.readers.encoder_judge import EncoderJudge
 
-def integer(text: str, option: str) -> int:
-    """One quality of a list; ParameterError naming the option."""
-    try:
-        return int(text)
-    except ValueError:
-        raise ParameterError(f"{option}: {text!r} is not an integer 1..100") from None
-
-
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-def size_of(text: str, option: str) -> int:
-    """Bytes, from a whole number with K, M, G or T behind it, powers of 1024. Raises ParameterError."""
-    found = re.fullmatch(r"(\d{1,15})\s*([KMGT]?)(i?B)?", text.strip(), re.IGNORECASE)
-    if found is None or int(found[1]) == 0:
-        raise ParameterError(f"{option} {text!r} is not a size in bytes, such as 512M or 3G")
-    size = int(found[1]) * _UNITS[found[2].upper()]
-    if size > 1 << 50:
-        raise ParameterError(f"{option} {text!r} is more than {1 << 50} bytes")
-    return size
+    judge = EncoderJudge.from_specs(specs, threads=1)
+    say_preparations(judge.models)
+    return judge

@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 
 from j4d.cli.options import BppOption, IndexOption, QualityOption, operating_point, profile_of
-from j4d.printable import echo, safe_console
+from j4d.support.files import write_atomic
+from j4d.support.printable import echo, safe_console
 
 ProfileArgument = Annotated[
     str,
@@ -44,12 +45,13 @@ def profiles() -> None:
       j4d show universal
       j4d encode photo.png --profile universal --quality 40
     """
-    from j4d import builtin
+    from j4d.profile import builtin
+    from j4d.profile.profile import Profile
 
     for family in builtin.families():
         echo(f"{family}  stands for {' or '.join(builtin.members_of(family))}, by the sampling")
     for name in builtin.members():
-        profile = builtin.load(name)
+        profile = Profile.builtin(name)
         source, (first, *_, last) = profile.provenance, profile.points
         models = len(source.model.split(" + "))
         echo(
@@ -73,22 +75,22 @@ def show(
       j4d show profile.json --index 3
       j4d show profile.json --bpp 0.5
     """
-    from j4d.report.terminal import parameters_tables, profile_table, provenance_table, quantizer_text
+    from j4d.report import terminal
 
     console = safe_console(highlight=False)
     loaded = profile_of(profile)
     if (index, bpp, quality) == (None, None, None):
-        console.print(profile_table(loaded))
-        console.print(provenance_table(loaded.provenance))
+        console.print(terminal.profile_table(loaded))
+        console.print(terminal.provenance_table(loaded.provenance))
         count = len(loaded.points)
         for i in sorted({0, count // 2, count - 1}):
             point = loaded.points[i]
             console.print(f"\n[bold]point {i}[/bold], estimated {point.estimated_bpp:.3f} bpp")
-            console.print(parameters_tables(point.parameters))
+            console.print(terminal.parameters_tables(point.parameters))
         return
     parameters = operating_point(profile, index, bpp, quality)
-    console.print(parameters_tables(parameters))
-    console.print(f"sampling {parameters.sampling}, {quantizer_text(parameters)}")
+    console.print(terminal.parameters_tables(parameters))
+    console.print(f"sampling {parameters.sampling}, {terminal.quantizer_text(parameters)}")
 
 
 def export(
@@ -112,8 +114,7 @@ def export(
       cjpeg -qtables tables.txt -sample 2x2 -optimize photo.ppm > photo.jpg
       j4d export profile.json --index 2 --format pillow
     """
-    from j4d.export import export as export_text
-    from j4d.files import write_atomic
+    from j4d.jpeg.export import export as export_text
 
     text = export_text(operating_point(profile, index, bpp, quality), format.value)
     if out is None:

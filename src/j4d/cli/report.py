@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,10 +28,11 @@ from j4d.cli.inputs import (
 )
 from j4d.cli.targets import must_be_writable
 from j4d.errors import DataError, ParameterError
-from j4d.printable import echo
+from j4d.support.files import write_atomic
+from j4d.support.printable import echo
 
 if TYPE_CHECKING:
-    from j4d.results import Evaluation
+    from j4d.evaluation.results import Evaluation
 
 PHOTOGRAPHS = "Photographs (together)"
 MODEL_HELP = "Ask this model about photographs: the one evaluated, named as for `j4d evaluate`."
@@ -106,10 +108,9 @@ def report(
         },
     )
 
-    from j4d.builtin import find
-    from j4d.files import write_atomic
+    from j4d.evaluation.results import Evaluation
+    from j4d.profile.lookup import find
     from j4d.report.page import render_page
-    from j4d.results import Evaluation
 
     loaded = [Evaluation.load(path) for path in evaluations]
     profiles = {place: find(place) for place in profile or []}
@@ -117,18 +118,19 @@ def report(
     if model is not None and images is not None:
         import torch
 
-        from j4d.models import load_model
-        from j4d.report.page_photographs import asker, read_class_names
-        from j4d.report.page_photographs import photographs as choose
+        from j4d.readers.answers import probabilities
+        from j4d.readers.loading import load_model
+        from j4d.report import page_photographs
 
-        names = [] if class_names is None else read_class_names(class_names)
+        names = [] if class_names is None else page_photographs.read_class_names(class_names)
         image_set = image_set_of(images, labels, no_labels, split, limit)
         if threads is not None:
             torch.set_num_threads(threads)
         vision_model = load_model(model, **preprocessing(resize, crop, mean, std, interpolation))
         say_preparations([vision_model])
         number = _belongs(loaded, vision_model, image_set.fingerprint, model)
-        shown[number] = choose(loaded[number], image_set, asker(vision_model), names, most=photographs)
+        ask = partial(probabilities, vision_model)
+        shown[number] = page_photographs.photographs(loaded[number], image_set, ask, names, most=photographs)
     page = render_page(loaded, profiles=profiles, photographs=shown, command=command)
     write_atomic(out, page)
     echo(f"wrote {out}, {len(page)} bytes")
@@ -136,7 +138,7 @@ def report(
 
 def _belongs(evaluations: Sequence[Evaluation], model: Any, images: str, spec: str) -> int:
     """The evaluation that `model` was measured in, rather one on the set with this fingerprint. DataError if none."""
-    from j4d.models import fingerprint
+    from j4d.readers.fingerprints import fingerprint
 
     own = fingerprint(model)
     measured = [i for i, one in enumerate(evaluations) if one.record.get("model_fingerprint") == own]

@@ -16,11 +16,12 @@ from j4d.cli.failures import Failures
 from j4d.cli.streams import STANDARD_STREAM, must_not_be_a_terminal, name_of, read_source, write_result
 from j4d.cli.targets import is_folder, must_not_clash
 from j4d.errors import CodecError, DataError, UnsupportedError
-from j4d.printable import echo
+from j4d.support.cores import thread_count
+from j4d.support.printable import echo
 
 if TYPE_CHECKING:
-    from j4d.strip import Keep
-    from j4d.transcode import Transcoded
+    from j4d.jpeg.strip import Keep
+    from j4d.jpeg.transcoding import Transcoded
 
 FILES_AT_ONCE = 4  # per thread, in memory
 
@@ -45,7 +46,6 @@ def transcode_files(
 
     keep: what survives where files are stripped; None where they are not.
     """
-    from j4d.batch import thread_count
 
     out = Path(place)
     plan = _plan(sources, out, is_folder(place))
@@ -142,7 +142,7 @@ def _write(
     totals: _Totals,
 ) -> None:
     """Write one result, or tell why there is none."""
-    from j4d.strip import stripped
+    from j4d.jpeg.strip import stripped
 
     to_stdout = job.target == STANDARD_STREAM
     if isinstance(result, UnsupportedError) and unsupported is OnUnsupported.skip:

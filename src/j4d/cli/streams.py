@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from j4d.cli.targets import must_not_clash
 from j4d.errors import DataError
+from j4d.support.files import permissions, read_limited, write_atomic
 
 if TYPE_CHECKING:
-    from j4d.decoding import Picture
+    from j4d.images.reading import Picture
 
 STANDARD_STREAM = Path("-")
 LARGEST_FILE = 1 << 30  # bytes; no picture within the limits is larger
@@ -55,8 +56,6 @@ def must_not_be_a_terminal() -> None:
 
 def read_source(source: Path) -> bytes:
     """All bytes of a file or of standard input. Raises OSError, DataError where that is closed, empty or too large."""
-    from j4d.files import read_limited
-
     if source != STANDARD_STREAM:
         data = read_limited(source, LARGEST_FILE)
     else:
@@ -73,21 +72,20 @@ def read_source(source: Path) -> bytes:
 
 def read_picture(source: Path, **reading: Any) -> Picture:
     """The picture in an image file or in standard input. reading: of `decode_picture`. Raises ImageError, DataError."""
-    from j4d import decoding
+    from j4d.images.reading import decode_picture
+    from j4d.images.reading import read_picture as read_file
 
     if source != STANDARD_STREAM:
-        return decoding.read_picture(source, **reading)
+        return read_file(source, **reading)
     try:
         data = read_source(source)
     except (OSError, DataError) as error:
         raise DataError(f"{name_of(source)}: {getattr(error, 'strerror', None) or error}") from None
-    return decoding.decode_picture(data, name_of(source), **reading)
+    return decode_picture(data, name_of(source), **reading)
 
 
 def write_result(target: Path, data: bytes, source: Path) -> None:
     """Write a file, whole or not at all, with the permissions of its source, or to standard output. Raises OSError."""
-    from j4d.files import permissions, write_atomic
-
     if target != STANDARD_STREAM:
         write_atomic(target, data, permissions(source) if source != STANDARD_STREAM else None)
         return

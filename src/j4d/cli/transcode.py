@@ -25,15 +25,16 @@ from j4d.cli.options import (
     QualityOption,
     SamplingName,
     SeedOption,
+    judge_of,
     parameters_for,
     profile_of,
-    size_of,
 )
+from j4d.cli.parsing import size_of
 from j4d.cli.single_files import OnUnsupported, transcode_files
 from j4d.errors import CodecError, DataError, ParameterError
 
 if TYPE_CHECKING:
-    from j4d.transcode import Sampling, Transcoded
+    from j4d.jpeg.transcoding import Sampling, Transcoded
 
 
 class TargetSampling(str, Enum):
@@ -173,8 +174,8 @@ def transcode(
       j4d transcode 'shards/train-{000..099}.tar' small/ --quality 40 --verify
       j4d transcode photos/ small/ --quality 40 --dry-run --model timm:resnet18
     """
-    from j4d.strip import check_keep
-    from j4d.transcode import MemoryGate, OpenedJPEG, Transcoder, check_keeps_size
+    from j4d.jpeg import transcoding
+    from j4d.jpeg.strip import check_keep
 
     if model is not None and not dry_run:
         raise ParameterError("--model goes with --dry-run; to have a model choose for each picture, use --judge")
@@ -189,7 +190,7 @@ def transcode(
         places, target = data_set.split(sources, out)
         asked = data_set.place(profile, index, bpp, quality, jpeg_quality, named)
         options = {**asked, **reading, **writing, **keeping, "adapt": adapt, "on_error": on_error.value}
-        options["judges"] = tuple(judge or ())
+        options["judge"] = judge_of(judge) if judge else None
         running: dict[str, Any] = {"threads": threads, "engine": engine.value}
         running |= {"verify": "all" if verify_all else verify, "overwrite": overwrite}
         data_set.transcode(places, target, options, as_json, samples if dry_run else None, model, running)
@@ -204,15 +205,15 @@ def transcode(
         raise DataError("say where to write with -o: a file for one source, a folder for several, or -")
     parameters = parameters_for(profile, index, bpp, quality, jpeg_quality, named, adapt, reading, judge)
     if profile is not None:
-        check_keeps_size(profile_of(profile, named).points[0].parameters)
+        transcoding.check_keeps_size(profile_of(profile, named).points[0].parameters)
 
-    gate = MemoryGate(limits["max_memory"])
+    gate = transcoding.MemoryGate(limits["max_memory"])
 
     def one(data: bytes) -> Transcoded | CodecError:
         try:
             with gate.place(data):
-                opened = OpenedJPEG(data, tolerate_damage=tolerate_damage, **limits)
-                return Transcoder(parameters(opened), **reading, **writing, **keeping).one(opened)
+                opened = transcoding.OpenedJPEG(data, tolerate_damage=tolerate_damage, **limits)
+                return transcoding.Transcoder(parameters(opened), **reading, **writing, **keeping).one(opened)
         except CodecError as error:
             return error
 

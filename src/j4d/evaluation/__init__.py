@@ -1,1 +1,1 @@
-"""What `j4d evaluate` is made of: contenders, a grid of work over processes, a cache, comparisons, stored results."""
+"""Measuring codecs with models: curves, BD-rate, comparisons, stored results."""

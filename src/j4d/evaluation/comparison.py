@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from j4d import bd
+from j4d.evaluation import bd
 from j4d.evaluation.pchip import Floats
 
 ACCURACY_LOSSES = (0.001, 0.005, 0.01, 0.02)

@@ -7,26 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from j4d.codecs import ChosenJPEG, Codec, DefaultJPEG, LearnedJPEG
+from j4d.codecs.chosen import ChosenJPEG
+from j4d.codecs.default import DefaultJPEG
+from j4d.codecs.learned import LearnedJPEG
+from j4d.codecs.protocol import Codec
 from j4d.errors import ParameterError, ProfileError
 from j4d.evaluation.comparison import FEWEST_POINTS
+from j4d.evaluation.grid import GridModel
 from j4d.evaluation.identity import digest, software_identity
 from j4d.evaluation.measurements import Measurements
 from j4d.evaluation.measuring import Entry
+from j4d.evaluation.metrics import short_name
 from j4d.evaluation.stored import CHOSEN, UNADAPTED
-from j4d.profile import Profile
-from j4d.results import short_name
-from j4d.specs import arguments
-from j4d.versions import package_versions
-
-if TYPE_CHECKING:
-    from j4d.evaluation.grid import GridModel
-    from j4d.images import ImageSet
-    from j4d.judge import EncoderJudge
+from j4d.images.image_set import ImageSet
+from j4d.profile.profile import Profile
+from j4d.readers.encoder_judge import EncoderJudge
+from j4d.readers.loading import SpecLoader
+from j4d.rivals import registry as rivals
+from j4d.support.specs import arguments
+from j4d.support.versions import package_versions
 
 ALL = "all"
 OWN = "own"  # of judges: each model itself
@@ -98,15 +100,11 @@ def judges_of(specs: Sequence[str], models: Sequence[GridModel], options: Mappin
     """
     if not specs:
         return []
-    from j4d.judge import EncoderJudge
-
     if OWN not in specs:
         judge = EncoderJudge.from_specs(specs, options)
         return [Judging(judge, judge.name)]
     if len(specs) > 1:
         raise ParameterError(f"--judge {OWN} is each model that is measured, alone; give it without others")
-    from j4d.evaluation.grid import SpecLoader
-
     found = []
     for number, model in enumerate(models):
         load = model.subject.load
@@ -124,7 +122,6 @@ def rival_names(asked: Sequence[str]) -> tuple[list[str], list[str]]:
     chosen: list[str] = []
     reasons: list[str] = []
     for name in asked:
-        rivals = _rivals()
         if name == ALL:
             others = [other for other in rivals.names() if other != DefaultJPEG.id]
             reasons += [reason for other in others if (reason := rivals.missing(other))]
@@ -161,7 +158,6 @@ def add_rivals(
     store = None if cache is None else Measurements(cache)
     try:
         for asked in names:
-            rivals = _rivals()
             name, _ = _asked(asked)
             if not rivals.learns(name):
                 codec = _made(asked, sampling=sampling, points=points)
@@ -190,7 +186,7 @@ def _asked(text: str) -> tuple[str, dict[str, Any]]:
 def _made(asked: str, **given: Any) -> Codec:
     name, options = _asked(asked)
     try:
-        made: Codec = _rivals().make(name, **given, **options)
+        made: Codec = rivals.make(name, **given, **options)
     except TypeError as error:
         if not options:
             raise
@@ -201,7 +197,6 @@ def _made(asked: str, **given: Any) -> Codec:
 def _fitted(
     asked: str, model: GridModel, images: ImageSet, sampling: str, points: int, seed: int, store: Measurements | None
 ) -> Codec:
-    rivals = _rivals()
     key = None
     if store is not None and model.subject.identity is not None:
         labels = None if images.labels is None else images.labels.tolist()
@@ -219,10 +214,3 @@ def _fitted(
     if store is not None and key is not None:
         store.put(key, fitted.get_config())
     return fitted
-
-
-def _rivals() -> Any:
-    try:
-        return import_module("j4d.rivals")
-    except ModuleNotFoundError as error:
-        raise ParameterError(f"this installation has no rivals: {error}") from None

@@ -10,46 +10,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import features
+from torch import nn
 
-from j4d.codecs import EncodeCache
+from j4d.codecs.cache import EncodeCache
 from j4d.errors import DataError, ParameterError
+from j4d.evaluation.curve import CodecResult
 from j4d.evaluation.identity import model_identity
 from j4d.evaluation.measuring import BATCH_PIXELS, UNSCALED_PIXELS, Entry, Measured, Subject, Work
+from j4d.evaluation.metrics import METRICS
+from j4d.evaluation.results import Evaluation
 from j4d.evaluation.workers import Task, measure_all
-from j4d.images import ImageSet
-from j4d.printable import echo, safe_console
-from j4d.provenance import PROTOCOLS
-from j4d.results import METRICS, CodecResult, Evaluation
-from j4d.specs import named
-from j4d.versions import software_versions
-
-if TYPE_CHECKING:
-    from j4d.models import VisionModel
-    from j4d.tasks import Model
-
-
-class SpecLoader:
-    """Loads a model from its spec, once in each process: what goes to another process is the spec alone."""
-
-    def __init__(self, spec: str, options: Mapping[str, Any], name: str | None = None) -> None:
-        """name: what it is called in place of its spec."""
-        self.spec, self.options, self.name = spec, dict(options), name
-        self._loaded: VisionModel | None = None
-
-    def __call__(self) -> VisionModel:
-        if self._loaded is None:
-            from j4d.models import load_model
-
-            self._loaded = load_model(self.spec, **self.options)
-            self._loaded.name = self.name or self._loaded.name
-        return self._loaded
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"spec": self.spec, "options": self.options, "name": self.name, "_loaded": None}
+from j4d.images.image_set import ImageSet
+from j4d.profile.provenance import PROTOCOLS
+from j4d.readers.answers import Model
+from j4d.readers.fingerprints import fingerprint
+from j4d.readers.loading import SpecLoader
+from j4d.support.printable import echo, safe_console
+from j4d.support.specs import named
+from j4d.support.versions import software_versions
 
 
 @dataclass(frozen=True)
@@ -62,10 +44,6 @@ class GridModel:
     @classmethod
     def given(cls, model: Model, name: str | None = None) -> GridModel:
         """A callable in this process, which no other process can load."""
-        from torch import nn
-
-        from j4d.models import fingerprint
-
         label = name or str(getattr(model, "name", "")) or type(model).__name__
         weights = fingerprint(model) if isinstance(model, nn.Module) else ""
         subject = Subject(label, lambda: model, model_identity(model))
@@ -74,8 +52,6 @@ class GridModel:
     @classmethod
     def from_spec(cls, spec: str, *, name: str | None = None, **options: Any) -> GridModel:
         """What `load_model(spec, **options)` gives, in any process; the name may stand in the spec, as NAME=SPEC."""
-        from j4d.models import fingerprint
-
         given, spec = named(spec)
         name = name or given
         loader = SpecLoader(spec, options, name)

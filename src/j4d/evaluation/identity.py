@@ -17,26 +17,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from j4d.codecs import Codec
-from j4d.versions import FILE_PACKAGES, package_versions
+from j4d import _core, _soft
+from j4d.codecs.protocol import Codec
+from j4d.readers.tensor_bytes import tensor_bytes
+from j4d.support.versions import FILE_PACKAGES, package_versions
 
 if TYPE_CHECKING:
     from torch import nn
 
-FILE_MODULES = (
-    "adaptation.py",
-    "choice.py",
-    "codec.py",
-    "codecs.py",
-    "evaluation/judging.py",
-    "interpolation.py",
-    "judge.py",
-    "markers.py",
-    "parameters.py",
-    "presets.py",
-    "tables.py",
-    "rivals/*.py",
-)
+# Whose code can change a file, its pixels, or a figure. Core and soft kernels count as they are compiled.
+PACKAGES = ("codecs", "evaluation", "jpeg", "profile", "rate", "readers", "rivals", "simulation")
 
 
 def digest(*parts: object) -> str:
@@ -57,12 +47,23 @@ def codec_identity(codec: Codec) -> str:
 @cache
 def software_identity() -> str:
     """Of what writes, reads and judges files: packages by version, this package's own part of it byte by byte."""
-    from j4d import _core
+    own = source_digests(Path(__file__).parents[1])
+    compiled = [hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in (_core, _soft)]
+    return digest(sorted(package_versions(*FILE_PACKAGES).items()), own, compiled)
 
-    home = Path(__file__).parents[1]
-    files = [path for pattern in FILE_MODULES for path in sorted(home.glob(pattern))]
-    own = [hashlib.sha256(path.read_bytes()).hexdigest() for path in [*files, Path(str(_core.__file__))]]
-    return digest(sorted(package_versions(*FILE_PACKAGES).items()), own)
+
+def source_digests(home: Path) -> list[tuple[str, str]]:
+    """The sources below `home` that can change a figure: (path, sha256) of each. FileNotFoundError for a lost package.
+
+    Which file of a package does so cannot be told by hand for long: all of them count.
+    """
+    found = []
+    for package in PACKAGES:
+        files = sorted((home / package).glob("**/*.py"))
+        if not files:
+            raise FileNotFoundError(f"{home / package} has no Python files")
+        found += [(path.relative_to(home).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
+    return found
 
 
 def model_identity(model: object) -> str | None:
@@ -146,8 +147,6 @@ def _code_parts(code: CodeType) -> Iterator[bytes]:
 
 def _value_parts(value: Any) -> Iterator[bytes]:
     import torch
-
-    from j4d.tensor_bytes import tensor_bytes
 
     if isinstance(value, torch.Tensor):
         yield f"{value.dtype} {tuple(value.shape)}".encode()

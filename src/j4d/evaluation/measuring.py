@@ -13,24 +13,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from j4d.codecs import Codec, EncodeCache
+from j4d.codecs.cache import EncodeCache
+from j4d.codecs.protocol import Codec
 from j4d.errors import CodecError
 from j4d.evaluation.identity import codec_identity, digest, image_identity
 from j4d.evaluation.measurements import Measurements
-from j4d.images import ImageSet
-from j4d.markers import header_bytes
-from j4d.size import stored_size
-from j4d.versions import package_versions
-
-if TYPE_CHECKING:
-    import torch
-
-    from j4d.tasks import Model
+from j4d.images.image_set import ImageSet
+from j4d.jpeg.markers import header_bytes
+from j4d.jpeg.size import stored_size
+from j4d.readers.answers import Model, evaluating, judge, log_probabilities
+from j4d.support.versions import package_versions
 
 Image = NDArray[np.uint8]
 Figures = dict[str, list[float]]  # metric to one figure for each setting
@@ -163,8 +161,6 @@ class Measurer:
     def model(self, number: int) -> Model:
         """The model, loaded when first asked for and in eval mode until the end."""
         if number not in self.models:
-            from j4d.evaluation.judging import evaluating
-
             self.models[number] = self.work.subjects[number].load()
             self.open.enter_context(evaluating(self.models[number]))
         return self.models[number]
@@ -185,8 +181,6 @@ class Ruler:
         from_cache = self._recall(self._answer_key("uncompressed", model), 1)
         if from_cache is not None:
             return from_cache
-        from j4d.evaluation.judging import judge
-
         clean = self._clean_answer(model)
         figures = judge(clean, clean, self.label)
         self._keep(self._answer_key("uncompressed", model), figures)
@@ -218,8 +212,6 @@ class Ruler:
         return codec.encode(self.image, setting) if cache is None else cache.encode(codec, self.image, setting)
 
     def _answers(self, codec: Codec, files: Sequence[bytes], models: Sequence[int]) -> dict[int, Figures]:
-        from j4d.evaluation.judging import judge, log_probabilities
-
         figures: dict[int, Figures] = {model: {name: [] for name in self.metrics} for model in models}
         for batch in self._batches(files, models) if models else ():
             decoded = [self._decode(codec, file) for file in batch]
@@ -247,8 +239,6 @@ class Ruler:
         if model not in self._clean:
             if self.recalling:
                 raise _AbsentError
-            from j4d.evaluation.judging import log_probabilities
-
             self._clean[model] = log_probabilities(self.measurer.model(model), [self.image])
         return self._clean[model]
 

@@ -16,14 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from j4d.bd import Interval
-from j4d.codecs import ChosenJPEG, DefaultJPEG, LearnedJPEG
+from j4d.codecs.chosen import ChosenJPEG
+from j4d.codecs.default import DefaultJPEG
+from j4d.codecs.learned import LearnedJPEG
 from j4d.errors import DataError
+from j4d.evaluation.bd import Interval
 from j4d.evaluation.comparison import Comparison, RateCut
-from j4d.files import read_limited
-from j4d.results import Evaluation, Point
-from j4d.results_file import FORMAT as EVALUATION
-from j4d.results_file import MAX_FILE_BYTES, evaluation_from_json
+from j4d.evaluation.curve import Point
+from j4d.evaluation.file import FORMAT as EVALUATION
+from j4d.evaluation.file import naming, read_json
+from j4d.evaluation.results import Evaluation
 
 UNADAPTED = "unadapted"  # the role of a profile that does not move pictures, beside itself
 CHOSEN = "chosen"  # that of one whose pictures are placed by a judge
@@ -171,20 +173,11 @@ class StoredResult:
 
 def read_result(path: str | os.PathLike[str]) -> StoredResult:
     """Read a stored result, or an evaluation.json and make one of it; DataError where it is neither."""
-    try:
-        text = read_limited(path, MAX_FILE_BYTES)
-        if text is None:
-            raise DataError(f"larger than {MAX_FILE_BYTES} bytes, not a result of this version")
-        data = json.loads(text)
+    with naming(path):
+        data = read_json(path, "a result")
         if isinstance(data, dict) and data.get("format") == EVALUATION:
-            return StoredResult.of(evaluation_from_json(data))
+            return StoredResult.of(Evaluation.from_json(data))
         return StoredResult.from_json(data)
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from None
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON: {error}") from None
 
 
 def _codec(evaluation: Evaluation, position: int) -> StoredCodec:

@@ -6,25 +6,20 @@ themselves, and leave Ctrl-C to the process that started them: it lets each fini
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
-from j4d.allocator import keep_freed_memory, settle
-from j4d.codecs import EncodeCache
+from j4d.codecs.cache import EncodeCache
 from j4d.errors import DataError
 from j4d.evaluation.measuring import Measured, Measurer, Work
-from j4d.quiet import silence_pillow
+from j4d.readers.answers import torch_threads
+from j4d.support.allocator import keep_freed_memory, settle
+from j4d.support.quiet import silence_pillow
 
 Task = tuple[int, int]
-
-
-def available_cores() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def measure_all(
@@ -58,8 +53,6 @@ def measure_all(
 
 
 def _with_threads(measurer: Measurer, task: Task, threads: int | None) -> Measured:
-    from j4d.evaluation.judging import torch_threads
-
     with torch_threads(threads):
         found = measurer.measure(*task)
     settle()

@@ -9,10 +9,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from j4d.bd import Interval
+from j4d.evaluation.bd import Interval
 from j4d.evaluation.comparison import ACCURACY_LOSSES, Comparison
+from j4d.evaluation.metrics import METRICS, short_name
 from j4d.evaluation.stored import CHOSEN, UNADAPTED, StoredCodec, StoredResult
-from j4d.results import METRICS, short_name
 
 OURS = "j4d, learned for the model"
 

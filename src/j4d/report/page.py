@@ -17,12 +17,12 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from j4d import __version__
+from j4d._version import __version__
 from j4d.errors import DataError
-from j4d.printable import printable_lines, printable_values
-from j4d.profile import Profile
+from j4d.evaluation.results import Evaluation
+from j4d.profile.profile import Profile
 from j4d.report.page_data import view
-from j4d.results import Evaluation
+from j4d.support.printable import printable_lines, printable_values
 
 SCRIPTS = ("base.js", "chart.js", "curves.js", "tables.js", "photographs.js", "page.js")
 

@@ -13,13 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from j4d import bd
-from j4d.codecs import DefaultJPEG, LearnedJPEG
-from j4d.parameters import EncodingParameters
-from j4d.profile import Profile
+from j4d.codecs.default import DefaultJPEG
+from j4d.codecs.learned import LearnedJPEG
+from j4d.evaluation import bd
+from j4d.evaluation.comparison import Comparison
+from j4d.evaluation.curve import CodecResult
+from j4d.evaluation.metrics import METRICS
+from j4d.evaluation.results import Evaluation
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.presets import nearest_quality
+from j4d.profile.profile import Profile
 from j4d.report import page_text as text
-from j4d.report.plots import nearest_quality
-from j4d.results import METRICS, CodecResult, Comparison, Evaluation
 
 MOST_CURVES = 8  # drawn at first; as many as there are colours
 

@@ -19,15 +19,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from j4d import codec as jpeg
-from j4d.codecs import LearnedJPEG
+from j4d.codecs.learned import LearnedJPEG
 from j4d.errors import DataError
-from j4d.files import read_limited
-from j4d.images import ImageSet
-from j4d.parameters import EncodingParameters
+from j4d.evaluation.curve import CodecResult
+from j4d.evaluation.results import Evaluation
+from j4d.images.image_set import ImageSet
+from j4d.jpeg import decoding, encoding
+from j4d.jpeg.parameters import EncodingParameters
 from j4d.report import page_text as text
 from j4d.report.page_data import is_learned, plain
-from j4d.results import CodecResult, Evaluation
+from j4d.support.files import read_limited
 
 MOST = 12
 FILES_BUDGET = 3_300_000  # bytes of JPEG in a page: 4.4 MB as base64, so that the page stays under 5 MB
@@ -124,7 +125,7 @@ def _pairs(codec: LearnedJPEG, order: Sequence[int], image: Pixels) -> list[Pair
     """One photograph at every setting of `order`; default JPEG has the learned codec's sampling."""
     sampling = codec.parameters(order[0]).sampling
     files = {
-        quality: jpeg.encode(image, EncodingParameters.from_quality(quality, sampling), deterministic=True)
+        quality: encoding.encode(image, EncodingParameters.from_quality(quality, sampling), deterministic=True)
         for quality in range(1, 101)
     }
     sizes = {quality: len(file) for quality, file in files.items()}
@@ -138,7 +139,7 @@ def _pairs(codec: LearnedJPEG, order: Sequence[int], image: Pixels) -> list[Pair
 
 def _photograph(images: ImageSet, index: int, pairs: Sequence[Pair], ask: Ask, names: Sequence[str]) -> dict[str, Any]:
     image = images[index]
-    answers = ask([image, *(jpeg.decode(file) for pair in pairs for file in (pair.default, pair.learned))])
+    answers = ask([image, *(decoding.decode(file) for pair in pairs for file in (pair.default, pair.learned))])
     label = None if images.labels is None else int(images.labels[index])
     truth = label if label is not None else int(answers[0].argmax())
     versions = [
@@ -218,20 +219,3 @@ def read_class_names(path: str | os.PathLike[str]) -> list[str]:
     if not named or min(named) < 0 or max(named) >= len(lines):
         raise DataError(f"{path}: class numbers are not 0, 1, 2, ...; there are {sorted(named)[:3]}")
     return [named.get(i, "") for i in range(max(named) + 1)]
-
-
-def asker(model: Any) -> Ask:
-    """Ask `model` (float (B, 3, H, W) in 0..255 to logits) for probabilities, one image at a time."""
-    import torch
-
-    from j4d.tasks import logits_of
-
-    def ask(images: Sequence[Pixels]) -> NDArray[np.float64]:
-        rows = []
-        with torch.inference_mode():
-            for image in images:
-                pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
-                rows.append(torch.softmax(logits_of(model, pixels).double(), dim=1)[0].numpy())
-        return np.stack(rows)
-
-    return ask

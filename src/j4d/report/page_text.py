@@ -10,10 +10,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from j4d import bd
-from j4d.adaptation import Adaptation
-from j4d.codecs import DefaultJPEG, LearnedJPEG
-from j4d.results import Comparison, Evaluation, short_name
+from j4d.codecs.default import DefaultJPEG
+from j4d.codecs.learned import LearnedJPEG
+from j4d.evaluation import bd
+from j4d.evaluation.comparison import Comparison
+from j4d.evaluation.metrics import short_name
+from j4d.evaluation.results import Evaluation
+from j4d.profile.adaptation import Adaptation
 
 MINUS, NARROW = "\u2212", "\u202f"
 SHARE = ("top1", "agreement")  # metrics that are shares of images, shown in percent

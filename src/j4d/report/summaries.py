@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from j4d.bd import Interval
+from j4d.evaluation.bd import Interval
 from j4d.evaluation.comparison import ACCURACY_LOSSES
+from j4d.evaluation.metrics import short_name
+from j4d.evaluation.results import Evaluation
 from j4d.evaluation.stored import StoredResult
-from j4d.files import write_atomic
 from j4d.report.markdown import by_protocol, column, data_name, protocol_section
-from j4d.results import Evaluation, short_name
+from j4d.support.files import write_atomic
 
 
 def save_all(

@@ -13,12 +13,14 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from j4d import bd
-from j4d.parameters import EncodingParameters
-from j4d.profile import Profile
-from j4d.provenance import Provenance
+from j4d.evaluation import bd
+from j4d.evaluation.comparison import Comparison
+from j4d.evaluation.metrics import METRICS, short_name
+from j4d.evaluation.results import Evaluation
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.profile.profile import Profile
+from j4d.profile.provenance import Provenance
 from j4d.report.page_text import adaptation_text, text_of
-from j4d.results import METRICS, Comparison, Evaluation, short_name
 
 
 def points_table(evaluation: Evaluation) -> Table:

@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from j4d.codec import forward_dct
-from j4d.images import ImageSet
-from j4d.rivals import Request
+from j4d.images.image_set import ImageSet
+from j4d.jpeg.coefficients import forward_dct
 from j4d.rivals.fitted import FittedJPEG
 from j4d.rivals.rates import Ladder, scaled, spread
+from j4d.rivals.registry import Request
 
 PICTURES = 512
 LOW, MIDDLE = 6, 28  # of the 64 frequencies in order of falling deviation: 1..6 are low, 7..28 middle, the rest high

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from j4d.codecs import LearnedJPEG
-from j4d.parameters import EncodingParameters
+from j4d.codecs.learned import LearnedJPEG
+from j4d.jpeg.parameters import EncodingParameters
 
 
 class FittedJPEG(LearnedJPEG):

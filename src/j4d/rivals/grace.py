@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from j4d.rivals import Request
 from j4d.rivals.fitted import FittedJPEG
 from j4d.rivals.gradients import frequencies
 from j4d.rivals.rates import Ladder
+from j4d.rivals.registry import Request
 
 Table = NDArray[np.float64]
 

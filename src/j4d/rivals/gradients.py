@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from j4d.errors import ModelError
-from j4d.rivals import Learning
+from j4d.readers.answers import Model, logits_of
 from j4d.rivals.rates import spread
-from j4d.tasks import Model, logits_of
-from j4d.transform import coefficients_to_pixels, pixels_to_coefficients
+from j4d.rivals.registry import Learning
+from j4d.simulation.transform import coefficients_to_pixels, pixels_to_coefficients
 
 PICTURES = 512  # behind the means; evenly spread where there are more
 

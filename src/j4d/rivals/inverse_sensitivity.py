@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from j4d.rivals import Request
 from j4d.rivals.fitted import FittedJPEG
 from j4d.rivals.gradients import frequencies
 from j4d.rivals.rates import Ladder, scaled
+from j4d.rivals.registry import Request
 
 
 def make(request: Request) -> FittedJPEG:

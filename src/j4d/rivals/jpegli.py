@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from j4d import codec
-from j4d.codecs import Image, Setting
-from j4d.rivals import Request
+from j4d.codecs.protocol import Image, Setting
+from j4d.jpeg import decoding
+from j4d.jpeg.coefficients import read_coefficients, write_coefficients
+from j4d.rivals.registry import Request
 
 QUALITIES = (1, 4, 8, 14, 21, 30, 42, 55, 68, 80, 88, 93)
 
@@ -32,10 +33,10 @@ class Jpegli:
         import pyjpegli
 
         file = pyjpegli.encode(image.tobytes(), image.shape[1], image.shape[0], int(setting))
-        return codec.write_coefficients(codec.read_coefficients(file))
+        return write_coefficients(read_coefficients(file))
 
     def decode(self, data: bytes) -> Image:
-        return codec.decode(data)
+        return decoding.decode(data)
 
     def estimated_bpp(self, setting: Setting) -> float | None:
         return None

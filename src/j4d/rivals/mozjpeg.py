@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from j4d import codec
-from j4d.codecs import Image, Setting
+from j4d.codecs.protocol import Image, Setting
 from j4d.errors import ParameterError
-from j4d.parameters import check_sampling
-from j4d.rivals import Request
+from j4d.jpeg import decoding
+from j4d.jpeg.coefficients import read_coefficients, write_coefficients
+from j4d.jpeg.parameters import check_sampling
 from j4d.rivals.presets import QUALITIES
+from j4d.rivals.registry import Request
 
 VERSION = "mozjpeg403"
 
@@ -60,10 +61,10 @@ class MozJPEG:
         return self.qualities
 
     def encode(self, image: Image, setting: Setting) -> bytes:
-        return codec.write_coefficients(codec.read_coefficients(mozjpeg_file(image, int(setting), self.sampling)))
+        return write_coefficients(read_coefficients(mozjpeg_file(image, int(setting), self.sampling)))
 
     def decode(self, data: bytes) -> Image:
-        return codec.decode(data)
+        return decoding.decode(data)
 
     def estimated_bpp(self, setting: Setting) -> float | None:
         return None

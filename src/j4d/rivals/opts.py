@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from j4d.rivals import Request
+from j4d.jpeg.tables import MAX_STEP
 from j4d.rivals.fitted import FittedJPEG
 from j4d.rivals.gradients import Frequencies, frequencies
 from j4d.rivals.rates import Ladder
-from j4d.tables import MAX_STEP
+from j4d.rivals.registry import Request
 
 LEVELS = (1e-18, 1e6)  # of d, in nats
 _STEPS = np.arange(1, MAX_STEP + 1, dtype=np.float64)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from j4d.codecs import Image, Setting
-from j4d.rivals import Request
+from j4d.codecs.protocol import Image, Setting
+from j4d.rivals.registry import Request
 
 
 @dataclass(frozen=True)

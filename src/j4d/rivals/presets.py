@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from j4d.codecs import DefaultJPEG
-from j4d.presets import PRESETS, preset_parameters
-from j4d.rivals import Request
+from j4d.codecs.default import DefaultJPEG
+from j4d.jpeg.presets import PRESETS, preset_parameters
+from j4d.rivals.registry import Request
 
 QUALITIES = (3, 5, 8, 12, 17, 24, 33, 45, 60, 75, 86, 93)
 

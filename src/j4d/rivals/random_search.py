@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from j4d import codec
 from j4d.errors import ParameterError
-from j4d.images import ImageSet
-from j4d.parameters import EncodingParameters
-from j4d.rivals import Learning, Request
+from j4d.images.image_set import ImageSet
+from j4d.jpeg import decoding, encoding
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.tables import MAX_STEP, ZIGZAG
+from j4d.readers.answers import logits_of
 from j4d.rivals.fitted import FittedJPEG
 from j4d.rivals.gradients import as_batch, evaluating, losses
 from j4d.rivals.rates import Ladder, scaled, spread
-from j4d.tables import MAX_STEP, ZIGZAG
-from j4d.tasks import logits_of
+from j4d.rivals.registry import Learning, Request
 
 EVALUATIONS = 240  # of a table on all pictures
 PICTURES = 128  # that a table is tried on
@@ -56,7 +56,7 @@ class _Trial:
     def loss(self, parameters: EncodingParameters) -> float:
         total = 0.0
         for batch, clean in zip(self.batches, self.clean, strict=True):
-            coded = [codec.decode(codec.encode(self.images[i], parameters, deterministic=True)) for i in batch]
+            coded = [decoding.decode(encoding.encode(self.images[i], parameters, deterministic=True)) for i in batch]
             labels = None if self.images.labels is None else self.images.labels[batch]
             total += float(losses(self._logits(coded), clean, labels).sum())
         return total / len(self.images)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from j4d import codec
-from j4d.calibration import RateModel
-from j4d.images import ImageSet
-from j4d.ladder import ladder_goals
-from j4d.parameters import EncodingParameters
-from j4d.rivals import Request
-from j4d.spectrum import Spectrum
-from j4d.tables import MAX_STEP
+from j4d.images.image_set import ImageSet
+from j4d.jpeg import encoding
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.tables import MAX_STEP
+from j4d.rate.goals import ladder_goals
+from j4d.rate.model import RateModel
+from j4d.rate.spectrum import Spectrum
+from j4d.rivals.registry import Request
 
 SPECTRUM_IMAGES = 256  # pictures behind the spectrum
 FILE_IMAGES = 24  # pictures encoded to fit the rate model
@@ -53,7 +53,7 @@ def whole_steps(tables: tuple[ArrayLike, ArrayLike], sampling: str) -> EncodingP
 
 def plain(image: NDArray[np.uint8], parameters: EncodingParameters, knob: float) -> bytes:
     """What a table method writes: nearest indices."""
-    return codec.encode(image, parameters, deterministic=True)
+    return encoding.encode(image, parameters, deterministic=True)
 
 
 class Ladder:

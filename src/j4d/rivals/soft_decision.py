@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from j4d.parameters import LEAST_WEIGHT, MOST_WEIGHT, EncodingParameters
+from j4d.jpeg.parameters import LEAST_WEIGHT, MOST_WEIGHT, EncodingParameters
 
 
 def with_soft_decisions(

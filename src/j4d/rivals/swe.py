@@ -12,13 +12,15 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from j4d.codec import encode
-from j4d.parameters import EncodingParameters
-from j4d.rivals import Request
+from j4d.jpeg.encoding import encode
+from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA
 from j4d.rivals.fitted import FittedJPEG
+from j4d.rivals.gradients import frequencies
 from j4d.rivals.opts import LEVELS, Table, optimal_tables
+from j4d.rivals.rates import Ladder
+from j4d.rivals.registry import Request
 from j4d.rivals.soft_decision import with_soft_decisions
-from j4d.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA
 
 # The best of 0.1, 0.2, 0.4, 1 and 2 by KL on 50 validation photographs (docs/rivals.md). Soft decisions err towards 0,
 # and such errors add up in a model more than their squares say.
@@ -35,9 +37,6 @@ def lagrangian_of(parameters: EncodingParameters, sensitivity: Table, magnitude:
 
 
 def make(request: Request, factor: float = FACTOR) -> FittedJPEG:
-    from j4d.rivals.gradients import frequencies
-    from j4d.rivals.rates import Ladder
-
     found = frequencies(request.learned_from, request.sampling)
     annex_k = request.name == "swe"
 

@@ -6,7 +6,21 @@
 None of them needs torch, torchvision, webdataset or datasets to be imported; docs/pipelines.md shows each in its place.
 """
 
-from j4d.transforms.jpeg import JPEG
-from j4d.transforms.recode import RecodeRow, RecodeSample
+from __future__ import annotations
 
-__all__ = ["JPEG", "RecodeRow", "RecodeSample"]
+from typing import TYPE_CHECKING
+
+from j4d.support.lazy import lazy
+
+if TYPE_CHECKING:
+    from j4d.transforms.jpeg import JPEG as JPEG
+    from j4d.transforms.recode import RecodeRow as RecodeRow
+    from j4d.transforms.recode import RecodeSample as RecodeSample
+
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "jpeg": ("JPEG",),
+        "recode": ("RecodeRow", "RecodeSample"),
+    },
+)

@@ -7,21 +7,20 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from j4d import codec
-from j4d.builtin import DEFAULT, find
-from j4d.effort import with_effort
 from j4d.errors import ImageError, ParameterError
-from j4d.parameters import EncodingParameters, finite_number
-from j4d.profile import Profile
+from j4d.jpeg import arguments, decoding, encoding
+from j4d.jpeg.effort import with_effort
+from j4d.jpeg.parameters import EncodingParameters, finite_number
+from j4d.profile.builtin import DEFAULT
+from j4d.profile.judge import Judge
+from j4d.profile.lookup import find
+from j4d.profile.profile import Profile
 from j4d.transforms.pictures import Pixels, changed, like, pixels_of
 from j4d.transforms.places import Place, Places
-
-if TYPE_CHECKING:
-    from j4d.judge import EncoderJudge
 
 _Random = Callable[[], np.random.Generator]
 
@@ -58,7 +57,7 @@ class JPEG:
         index: Places | None = None,
         sampling: str | None = None,
         adapt: bool = True,
-        judge: EncoderJudge | None = None,
+        judge: Judge | None = None,
         deterministic: bool = False,
         effort: int | None = None,
         seed: int | None = None,
@@ -86,7 +85,7 @@ class JPEG:
             profile.choice_of(judge)
         self.profile, self.adapt, self.judge = profile, adapt, judge
         self.deterministic, self.effort = deterministic, effort
-        self.seed = None if seed is None else codec.check_seed(seed)
+        self.seed = None if seed is None else arguments.check_seed(seed)
         self.white = finite_number(white, "white", ParameterError)
 
     def __call__(self, *inputs: Any) -> Any:
@@ -114,7 +113,7 @@ class JPEG:
     def _through(self, picture: Any) -> Any:
         decoded = []
         for pixels in pixels_of(picture, self.white):
-            found = codec.decode(self._encode(pixels))
+            found = decoding.decode(self._encode(pixels))
             decoded.append(found if pixels.ndim == 3 else np.ascontiguousarray(found[..., 0]))
         return like(picture, decoded, self.white)
 
@@ -126,7 +125,7 @@ class JPEG:
             parameters = replace(parameters, sampling="gray")
         draws = parameters.sharpness is not None and not self.deterministic
         seed = int(random().integers(2**64, dtype=np.uint64)) if draws else 0
-        return codec.encode(pixels, parameters, seed=seed, deterministic=self.deterministic)
+        return encoding.encode(pixels, parameters, seed=seed, deterministic=self.deterministic)
 
     def _parameters(self, pixels: Pixels, random: _Random) -> EncodingParameters:
         if isinstance(self.profile, EncodingParameters):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from j4d.errors import ParameterError
-from j4d.profile import Profile
+from j4d.profile.profile import Profile
 
 Places = float | tuple[float, float] | Sequence[float]
 

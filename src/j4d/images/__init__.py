@@ -1,0 +1,1 @@
+"""Image files and image sets, and their labels."""

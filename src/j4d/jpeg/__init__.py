@@ -1,0 +1,1 @@
+"""JPEG bytes in and out, without PyTorch: parameters, encoding, transcoding, markers."""

@@ -1,0 +1,1 @@
+"""Learning a profile by gradient descent."""

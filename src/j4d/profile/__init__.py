@@ -1,0 +1,1 @@
+"""Profiles: ladders of operating points, their file, interpolation, adaptation and choice."""

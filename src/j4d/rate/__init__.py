@@ -1,0 +1,1 @@
+"""What files will weigh, estimated from the spectrum of a set of images."""

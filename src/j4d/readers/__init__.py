@@ -1,0 +1,1 @@
+"""Vision models: their sources, their preprocessing, their answers, and judges made of them."""

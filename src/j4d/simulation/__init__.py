@@ -1,0 +1,1 @@
+"""JPEG in PyTorch: transform, probabilistic quantizer, entropy of the indices."""

@@ -1,0 +1,1 @@
+"""What every package needs: files, printing, versions, processes."""
