@@ -19,7 +19,7 @@ demo: $(VENV)/.demo
 
 # Two processes share the files of tests out, with one thread each.
 # The codec's inner loops are tested once more on the instruction sets that the processor would not pick by itself.
-KERNEL_TESTS := $(addprefix tests/test_,core_kernels.py core_quantizer.py codec_golden.py batch.py)
+KERNEL_TESTS := tests/core tests/jpeg/test_golden.py tests/jpeg/test_encode_many.py
 test: lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 	J4D_KERNELS=portable $(BIN)/python -m pytest -q $(KERNEL_TESTS)
@@ -27,7 +27,7 @@ test: lint
 
 # Models of timm, torchvision and transformers, with a PyTorch that torchvision was built for, in .venv-adapters.
 test-adapters: $(ADAPTERS)/.installed
-	$(ADAPTERS)/bin/python -m pytest -q tests/adapters tests/test_models.py
+	$(ADAPTERS)/bin/python -m pytest -q tests/adapters tests/readers/test_vision.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Attacks on the data-set layer, for as long as you like: more of what tests/test_bulk_attack.py makes in a minute.
+"""Attacks on the data-set layer, for as long as you like: more of what tests/bulk/test_bulk_attack.py makes in a minute.
 
     python bench/attack.py --seconds 600 --seed 1000
     python bench/attack.py tars tables --seconds 3600
@@ -338,7 +338,7 @@ def _change(source: Path, rng: random.Random, stop: threading.Event, links: bool
 def metadata(seed: int) -> Iterator[Turn]:
     import camera_files
     from camera_files import EXIFTOOL
-    from test_metadata_round_trip import changes, small_pictures
+    from metadata_changes import changes, small_pictures
 
     if EXIFTOOL is None or "J4D_DATA" not in os.environ:
         print("metadata: needs exiftool and J4D_DATA", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What several ranks must do as one does, run by tests/test_ranks.py in one process and, with torchrun, in two."""
+"""What several ranks must do as one does, run by tests/support/test_ranks.py in one process and, with torchrun, in two."""
 
 from __future__ import annotations
 
