@@ -21,7 +21,7 @@ from j4d.codecs.default import DefaultJPEG
 from j4d.codecs.learned import LearnedJPEG
 from j4d.evaluation.bd import Interval
 from j4d.images.image_set import ImageSet
-from j4d.learning.adaptation import fit, measure
+from j4d.learning.adaptation import fit_adaptation, measure_ladder
 from j4d.profile.profile import OperatingPoint, Profile
 
 QUALITIES = (5, 8, 12, 18, 25, 35, 50, 65, 80, 88, 93)
@@ -41,7 +41,7 @@ def main() -> None:
     learning, judged = images_of(options.learn), images_of(options.images)
     learning = learning.subset(range(0, len(learning), max(1, len(learning) // MOST)))
     default = default_ladder(learning, profile)
-    found = fit(default.ladder, measure(default.ladder, [model], learning))
+    found = fit_adaptation(default.ladder, measure_ladder(default.ladder, [model], learning))
     codecs = [DefaultJPEG(QUALITIES, sampling=profile.provenance.sampling)]
     if found is not None:
         codecs.append(LearnedJPEG(replace(default, adaptation=found[0]), name="default JPEG, adapted"))

@@ -30,7 +30,7 @@ import torch
 import j4d
 from j4d.codecs.default import DefaultJPEG
 from j4d.codecs.learned import LearnedJPEG
-from j4d.evaluation.measuring import UNSCALED_PIXELS, Entry, Subject, Work
+from j4d.evaluation.measuring import UNSCALED_PIXELS, GridCodec, GridReader, Work
 from j4d.evaluation.workers import measure_all
 from j4d.profile import lookup
 from j4d.support.allocator import keep_freed_memory, resident_memory
@@ -65,8 +65,8 @@ def evaluation_child(photographs: int) -> None:
     data = os.environ["J4D_DATA"]
     networks = [j4d.load_model(f"{data}/zoo.py:load?name={name}").net for name in UNSCALED]
     images = j4d.load_images(f"{data}/originals").subset(range(photographs))
-    entries = Entry(DefaultJPEG()), Entry(LearnedJPEG(lookup.find("universal-420"), seed=0))
-    subjects = [Subject(name, networks[i].eval, None, UNSCALED_PIXELS) for i, name in enumerate(UNSCALED)]
+    entries = GridCodec(DefaultJPEG()), GridCodec(LearnedJPEG(lookup.find("universal-420"), seed=0))
+    subjects = [GridReader(name, networks[i].eval, None, UNSCALED_PIXELS) for i, name in enumerate(UNSCALED)]
     work = Work(tuple(subjects), (images,), entries)
     held, done = [], 0
     before = resource.getrusage(resource.RUSAGE_SELF)

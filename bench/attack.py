@@ -1,4 +1,4 @@
-"""Attacks on the data-set layer, for as long as you like: more of what tests/bulk/test_bulk_attack.py makes in a minute.
+"""Attacks on the data-set layer for any length of time: more of what tests/bulk/test_bulk_attack.py makes in a minute.
 
     python bench/attack.py --seconds 600 --seed 1000
     python bench/attack.py tars tables --seconds 3600

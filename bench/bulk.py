@@ -325,8 +325,8 @@ def rewrite(job: tuple[str, str], recoded: Callable[[bytes], bytes]) -> None:
 def sized(options: argparse.Namespace) -> None:
     photographs = sorted(p for p in options.images.iterdir() if p.suffix.lower() in (".jpg", ".jpeg"))
     ways = {
-        "universal, quality 40": Settings(profile=Profile.builtin("universal"), place={"quality": 40}),
-        "the same, not adapted": Settings(profile=Profile.builtin("universal"), place={"quality": 40}, adapt=False),
+        "universal, quality 40": Settings(profile=Profile.builtin("universal"), at={"quality": 40}),
+        "the same, not adapted": Settings(profile=Profile.builtin("universal"), at={"quality": 40}, adapt=False),
         f"default JPEG, quality {QUALITY}": Settings(parameters=EncodingParameters.from_quality(QUALITY)),
     }
     print(

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 import j4d
 from j4d.images.image_set import ImageSet, load_images
 from j4d.jpeg.parameters import EncodingParameters
-from j4d.learning.validation import Judge
+from j4d.learning.validation import FileEvaluator
 from j4d.profile.profile import Profile
 from j4d.rate.model import RateModel
 from j4d.readers.answers import logits_of
@@ -54,7 +54,7 @@ def scaled(parameters: EncodingParameters, table: int, band: NDArray[np.bool_], 
     return EncodingParameters(luma, chroma, parameters.sampling, None, *zones)
 
 
-def measured(judge: Judge, parameters: EncodingParameters) -> list[tuple[NDArray[np.float64], float]]:
+def measured(judge: FileEvaluator, parameters: EncodingParameters) -> list[tuple[NDArray[np.float64], float]]:
     """Per band: the derivative of each picture's loss, and that of the mean log rate."""
     found = []
     for _, table, band in BANDS:
@@ -66,7 +66,7 @@ def measured(judge: Judge, parameters: EncodingParameters) -> list[tuple[NDArray
     return found
 
 
-def estimated(judge: Judge, parameters: EncodingParameters, forward: str, gradient: str) -> NDArray[np.float64]:
+def estimated(judge: FileEvaluator, parameters: EncodingParameters, forward: str, gradient: str) -> NDArray[np.float64]:
     """(bands, pictures): the derivative of each picture's loss through the simulator."""
     jpeg = SimulatedJPEG(parameters, forward=forward, gradient=gradient, sharpness=8.0)  # type: ignore[arg-type]
     (task,) = judge.tasks
@@ -104,11 +104,11 @@ def main() -> None:
         parameters = Profile.load(options.profile).at(index=options.point)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    judge = Judge([model.eval()], images, None, RateModel(), parameters.sampling, torch.device("cpu"))
+    judge = FileEvaluator([model.eval()], images, None, RateModel(), parameters.sampling, torch.device("cpu"))
     truth = measured(judge, parameters)
     columns = [estimated(judge, parameters, *forms) for forms in ESTIMATES]
     names = [f"{forward}, {gradient}" for forward, gradient in ESTIMATES]
-    print(f"{options.model}, {len(images)} pictures, {judge.measured(parameters)[1]:.3f} bpp\n")
+    print(f"{options.model}, {len(images)} pictures, {judge.means(parameters)[1]:.3f} bpp\n")
     print(f"| band | measured | {' | '.join(names)} | rate |\n| --- | --- |{' --- |' * (len(names) + 1)}")
     for i, (name, _, _) in enumerate(BANDS):
         cells = [truth[i][0], *(column[i] for column in columns)]

@@ -21,7 +21,7 @@ from j4d.cli.inputs import folder_and_split
 from j4d.errors import J4DError
 from j4d.images.image_set import load_images
 from j4d.jpeg import encoding
-from j4d.learning.adaptation import taught
+from j4d.learning.adaptation import calibrate_judge
 from j4d.profile import lookup
 from j4d.profile.profile import Profile
 from j4d.readers.encoder_judge import EncoderJudge
@@ -40,7 +40,7 @@ def known(profile: Profile, judge: EncoderJudge, images: list[np.ndarray]) -> Pr
     """The profile, taught the judge on these very pictures where it does not know it; times hardly depend on it."""
     if any(choice.fingerprint == judge.fingerprint for choice in profile.choices):
         return profile
-    return taught(profile, judge.models, images)
+    return calibrate_judge(profile, judge.models, images)
 
 
 def main() -> None:

@@ -28,8 +28,8 @@ from j4d.images.image_set import ImageSet
 from j4d.jpeg import decoding, encoding
 from j4d.profile import lookup
 from j4d.profile.profile import Profile
-from j4d.readers.answers import Model, evaluating, judge, log_probabilities
-from j4d.support.specs import named
+from j4d.readers.answers import Model, evaluating, log_probabilities, metrics_of
+from j4d.support.specifications import split_name
 
 HEIGHT, WIDTH = 3000, 4000
 QUALITIES = (0, 20, 40, 60, 80, 100)
@@ -47,7 +47,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     profile, images = lookup.find(options.profile), load_images(options.images)
-    name, spec = named(options.model)
+    name, spec = split_name(options.model)
     model = load_model(spec)
     print(f"{profile.name}, {name}, {options.count} pictures of each kind")
     print("| picture | encoded by | bpp | move | seconds | KL |\n| --- | --- | ---: | ---: | ---: | ---: |")
@@ -109,8 +109,8 @@ def figures(
     data = encoding.encode(picture, parameters)
     seconds = time.process_time() - start
     if isinstance(source, Profile) and source.adaptation is not None:
-        move = source.adaptation.move(*source.adaptation.measured(source.ladder, picture))
-    kl = judge(log_probabilities(model, [decoding.decode(data)]), clean, None)["kl"][0]
+        move = source.adaptation.move(*source.adaptation.complexity(source.ladder, picture))
+    kl = metrics_of(log_probabilities(model, [decoding.decode(data)]), clean, None)["kl"][0]
     return 8 * len(data) / picture[..., 0].size, move, seconds, kl
 
 

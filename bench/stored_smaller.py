@@ -31,8 +31,8 @@ from j4d.images.image_set import ImageSet
 from j4d.jpeg import decoding, encoding
 from j4d.profile import lookup
 from j4d.profile.profile import Profile
-from j4d.readers.answers import Model, evaluating, judge, log_probabilities
-from j4d.support.specs import named
+from j4d.readers.answers import Model, evaluating, log_probabilities, metrics_of
+from j4d.support.specifications import split_name
 
 SIDES = (352, 304, 272, 256, 232)  # shorter ones
 Pixels = NDArray[np.uint8]
@@ -75,7 +75,7 @@ def main() -> None:
     print(f"{ways[0].tables}, {len(images)} pictures, % of bytes")
     print("| model | stored at | tables | bpp, from and to | equal cross-entropy | equal KL |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for name, spec in (named(model) for model in options.model):
+    for name, spec in (split_name(model) for model in options.model):
         figures = measured(ways, load_model(spec), images, options.places)
         for i, way in enumerate(ways):
             rates = figures[:, i, :, 0].mean(0)
@@ -111,7 +111,7 @@ def measured(ways: Sequence[Way], model: Model, images: ImageSet, places: int) -
                 for p, quality in enumerate(np.linspace(0, 100, places)):
                     data = way.file(picture, float(quality))
                     answer = log_probabilities(model, [decoding.decode(data)])
-                    losses = judge(answer, clean, int(images.labels[i]))
+                    losses = metrics_of(answer, clean, int(images.labels[i]))
                     bits = 8 * len(data) / (picture.shape[0] * picture.shape[1])
                     found[i, w, p] = bits, losses["cross_entropy"][0], losses["kl"][0]
     return found

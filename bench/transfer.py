@@ -44,7 +44,7 @@ from j4d.evaluation.stored import StoredResult
 from j4d.images.image_set import ImageSet
 from j4d.profile import lookup
 from j4d.profile.profile import Profile
-from j4d.support.specs import named
+from j4d.support.specifications import split_name
 
 QUALITIES = (5, 8, 12, 18, 25, 35, 50, 65, 80, 88, 93)
 SIDE, LARGE = 224, 640
@@ -117,7 +117,7 @@ def measure(profile: Profile, arguments: argparse.Namespace) -> list[StoredResul
     contenders = Contenders()
     contenders.add_default(DefaultJPEG(QUALITIES, sampling=profile.provenance.sampling))
     contenders.add_profile(profile, profile.name, adapt="both")
-    models = [GridModel.from_spec(spec, name=name) for name, spec in map(named, arguments.model)]
+    models = [GridModel.from_spec(spec, name=name) for name, spec in map(split_name, arguments.model)]
     evaluations = evaluate_grid(
         models,
         list(image_sets(arguments)),

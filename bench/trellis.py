@@ -3,7 +3,7 @@
     python bench/trellis.py speed                                      # Kodak; beside mozjpeg's trellis
     python bench/trellis.py model mobilenet_v1_1.0_224 profile.json    # photographs of val/, as the profile stores them
     python bench/trellis.py weights mobilenet_v1_1.0_224 profile.json  # by frequency, from the model's sensitivities
-    python bench/trellis.py retry mobilenet_v1_1.0_224 profile.json    # what `retried` chooses on those of learn/
+    python bench/trellis.py retry mobilenet_v1_1.0_224 profile.json    # the choice of `choose_trellises` on learn/
     python bench/trellis.py dc mobilenet_v1_1.0_224 universal-420      # DC indices chosen too
 
 `speed` encodes baseline files of 4:2:0 in turns, one thread, processor time. `model` gives the BD-rates, at equal KL
@@ -39,9 +39,9 @@ from j4d.images.image_set import ImageSet, load_images
 from j4d.jpeg import decoding, encoding
 from j4d.jpeg.effort import with_effort
 from j4d.jpeg.parameters import EncodingParameters
-from j4d.learning.candidates import with_trellis
-from j4d.learning.retrial import retried
-from j4d.learning.validation import Judge
+from j4d.learning.selection import with_trellis
+from j4d.learning.trellises import choose_trellises
+from j4d.learning.validation import FileEvaluator
 from j4d.learning.weighting import StepSensitivity
 from j4d.profile import lookup
 from j4d.rate.model import RateModel
@@ -114,7 +114,7 @@ def weights(root: Path, name: str, profile: Profile, count: int, learning: int =
     images = images.subset(range(0, len(images), max(1, len(images) // learning)))
     network = network_of(root, name)
     with Frozen([network]) as device:
-        judge = Judge([network], images, None, RateModel(), profile.provenance.sampling, device)
+        judge = FileEvaluator([network], images, None, RateModel(), profile.provenance.sampling, device)
         found = [StepSensitivity(judge, parameters) for parameters in ladder]
     print(f"\n{name}, {profile.name}: weights of power 1 over AC indices that are not 0: percentiles 5, 50, 95\n")
     for point, sensitivity in zip(profile.points, found, strict=True):
@@ -145,7 +145,7 @@ def retry(root: Path, name: str, profile: Profile, count: int) -> None:
     """What trials choose, point by point, and their BD-rates."""
     profile = replace(profile, adaptation=None)
     learning = pictures(root, profile, "learn")
-    chosen = retried(profile, network_of(root, name), learning)
+    chosen = choose_trellises(profile, network_of(root, name), learning)
     print(f"\n{name}, {profile.name}: at each point the trellis (mu, masking)\n")
     for point in chosen.points:
         print(f"{point.estimated_bpp:.3f} bpp: {point.parameters.trellis}, {point.parameters.masking}")

@@ -1,4 +1,4 @@
-"""What several ranks must do as one does, run by tests/support/test_ranks.py in one process and, with torchrun, in two."""
+"""Claims about several ranks, run by tests/support/test_ranks.py in one process and, with torchrun, in two."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from j4d.learning.optimizer import Optimizer
 from j4d.learning.recipe import Recipe
 from j4d.learning.start import sensitivity
 from j4d.learning.task import Classification
-from j4d.learning.validation import Judge
+from j4d.learning.validation import FileEvaluator
 from j4d.rate.model import RateModel
 from j4d.rate.spectrum import Spectrum
 from j4d.support import ranks
@@ -42,7 +42,7 @@ def everything(images: list[np.ndarray], out: str | None = None) -> dict[str, np
     for combine in ("mean", "worst"):
         recipe = Recipe(steps=12, batch_size=5, combine=combine)
         optimizer = Optimizer(pictures, tasks, spectrum, rate_model, recipe, weights=[1, 3])
-        judge = Judge(models, pictures, None, rate_model, "4:2:0", torch.device("cpu"), optimizer.objective)
+        judge = FileEvaluator(models, pictures, None, rate_model, "4:2:0", torch.device("cpu"), optimizer.objective)
         jpeg = SimulatedJPEG(parameters[0], forward="soft", learn_sharpness=True)
         *_, last = optimizer.run(jpeg, 1, 0.5, 0.8)
         found[f"steps, {combine}"] = jpeg.steps.detach().numpy()

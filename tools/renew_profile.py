@@ -27,11 +27,11 @@ from rich.console import Console
 from j4d import Profile, load_images, load_model
 from j4d.errors import J4DError, ModelError
 from j4d.images.image_set import ImageSet
-from j4d.learning.adaptation import Measured, choice_of, fit, measure
-from j4d.learning.candidates import PROBE, at_rate, least, with_trellis
+from j4d.learning.adaptation import LadderFigures, fit_adaptation, fit_choice, measure_ladder
 from j4d.learning.recipe import Recipe
-from j4d.learning.retrial import tried
-from j4d.learning.validation import Judge
+from j4d.learning.selection import PROBE, at_rate, least, with_trellis
+from j4d.learning.trellises import choose_trellis
+from j4d.learning.validation import FileEvaluator
 from j4d.profile import lookup
 from j4d.profile.profile import OperatingPoint
 from j4d.rate.model import RateModel
@@ -49,27 +49,27 @@ console = Console(stderr=True)
 Named = dict[str, Model]
 
 
-def points_anew(judge: Judge, points: Sequence[OperatingPoint]) -> list[OperatingPoint]:
+def points_anew(judge: FileEvaluator, points: Sequence[OperatingPoint]) -> list[OperatingPoint]:
     """All but the last with the trellis that does best."""
     trellises = (*STRONG, *Recipe.trellises)
     found = []
     for point in points[:-1]:
-        found.append(tried(judge, point, trellises, Recipe.dc_trellis))
+        found.append(choose_trellis(judge, point, trellises, Recipe.dc_trellis))
         parameters = found[-1].parameters
         console.print(f"{point.estimated_bpp:.3f} bpp: mu {parameters.trellis}, masking {parameters.masking}")
     return [*found, points[-1]]
 
 
-def below(judge: Judge, first: OperatingPoint, bpp: float) -> OperatingPoint:
+def below(judge: FileEvaluator, first: OperatingPoint, bpp: float) -> OperatingPoint:
     """A point for the estimated rate `bpp` with the steps of `first`, scaled."""
     start, rate = first.parameters, judge.rate(first.parameters) * bpp / first.estimated_bpp
     candidates = [
         at_rate(judge, with_trellis(start, mu, start.masking, dc_trellis=Recipe.dc_trellis), rate) for mu in BELOW
     ]
-    found = [judge.measured(candidate) for candidate in candidates]
+    found = [judge.means(candidate) for candidate in candidates]
     for mu, (loss, actual) in zip(BELOW, found, strict=True):
         console.print(f"below, mu {mu:g}: loss {loss:.3f} at {actual:.4f} bpp, {rate:.4f} wanted")
-    best = least(found, judge.measured(at_rate(judge, candidates[0], rate / PROBE)))
+    best = least(found, judge.means(at_rate(judge, candidates[0], rate / PROBE)))
     estimate = first.estimated_bpp * found[best][1] / judge.rate(first.parameters)
     return OperatingPoint(candidates[best], estimate)
 
@@ -81,7 +81,7 @@ def renewed(profile: Profile, models: Named, judges: Named, images: ImageSet, bp
         raise ModelError(f"{profile.name} was learned for {profile.provenance.model}, not for {', '.join(models)}")
     with Frozen([*seen, *judges.values()]) as device:
         some = images.subset(range(0, len(images), max(1, len(images) // PICTURES)))
-        judge = Judge(seen, some, None, RateModel(), profile.provenance.sampling, device)
+        judge = FileEvaluator(seen, some, None, RateModel(), profile.provenance.sampling, device)
         points = points_anew(judge, profile.points)
         if bpp is not None:
             points.insert(0, below(judge, points[0], bpp))
@@ -90,11 +90,11 @@ def renewed(profile: Profile, models: Named, judges: Named, images: ImageSet, bp
         by_name = {}
         for name, model in {**models, **judges}.items():
             console.print(f"moves: {name}")
-            by_name[name] = measure(ladder, [model], images)
+            by_name[name] = measure_ladder(ladder, [model], images)
     together = mean([by_name[name] for name in models])
-    adaptation, gain = fit(ladder, together) or (None, 0.0)
-    choices = [choice_of(ladder, together, seen, " + ".join(models))] if len(models) > 1 else []
-    choices += [choice_of(ladder, by_name[name], [model], name) for name, model in {**models, **judges}.items()]
+    adaptation, gain = fit_adaptation(ladder, together) or (None, 0.0)
+    choices = [fit_choice(ladder, together, seen, " + ".join(models))] if len(models) > 1 else []
+    choices += [fit_choice(ladder, by_name[name], [model], name) for name, model in {**models, **judges}.items()]
     said: dict[str, Json] = {
         "renewed": [list(trellis) for trellis in (*STRONG, *Recipe.trellises)],
         "dc_trellis": Recipe.dc_trellis,
@@ -107,7 +107,7 @@ def renewed(profile: Profile, models: Named, judges: Named, images: ImageSet, bp
     return replace(changed, provenance=provenance, adaptation=adaptation, choices=kept)
 
 
-def mean(measured: Sequence[Measured]) -> Measured:
+def mean(measured: Sequence[LadderFigures]) -> LadderFigures:
     return replace(measured[0], loss=np.mean([of_one.loss for of_one in measured], 0))
 
 

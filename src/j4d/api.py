@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from j4d.errors import ParameterError
 from j4d.jpeg import encoding
-from j4d.jpeg.arguments import MAX_PIXELS, check_image
+from j4d.jpeg.arguments import MAX_PIXELS, check_pixels
 from j4d.jpeg.parameters import EncodingParameters, check_longest_side
 from j4d.jpeg.size import at_most
 from j4d.jpeg.strip import Keep
@@ -49,7 +49,7 @@ def encode(
     """
     if parameters is None or quality is not None:
         if check_longest_side(longest_side) is not None:
-            image = at_most(check_image(image, "4:2:0"), longest_side)
+            image = at_most(check_pixels(image, "4:2:0"), longest_side)
         parameters = _parameters_for(image, parameters, quality)
     return encoding.encode(
         image,
@@ -152,5 +152,5 @@ def _parameters_for(
         return parameters
     profile = Profile.builtin(DEFAULT)
     if not isinstance(picture, (bytes, OpenedJPEG)):
-        picture = check_image(picture, profile.provenance.sampling)
+        picture = check_pixels(picture, profile.provenance.sampling)
     return profile.adapted(picture, quality=quality, **reading)

@@ -53,7 +53,7 @@ class Budget:
     side: int = 400
     qualities: tuple[int, ...] = (5, 10, 15, 20, 30, 45, 65, 85)
 
-    def scaled(self, share: float) -> Budget:
+    def shrunk(self, share: float) -> Budget:
         """The same ladder with `share` of the steps and crops, at least one step and eight crops."""
 
         def part(count: int, least: int) -> int:
@@ -131,7 +131,7 @@ def run(
     budget: share of the usual work (see `Budget`). Raises DataError, ModelError where a package is missing.
     """
     console = console or safe_console(highlight=False)
-    work = Budget().scaled(budget) if budget != 1 else Budget()
+    work = Budget().shrunk(budget) if budget != 1 else Budget()
     learning_files, held_out_files = split_photographs(photographs())
     learning = crops(learning_files, work.learning_crops, work.side, seed=seed, name="demo/learning")
     held_out = crops(held_out_files, work.held_out_crops, work.side, seed=seed + 1, name="demo/held-out")

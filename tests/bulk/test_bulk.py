@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from j4d.api import transcode
-from j4d.bulk import Settings, place, source_of, target_of, transcode_data_set
+from j4d.bulk import Settings, source_of, storage, target_of, transcode_data_set
 from j4d.bulk.locate import expand
 from j4d.bulk.run import Summary
 from j4d.bulk.settings import image_seed
@@ -240,7 +240,7 @@ def test_a_full_disk_ends_the_run_whole_and_a_rerun_goes_on(
 
     monkeypatch.setattr("j4d.bulk.run.FILES_PER_UNIT", 32)
     monkeypatch.setattr(os, "fsync", full)
-    monkeypatch.setattr(place, "_syncfs", lambda: full if flush == "all" else None)
+    monkeypatch.setattr(storage, "_syncfs", lambda: full if flush == "all" else None)
     with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/out"):
         go(source, target, threads=2)
     monkeypatch.undo()
@@ -258,7 +258,7 @@ def test_a_full_disk_ends_the_run_whole_and_a_rerun_goes_on(
 def test_files_written_together_appear_after_they_are_flushed_and_not_at_all_where_that_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, several: bool
 ) -> None:
-    target = place.LocalTarget(tmp_path / "out")
+    target = storage.LocalTarget(tmp_path / "out")
     flushed: list[bytes] = []
 
     def flush(handle: int) -> None:
@@ -266,7 +266,7 @@ def test_files_written_together_appear_after_they_are_flushed_and_not_at_all_whe
         flushed.extend(path.read_bytes() for path in tmp_path.glob("out/.j4d/tmp/*"))
 
     monkeypatch.setattr(os, "fsync", flush)
-    monkeypatch.setattr(place, "_syncfs", lambda: flush if several else None)
+    monkeypatch.setattr(storage, "_syncfs", lambda: flush if several else None)
     files = {f"a/{i}": bytes([i]) * 1000 for i in range(3)}
 
     def write() -> None:
@@ -283,7 +283,7 @@ def test_files_written_together_appear_after_they_are_flushed_and_not_at_all_whe
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", failing)
-    monkeypatch.setattr(place, "_syncfs", lambda: failing if several else None)
+    monkeypatch.setattr(storage, "_syncfs", lambda: failing if several else None)
     with pytest.raises(OSError, match="Input/output"):
         write()
     assert not data_sets.tree(tmp_path / "out"), "neither names nor temporary files"
@@ -291,7 +291,7 @@ def test_files_written_together_appear_after_they_are_flushed_and_not_at_all_whe
 
 @pytest.mark.skipif(platform.system() != "Linux", reason="syncfs is Linux's")
 def test_a_file_system_is_flushed_and_what_is_no_file_is_an_error() -> None:
-    syncfs = place._syncfs()
+    syncfs = storage._syncfs()
     assert syncfs is not None
     with tempfile.TemporaryFile() as file:
         syncfs(file.fileno())

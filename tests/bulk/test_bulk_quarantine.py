@@ -17,10 +17,10 @@ from small_tars import tar
 from j4d.bulk import Settings, source_of, target_of, transcode_data_set
 from j4d.bulk.manifest import Manifest
 from j4d.bulk.names import NotWrittenError, UnreadableError
-from j4d.bulk.place import LocalTarget
 from j4d.bulk.quarantine import aside_name, safe_rest
 from j4d.bulk.remote import RemoteTarget
 from j4d.bulk.run import Summary
+from j4d.bulk.storage import LocalTarget
 from j4d.cli import run
 from j4d.jpeg.parameters import EncodingParameters
 

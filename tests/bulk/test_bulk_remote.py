@@ -15,8 +15,8 @@ import data_sets
 import pytest
 
 from j4d.bulk import Settings, source_of, state, target_of, transcode_data_set
-from j4d.bulk.place import LocalTarget
 from j4d.bulk.run import Summary
+from j4d.bulk.storage import LocalTarget
 from j4d.errors import DataError
 from j4d.jpeg.parameters import EncodingParameters
 

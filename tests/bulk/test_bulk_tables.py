@@ -18,9 +18,9 @@ from j4d.api import transcode
 from j4d.bulk import Settings, source_of, target_of, transcode_data_set
 from j4d.bulk import table_rows as table_rows_module
 from j4d.bulk.job import Job
-from j4d.bulk.pipeline import Lane
+from j4d.bulk.pipeline import ImagePool
 from j4d.bulk.run import Summary
-from j4d.bulk.verify import checked
+from j4d.bulk.verify import verify_earlier
 from j4d.jpeg.parameters import EncodingParameters
 
 pa = pytest.importorskip("pyarrow")
@@ -294,4 +294,4 @@ def problem_of(source: Path, target: Path, entry: Any) -> str:
     settings = Settings(parameters=QUALITY_30)
     job = Job(source_of([str(source)]), target_of(str(target)), settings, True)
     with ThreadPoolExecutor(1) as pool:
-        return checked(entry, job, Lane(settings.recoder(), pool, 1, Event())).problem
+        return verify_earlier(entry, job, ImagePool(settings.recoder(), pool, 1, Event())).problem

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import fails, photograph, succeeds, tree, without_preparation
+from command_line import fails, photograph, place, succeeds, tree, without_preparation
 from PIL import Image
 from profiles import default_profile
 
@@ -19,6 +19,8 @@ from j4d.jpeg import decoding, encoding
 from j4d.jpeg.parameters import EncodingParameters
 from j4d.profile import builtin
 from j4d.profile.profile import Profile
+
+__all__ = ["place"]  # a fixture
 
 
 def test_version(capsys):

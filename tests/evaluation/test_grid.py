@@ -16,7 +16,7 @@ from j4d.codecs.default import DefaultJPEG
 from j4d.errors import DataError, ParameterError
 from j4d.evaluation.evaluate import evaluate
 from j4d.evaluation.grid import GridModel, evaluate_grid
-from j4d.evaluation.measuring import Entry
+from j4d.evaluation.measuring import GridCodec
 from j4d.images.image_set import ImageSet
 from j4d.jpeg.markers import header_bytes
 from j4d.readers.preprocessing import Preprocess
@@ -53,7 +53,7 @@ def _forget():
 
 
 def grid(models, codecs, *, images=SET, **options):
-    entries = [codec if isinstance(codec, Entry) else Entry(codec) for codec in codecs]
+    entries = [codec if isinstance(codec, GridCodec) else GridCodec(codec) for codec in codecs]
     options = {"progress": False, "bootstrap": 20, **options}
     return evaluate_grid([GridModel.given(model) for model in models], [images], entries, **options)
 
@@ -137,7 +137,7 @@ def test_answers_of_a_plain_callable_are_not_cached_but_its_files_sizes_are(tmp_
 
 def test_any_number_of_processes_writes_the_same_file(tmp_path):
     models = [GridModel.from_spec(SPEC + str(seed), name=f"net {seed}") for seed in (0, 1)]
-    entries = [Entry(Coarse()), Entry(DefaultJPEG([20, 60], name="jpeg"), frozenset([1]))]
+    entries = [GridCodec(Coarse()), GridCodec(DefaultJPEG([20, 60], name="jpeg"), frozenset([1]))]
     sets = [SET, ImageSet.from_arrays(IMAGES[:2], name="few")]
     options = {"progress": False, "bootstrap": 20, "threads": 1}
     one = evaluate_grid(models, sets, entries, jobs=1, **options)
@@ -159,7 +159,7 @@ class Deadly(Coarse):
 def test_a_dead_worker_is_one_clear_error():
     models = [GridModel.from_spec(SPEC + "0")]
     with pytest.raises(DataError, match="fewer --jobs"):
-        evaluate_grid(models, [SET], [Entry(Deadly())], jobs=2, progress=False)
+        evaluate_grid(models, [SET], [GridCodec(Deadly())], jobs=2, progress=False)
 
 
 def test_header_bytes_are_those_of_the_files_and_none_for_other_formats():
@@ -204,11 +204,11 @@ def test_the_store_of_evaluate_is_the_grids(tmp_path):
 
 
 def test_names_must_differ_on_each_model_not_over_all():
-    own = [Entry(Coarse(), frozenset([0])), Entry(Coarse((16, 1)), frozenset([1]))]
+    own = [GridCodec(Coarse(), frozenset([0])), GridCodec(Coarse((16, 1)), frozenset([1]))]
     one, two = grid([Net(), Net(seed=1)], own)
     assert [len(e.codecs[0].settings) for e in (one, two)] == [4, 2]
     with pytest.raises(ParameterError, match="two codecs"):
-        grid([Net()], [*own[:1], Entry(Coarse())])
+        grid([Net()], [*own[:1], GridCodec(Coarse())])
     with pytest.raises(ParameterError, match="no codecs"):
         grid([Net(), Net()], own[:1])
 

@@ -18,7 +18,7 @@ from j4d.evaluation.curve import CodecResult
 from j4d.evaluation.results import Evaluation
 from j4d.evaluation.stored import StoredResult, read_result
 from j4d.jpeg.parameters import EncodingParameters
-from j4d.report.markdown import OURS, bd_rate_table, best_duel, cross_table, standing_table
+from j4d.report.markdown import OURS, bd_rate_table, best_rival_comparison, cross_table, standing_table
 from j4d.report.summaries import folder_names, save_all, summary_csv, summary_markdown
 
 IMAGES = 60
@@ -169,13 +169,13 @@ def test_a_profile_that_does_not_adapt_has_a_row_beside_itself_and_no_say_in_the
     table = rows(bd_rate_table(results, "kl"))
     assert [line[0] for line in table[2:]] == [OURS, f"{OURS}, not adapted", "rival"]
     assert table[2][1].startswith("-10.0") and table[3][1].startswith("**-20.0") and table[3][2] == ""
-    assert best_duel(results[0], "kl").codec == "profile A"
+    assert best_rival_comparison(results[0], "kl").codec == "profile A"
     assert [line[0] for line in rows(cross_table(results))[2:]] == ["profile A"]
 
 
 def test_ours_is_held_against_the_best_rival_directly(two):
     first, second = (StoredResult.of(e) for e in two)
-    duel = best_duel(first, "kl")
+    duel = best_rival_comparison(first, "kl")
     assert (duel.codec, duel.reference) == ("profile A", "rival")
     assert duel.bd_rate.value == pytest.approx(100 * (0.8 / 0.85 - 1), abs=0.1)
     lines = {(line[0], line[1]): line[-1] for line in rows(standing_table([first, second]))}

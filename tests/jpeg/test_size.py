@@ -31,9 +31,9 @@ from j4d.jpeg.coefficients import quantize, write_coefficients
 from j4d.jpeg.parameters import LEAST_SIDE, MAX_SIDE, EncodingParameters
 from j4d.jpeg.size import at_most, stored_size
 from j4d.jpeg.transcoding import Transcoder
-from j4d.learning.adaptation import measure
+from j4d.learning.adaptation import measure_ladder
 from j4d.profile.adaptation import Adaptation
-from j4d.rate.goals import as_given, as_stored
+from j4d.rate.goals import per_given_pixel, per_stored_pixel
 from j4d.transforms import JPEG
 
 SIDE = 40
@@ -223,8 +223,8 @@ def test_one_codec_stores_at_one_size() -> None:
 
 def test_adaptation_is_learned_from_pictures_as_they_are_stored() -> None:
     images = ImageSet.from_arrays([photograph(60 + 10 * seed, 80, seed) for seed in range(3)])
-    stored = measure(small_profile().ladder, [Toy()], images)
-    scaled = measure(default_profile().ladder, [Toy()], images.at_most(SIDE))
+    stored = measure_ladder(small_profile().ladder, [Toy()], images)
+    scaled = measure_ladder(default_profile().ladder, [Toy()], images.at_most(SIDE))
     assert (stored.side == [30, 35, 40]).all()
     assert np.array_equal(stored.bpp, scaled.bpp) and np.array_equal(stored.loss, scaled.loss)
 
@@ -244,9 +244,11 @@ def test_an_image_set_gives_images_as_they_are_stored() -> None:
 
 @given(st.floats(0.01, 1), st.lists(st.floats(0.01, 10), min_size=1))
 def test_goals_per_stored_pixel_are_those_per_given_pixel_again(share: float, values: list[float]) -> None:
-    rates, lambdas = as_stored(share, values, values)
-    assert [goal["bpp"] for goal in as_given(share, [{"bpp": rate} for rate in rates])] == pytest.approx(values)
-    assert [g["lambda"] for g in as_given(share, [{"lambda": value} for value in lambdas])] == pytest.approx(values)
+    rates, lambdas = per_stored_pixel(share, values, values)
+    assert [goal["bpp"] for goal in per_given_pixel(share, [{"bpp": rate} for rate in rates])] == pytest.approx(values)
+    assert [g["lambda"] for g in per_given_pixel(share, [{"lambda": value} for value in lambdas])] == pytest.approx(
+        values
+    )
 
 
 def test_learning_for_a_longest_side_is_learning_on_scaled_pictures(photographs: dict[str, np.ndarray]) -> None:

@@ -16,10 +16,10 @@ from j4d.errors import ParameterError
 from j4d.images.image_set import ImageSet
 from j4d.jpeg import encoding
 from j4d.jpeg.parameters import EncodingParameters
-from j4d.learning.candidates import at_rate, best_trellis, with_trellis
 from j4d.learning.recipe import Recipe
-from j4d.learning.retrial import retried
-from j4d.learning.validation import Judge
+from j4d.learning.selection import at_rate, best_trellis, with_trellis
+from j4d.learning.trellises import choose_trellises
+from j4d.learning.validation import FileEvaluator
 from j4d.rate.model import RateModel
 from j4d.rate.spectrum import Spectrum
 
@@ -35,8 +35,8 @@ def images(photographs: dict[str, np.ndarray]) -> list[np.ndarray]:
     return noisy(crops(list(photographs.values()), 128, 128, 12))
 
 
-def judge(model: torch.nn.Module, images: list[np.ndarray]) -> Judge:
-    return Judge([model], ImageSet.from_arrays(images), None, RateModel(), "4:2:0", torch.device("cpu"))
+def judge(model: torch.nn.Module, images: list[np.ndarray]) -> FileEvaluator:
+    return FileEvaluator([model], ImageSet.from_arrays(images), None, RateModel(), "4:2:0", torch.device("cpu"))
 
 
 def rate(images: list[np.ndarray], parameters: EncodingParameters) -> float:
@@ -61,7 +61,7 @@ def test_the_trellis_of_least_loss_is_taken_and_none_where_it_does_not_help(imag
     assert best_trellis(looks_low, base, [RUINOUS]) == base
     assert best_trellis(looks_low, base, []) == base
     helped = best_trellis(looks_low, base, [RUINOUS, SPARING])
-    losses = [looks_low.measured(p)[0] for p in (base, helped)]
+    losses = [looks_low.means(p)[0] for p in (base, helped)]
     assert helped.trellis == 25.0 and losses[1] < losses[0]
 
 
@@ -91,8 +91,8 @@ def test_learning_chooses_a_trellis_and_its_estimate_holds(images: list[np.ndarr
     looks_low = judge(model, images)
     for point, without in zip(profile.points, plain.points, strict=True):
         assert (point.parameters.trellis, point.parameters.dc_trellis) == (25.0, 8.0)
-        loss, actual = looks_low.measured(point.parameters)
-        assert loss < 0.8 * looks_low.measured(at_rate(looks_low, without.parameters, actual))[0]
+        loss, actual = looks_low.means(point.parameters)
+        assert loss < 0.8 * looks_low.means(at_rate(looks_low, without.parameters, actual))[0]
         assert point.estimated_bpp == pytest.approx(actual, rel=0.03)
 
 
@@ -100,15 +100,15 @@ def test_a_profile_that_is_there_is_retried(images: list[np.ndarray]) -> None:
     before = default_profile((30, 60))
     drawn = replace(before.points[1], parameters=replace(before.points[1].parameters, sharpness=9.0))
     before = replace(before, points=(replace(before.points[0], measured={"loss": 1.0}), drawn))
-    after = retried(before, Frequencies(LOW), images, trellises=(SPARING,))
+    after = choose_trellises(before, Frequencies(LOW), images, trellises=(SPARING,))
     low, high = after.points
     assert low.parameters.trellis == 25.0 and low.measured == {} and high == drawn
     change = rate(images, low.parameters) / rate(images, before.points[0].parameters)
     assert low.estimated_bpp == pytest.approx(before.points[0].estimated_bpp * change) and abs(change - 1) < 0.05
     assert after.provenance.settings["retried"] == (SPARING,) and low.parameters.dc_trellis == 8.0
-    left = retried(before, Frequencies(LOW), images, trellises=(SPARING,), dc_trellis=None)
+    left = choose_trellises(before, Frequencies(LOW), images, trellises=(SPARING,), dc_trellis=None)
     assert left.points[0].parameters.trellis == 25.0 and left.points[0].parameters.dc_trellis is None
-    assert retried(before, Frequencies(LOW), images, trellises=(RUINOUS,)).points == before.points
+    assert choose_trellises(before, Frequencies(LOW), images, trellises=(RUINOUS,)).points == before.points
 
 
 @pytest.mark.parametrize("wrong", [(19.0,), ((None, 3.0),), ((2000.0, None),), ((19.0, 0.1),)])
@@ -121,4 +121,4 @@ def test_a_wrong_dc_trellis_is_refused(images: list[np.ndarray]) -> None:
     with pytest.raises(ParameterError, match="DC trellis 2000 is outside"):
         Recipe(dc_trellis=2000)
     with pytest.raises(ParameterError, match="DC trellis 0 is not a finite number > 0"):
-        retried(default_profile((30, 60)), Toy(), images, dc_trellis=0)
+        choose_trellises(default_profile((30, 60)), Toy(), images, dc_trellis=0)

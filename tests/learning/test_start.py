@@ -18,9 +18,9 @@ from j4d.jpeg import decoding, encoding
 from j4d.jpeg.coefficients import forward_dct, quantize
 from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
 from j4d.learning.allocation import Allocation
-from j4d.learning.candidates import best_of, with_dead_zone
 from j4d.learning.optimizer import Optimizer
 from j4d.learning.recipe import Recipe
+from j4d.learning.selection import best_of, with_dead_zone
 from j4d.learning.start import first_parameters, ready_made, sensitivity
 from j4d.learning.task import Classification
 from j4d.profile import lookup

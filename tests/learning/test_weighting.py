@@ -15,10 +15,10 @@ from j4d.errors import ParameterError
 from j4d.images.image_set import ImageSet
 from j4d.jpeg.coefficients import quantize
 from j4d.jpeg.parameters import EncodingParameters
-from j4d.learning.candidates import best_trellis
 from j4d.learning.objective import Objective
 from j4d.learning.recipe import Recipe
-from j4d.learning.validation import Judge
+from j4d.learning.selection import best_trellis
+from j4d.learning.validation import FileEvaluator
 from j4d.learning.weighting import StepSensitivity
 from j4d.rate.model import RateModel
 
@@ -32,25 +32,27 @@ def images(photographs: dict[str, np.ndarray]) -> list[np.ndarray]:
     return crops(list(photographs.values()), 128, 128, 8)
 
 
-def judge(models: Sequence[nn.Module], images: list[np.ndarray], weights: Sequence[float] | None = None) -> Judge:
+def judge(
+    models: Sequence[nn.Module], images: list[np.ndarray], weights: Sequence[float] | None = None
+) -> FileEvaluator:
     objective = Objective(len(models), weights)
     pictures = ImageSet.from_arrays(images)
-    return Judge(models, pictures, None, RateModel(), "4:2:0", torch.device("cpu"), objective)
+    return FileEvaluator(models, pictures, None, RateModel(), "4:2:0", torch.device("cpu"), objective)
 
 
 @pytest.fixture(scope="module")
-def looks_low(images: list[np.ndarray]) -> Judge:
+def looks_low(images: list[np.ndarray]) -> FileEvaluator:
     return judge([Frequencies(LOW)], images)
 
 
-def test_weights_are_those_of_the_frequencies_that_a_model_sees(looks_low: Judge) -> None:
+def test_weights_are_those_of_the_frequencies_that_a_model_sees(looks_low: FileEvaluator) -> None:
     luma, chroma = StepSensitivity(looks_low, PARAMETERS).weights()
     seen = np.zeros((8, 8), bool)
     seen[tuple(zip(*LOW, strict=True))] = True
     assert luma[seen].min() > 10 * luma[~seen].max() and luma[seen].mean() > 10 * chroma.mean()
 
 
-def test_a_step_of_twice_the_size_matters_four_times_as_much(looks_low: Judge) -> None:
+def test_a_step_of_twice_the_size_matters_four_times_as_much(looks_low: FileEvaluator) -> None:
     """At one step, where pictures are nearly the originals, and so are sensitivities."""
     steps = np.ones((8, 8), int)
     steps[0, 1] = 2
@@ -62,7 +64,9 @@ def test_a_step_of_twice_the_size_matters_four_times_as_much(looks_low: Judge) -
     assert ratio[0, 1] == pytest.approx(4, rel=0.2) and ratio[1, 0] == pytest.approx(1, rel=0.2)
 
 
-def test_weights_are_1_on_average_over_the_indices_that_are_not_0(looks_low: Judge, images: list[np.ndarray]) -> None:
+def test_weights_are_1_on_average_over_the_indices_that_are_not_0(
+    looks_low: FileEvaluator, images: list[np.ndarray]
+) -> None:
     found = StepSensitivity(looks_low, PARAMETERS)
     for power in (0.5, 1.0):
         total, count = 0.0, 0
@@ -88,9 +92,9 @@ def test_trials_take_weights_where_files_do_better_with_them(images: list[np.nda
     looks_low = judge([Frequencies(LOW)], noisy(images))
     best, of_even = (best_trellis(looks_low, PARAMETERS, candidates) for candidates in ([even, weighted], [even]))
     assert best.luma_weights is not None and best.trellis == 25.0
-    (loss, bpp), (before, wanted) = looks_low.measured(best), looks_low.measured(PARAMETERS)
+    (loss, bpp), (before, wanted) = looks_low.means(best), looks_low.means(PARAMETERS)
     assert bpp == pytest.approx(wanted, rel=0.06), "as near as whole steps come"
-    assert loss < 0.7 * min(before, looks_low.measured(of_even)[0])
+    assert loss < 0.7 * min(before, looks_low.means(of_even)[0])
     assert best_trellis(looks_low, PARAMETERS, [(25.0, None, 0)]).luma_weights is None
 
 

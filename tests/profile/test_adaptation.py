@@ -20,10 +20,10 @@ from j4d.codecs.learned import LearnedJPEG
 from j4d.errors import ImageError, J4DError, ProfileError
 from j4d.jpeg import encoding
 from j4d.jpeg.parameters import EncodingParameters
-from j4d.learning.adaptation import FEWEST_PICTURES, PRIOR, Measured, fit
+from j4d.learning.adaptation import FEWEST_PICTURES, PRIOR, LadderFigures, fit_adaptation
 from j4d.profile.adaptation import Adaptation
+from j4d.profile.candidates import candidate_log_rates
 from j4d.profile.ladder import REACH, Ladder
-from j4d.profile.looks import places_of
 from j4d.profile.profile import OperatingPoint, Profile
 
 NONE = (0.0, 0.0, 0.0, 0.0)
@@ -217,17 +217,17 @@ LADDER = Ladder(
 )
 
 
-def planted(gamma: float, *, loss_follows_cost: bool, by_side: float = 0.0, count: int = 60) -> Measured:
+def planted(gamma: float, *, loss_follows_cost: bool, by_side: float = 0.0, count: int = 60) -> LadderFigures:
     rng = np.random.default_rng(1)
     cost, size = rng.normal(0, 0.5, count), rng.normal(0, 0.4, count)
-    places = np.array(places_of(LADDER))[:, None]
+    places = np.array(candidate_log_rates(LADDER))[:, None]
     extra = cost if loss_follows_cost else (1 + gamma) * -by_side * size
-    return Measured(list(places[:, 0]), np.exp(places + cost), np.exp(-gamma * places + extra), 375 * np.exp(size))
+    return LadderFigures(list(places[:, 0]), np.exp(places + cost), np.exp(-gamma * places + extra), 375 * np.exp(size))
 
 
 @pytest.mark.parametrize("gamma", [0.25, 1.5, 4.0])
 def test_learning_finds_the_share_that_equal_slopes_ask_for(gamma: float) -> None:
-    found = fit(LADDER, planted(gamma, loss_follows_cost=False))
+    found = fit_adaptation(LADDER, planted(gamma, loss_follows_cost=False))
     assert found is not None
     adaptation, gain = found
     assert adaptation.by_bpp == pytest.approx(1 / (1 + gamma), abs=0.1) and adaptation.by_side == 0
@@ -235,7 +235,7 @@ def test_learning_finds_the_share_that_equal_slopes_ask_for(gamma: float) -> Non
 
 
 def test_learning_finds_that_large_pictures_lose_less() -> None:
-    found = fit(LADDER, planted(1.5, loss_follows_cost=False, by_side=0.6))
+    found = fit_adaptation(LADDER, planted(1.5, loss_follows_cost=False, by_side=0.6))
     assert found is not None
     assert found[0].by_bpp == pytest.approx(0.4, abs=0.21) and found[0].by_side == pytest.approx(0.6, abs=0.21)
 
@@ -244,23 +244,25 @@ def test_learning_finds_that_large_pictures_lose_less() -> None:
 def test_shares_that_noise_prefers_are_not_taken(seed: int) -> None:
     measured = planted(1.5, loss_follows_cost=False, by_side=0.6)
     heavy = np.exp(np.random.default_rng(seed).normal(0, 1.5, len(measured.side)))
-    found = fit(LADDER, replace(measured, loss=measured.loss * heavy))
+    found = fit_adaptation(LADDER, replace(measured, loss=measured.loss * heavy))
     assert found is not None and (found[0].by_bpp, found[0].by_side) == PRIOR
 
 
 def test_nothing_is_learned_where_loss_follows_cost_or_pictures_are_few() -> None:
-    assert fit(LADDER, planted(1.5, loss_follows_cost=True)) is None
-    assert fit(LADDER, planted(1.5, loss_follows_cost=False, count=FEWEST_PICTURES - 1)) is None
+    assert fit_adaptation(LADDER, planted(1.5, loss_follows_cost=True)) is None
+    assert fit_adaptation(LADDER, planted(1.5, loss_follows_cost=False, count=FEWEST_PICTURES - 1)) is None
 
 
 @settings(max_examples=10)  # each is a search over all shares
 @given(st.floats(0.2, 3.0))
 def test_the_rate_of_the_learning_pictures_stays_at_every_point(gamma: float) -> None:
     measured = planted(gamma, loss_follows_cost=False, count=24)
-    found = fit(LADDER, measured)
+    found = fit_adaptation(LADDER, measured)
     assert found is not None
     adaptation = found[0]
     reference = measured.bpp[measured.places.index(LADDER.log_rates[adaptation.reference])]
     for place in LADDER.log_rates:
-        places = [adaptation.place(LADDER, place, b, s) for b, s in zip(reference, measured.side, strict=True)]
+        places = [
+            adaptation.adapted_log_rate(LADDER, place, b, s) for b, s in zip(reference, measured.side, strict=True)
+        ]
         assert measured.means(np.array(places))[0] == pytest.approx(measured.means(place)[0], rel=0.01)

@@ -23,11 +23,11 @@ from j4d.codecs.chosen import ChosenJPEG
 from j4d.errors import DataError, ModelError, ParameterError, ProfileError
 from j4d.jpeg import decoding, encoding
 from j4d.jpeg.parameters import EncodingParameters
-from j4d.learning.adaptation import FEWEST_PICTURES, lambda_for, taught
+from j4d.learning.adaptation import FEWEST_PICTURES, calibrate_judge, lambda_for
 from j4d.profile import file
+from j4d.profile.candidates import GAP, Candidate, candidate_log_rates, candidates, cheapest
 from j4d.profile.choice import Choice
 from j4d.profile.ladder import REACH
-from j4d.profile.looks import GAP, Look, chosen, looks, places_of
 from j4d.readers.encoder_judge import EncoderJudge
 
 SEEN = [(0, 1), (1, 0), (1, 1), (0, 2), (2, 0)]
@@ -46,11 +46,11 @@ def model() -> nn.Module:
 
 @pytest.fixture(scope="module")
 def profile(model: nn.Module, images: list[np.ndarray]) -> j4d.Profile:
-    return taught(default_profile(), model, images, name="eye")
+    return calibrate_judge(default_profile(), model, images, name="eye")
 
 
-def look(bpp: float, loss: float) -> Look:
-    return Look(PARAMETERS, b"", bpp, lambda: loss)
+def look(bpp: float, loss: float) -> Candidate:
+    return Candidate(PARAMETERS, b"", bpp, lambda: loss)
 
 
 # The choice
@@ -62,7 +62,7 @@ def look(bpp: float, loss: float) -> Look:
 )
 def test_the_least_cost_is_taken(pairs: list[tuple[float, float]], lagrangian: float) -> None:
     pairs.sort(key=lambda pair: pair[0])
-    found = chosen([look(*pair) for pair in pairs], lagrangian)
+    found = cheapest([look(*pair) for pair in pairs], lagrangian)
     assert found.loss() + lagrangian * found.bpp == min(loss + lagrangian * bpp for bpp, loss in pairs)
 
 
@@ -70,9 +70,9 @@ def test_what_costs_more_in_bits_than_the_best_in_all_is_not_looked_at() -> None
     def dear() -> float:
         raise AssertionError("asked")
 
-    assert chosen([look(1, 0.5), look(1.4, 0.05), Look(PARAMETERS, b"", 1.6, dear)], 1.0).bpp == 1.4
+    assert cheapest([look(1, 0.5), look(1.4, 0.05), Candidate(PARAMETERS, b"", 1.6, dear)], 1.0).bpp == 1.4
     with pytest.raises(ParameterError, match="no looks"):
-        chosen([], 1.0)
+        cheapest([], 1.0)
 
 
 def test_lambda_gives_the_pictures_the_rate_that_is_wanted() -> None:
@@ -87,7 +87,7 @@ def test_lambda_gives_the_pictures_the_rate_that_is_wanted() -> None:
 
 def test_files_are_looked_at_all_along_the_ladder_and_beyond() -> None:
     ladder = default_profile().ladder
-    places = places_of(ladder)
+    places = candidate_log_rates(ladder)
     assert places[0] == ladder.log_rates[0] - REACH and places[-1] == ladder.log_rates[-1] + REACH
     assert set(ladder.log_rates) < set(places)
     assert np.diff(places).min() > 0 and np.diff(places).max() <= GAP + 1e-9
@@ -119,7 +119,7 @@ def test_a_busy_part_that_nobody_sees_gets_no_bits(profile: j4d.Profile, model: 
     coefficients = np.random.default_rng(0).normal(0, 12, (16, 16, 8, 8)) * (np.indices((8, 8)).sum(0) > 6)
     busy = np.einsum("xyuv,ui,vj->xiyj", coefficients, waves, waves).reshape(128, 128)
     busy = np.rint(128 + busy).clip(0, 255).astype(np.uint8)[..., None].repeat(3, -1)
-    rates = [look.bpp for look in looks(profile.ladder, busy, EncoderJudge(model))]
+    rates = [look.bpp for look in candidates(profile.ladder, busy, EncoderJudge(model))]
     assert rates[-1] > 3 * rates[0]
     placed = profile.chosen(busy, EncoderJudge(model), quality=50)
     assert 8 * len(encoding.encode(busy, placed)) / 128**2 < 1.1 * rates[0]
@@ -146,13 +146,13 @@ def test_several_models_are_one_judge(model: nn.Module, images: list[np.ndarray]
 
 
 def test_a_taught_profile_keeps_its_other_judges(profile: j4d.Profile, images: list[np.ndarray]) -> None:
-    both = taught(profile, Frequencies([(3, 3)]), images, name="second")
+    both = calibrate_judge(profile, Frequencies([(3, 3)]), images, name="second")
     assert [choice.judge for choice in both.choices] == ["eye", "second"]
-    again = taught(both, Frequencies(SEEN), images, name="renamed")
+    again = calibrate_judge(both, Frequencies(SEEN), images, name="renamed")
     assert [choice.judge for choice in again.choices] == ["second", "renamed"]
     assert again.choices[1].lambdas == profile.choices[0].lambdas
     with pytest.raises(DataError, match=f"2 images; give {FEWEST_PICTURES} or more"):
-        taught(profile, Frequencies(SEEN), images[:2])
+        calibrate_judge(profile, Frequencies(SEEN), images[:2])
 
 
 def test_choices_go_through_a_file(profile: j4d.Profile) -> None:
@@ -187,7 +187,7 @@ def test_a_jpeg_file_is_judged_upright_and_by_what_transcoding_writes(
     turned.save(stored, "JPEG", quality=98, subsampling=0, exif=turned.getexif())
     source = stored.getvalue()
     upright = judge.of_picture(np.rot90(decoding.decode(source), -1))
-    for found in looks(profile.ladder, source, judge, sampling="keep"):
+    for found in candidates(profile.ladder, source, judge, sampling="keep"):
         assert found.data == transcode(source, found.parameters, strip=True, never_grow=False)
         assert found.loss() == upright.loss(np.rot90(decoding.decode(found.data), -1))
     assert profile.chosen(source, judge, quality=40).sampling == "4:2:0"

@@ -21,7 +21,7 @@ from j4d.profile.profile import Profile
 from j4d.readers.loading import load_model
 from j4d.readers.preprocessing import Preprocess
 from j4d.readers.vision import VisionModel
-from j4d.support.specs import called, named
+from j4d.support.specifications import display_name, split_name
 
 __all__ = ["place"]  # a fixture
 
@@ -40,12 +40,12 @@ SCALED = "mine: resize 40 bilinear, crop 32, no normalisation\n"
     ],
 )
 def test_a_name_stands_before_the_spec(text: str, name: str | None, spec: str) -> None:
-    assert named(text) == (name, spec) and called(text) == (name or spec)
+    assert split_name(text) == (name, spec) and display_name(text) == (name or spec)
 
 
 def test_a_file_may_have_an_equals_sign_in_its_name(place: Path) -> None:
     (place / "a=b.ts").write_bytes(b"")
-    assert named("a=b.ts") == (None, "a=b.ts")
+    assert split_name("a=b.ts") == (None, "a=b.ts")
     with pytest.raises(ModelError, match=r"a=b\.ts: not a TorchScript file"):
         load_model("a=b.ts")
 

@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from j4d.bulk.place import Source, Target
+from j4d.bulk.storage import Source, Target
 from j4d.bulk.where import LOCAL
 from j4d.errors import DataError
 

@@ -9,11 +9,11 @@ from typing import BinaryIO, NamedTuple
 
 from j4d.bulk.content import HEAD, IN_MEMORY, copy_blocks, is_called_jpeg, is_image
 from j4d.bulk.names import NotWrittenError, UnreadableError
-from j4d.bulk.pipeline import Lane, Part
-from j4d.bulk.place import Create, Source, Target, mode_of
+from j4d.bulk.pipeline import ImagePool, Part
 from j4d.bulk.quarantine import put_image
 from j4d.bulk.results import Done, Entry
 from j4d.bulk.settings import Recoded
+from j4d.bulk.storage import Create, Source, Target, mode_of
 from j4d.images.kinds import kind_of_bytes
 
 
@@ -25,13 +25,13 @@ class _Read(NamedTuple):
     note: str
 
 
-def convert(entries: Iterable[Entry], source: Source, target: Target, lane: Lane) -> list[Done]:
+def convert(entries: Iterable[Entry], source: Source, target: Target, recoding: ImagePool) -> list[Done]:
     """Write each file's image or copy. Raises OSError for the target, and what reading may raise for the source."""
     found: list[Done] = []
     problems: list[Done] = []
     try:
         with target.together() as create:
-            for part, recoded in lane.in_order(_parts(entries, source, problems)):
+            for part, recoded in recoding.in_order(_parts(entries, source, problems)):
                 try:
                     found.append(_converted(part, recoded, create))
                 except NotWrittenError as error:

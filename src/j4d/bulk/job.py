@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from j4d.bulk import shards, tables
-from j4d.bulk.place import Source, Target
 from j4d.bulk.settings import Settings
+from j4d.bulk.storage import Source, Target
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from j4d.bulk.job import kind_of
 from j4d.bulk.local_source import LocalSource
-from j4d.bulk.place import LocalTarget, Source, Target
 from j4d.bulk.remote import RemoteSource, RemoteTarget, file_system
+from j4d.bulk.storage import LocalTarget, Source, Target
 from j4d.errors import DataError
 
 MOST_NAMES = 10_000_000  # that one pattern may stand for

@@ -39,7 +39,7 @@ class Part(Generic[Tag]):
 
 
 @dataclass(frozen=True)
-class Lane:
+class ImagePool:
     """Where a unit's images are recoded: `recode` on `pool`, `threads` of them, until `stop` is set."""
 
     recode: Callable[[str, bytes], Recoded]

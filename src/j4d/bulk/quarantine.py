@@ -12,8 +12,8 @@ import hashlib
 import re
 
 from j4d.bulk.content import BLOCK, copy_blocks
-from j4d.bulk.place import QUARANTINE, Create, Source, Target, mode_of
 from j4d.bulk.results import Done, Entry, Image
+from j4d.bulk.storage import QUARANTINE, Create, Source, Target, mode_of
 
 LONGEST_REST = 40  # characters of the source's name, suffix included
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")

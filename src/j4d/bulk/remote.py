@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from j4d.bulk.names import NotWrittenError, UnreadableError, checked, is_private, why_refused
-from j4d.bulk.place import NO_SUCH_NAME, TEMPORARY, Create
 from j4d.bulk.results import Entry
+from j4d.bulk.storage import NO_SUCH_NAME, TEMPORARY, Create
 from j4d.bulk.where import Where, where_on
 from j4d.errors import DataError
 

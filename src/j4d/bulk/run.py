@@ -19,10 +19,10 @@ from j4d.bulk.apart import must_be_apart
 from j4d.bulk.job import Job, kind_of
 from j4d.bulk.manifest import Manifest
 from j4d.bulk.names import PRIVATE, is_private, why_refused
-from j4d.bulk.place import Source, Target
 from j4d.bulk.results import Done, Entry, Unit
 from j4d.bulk.settings import Settings
 from j4d.bulk.state import opened
+from j4d.bulk.storage import Source, Target
 from j4d.bulk.work import BYTES_PER_UNIT, FILES_PER_UNIT
 from j4d.errors import DataError
 from j4d.support.cores import thread_count

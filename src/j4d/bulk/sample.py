@@ -16,9 +16,9 @@ from j4d.bulk import shards, table_rows, tables
 from j4d.bulk.content import HEAD, is_image
 from j4d.bulk.job import kind_of
 from j4d.bulk.pipeline import Part
-from j4d.bulk.place import Source
 from j4d.bulk.results import Entry, Image
 from j4d.bulk.settings import Settings
+from j4d.bulk.storage import Source
 from j4d.errors import DataError
 from j4d.evaluation.accuracy import Accuracy
 from j4d.images.labels import LABEL_FILE_LIMIT, label_of, label_rows

@@ -44,7 +44,7 @@ class Settings:
     """
 
     profile: Profile | None = None
-    place: Mapping[str, Any] = field(default_factory=dict)
+    at: Mapping[str, Any] = field(default_factory=dict)
     parameters: EncodingParameters | None = None
     adapt: bool = True
     judge: Judge | None = None
@@ -76,7 +76,7 @@ class Settings:
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values that tells everything the output depends on, this version of j4d too."""
-        apart = ("profile", "parameters", "place", "judge")
+        apart = ("profile", "parameters", "at", "judge")
         values = {name: value for name, value in vars(self).items() if name not in apart}
         values["judges"] = [] if self.judge is None else list(self.judge.specs) or [self.judge.fingerprint]
         if self.profile is not None:
@@ -85,11 +85,11 @@ class Settings:
             source = json.dumps(self._fixed().to_json(), sort_keys=True).encode()
         content = hashlib.sha256(source).hexdigest()
         name = self.profile.name if self.profile else None
-        return {"profile": name, "content": content, **self.place, **values, "j4d": __version__}
+        return {"profile": name, "content": content, **self.at, **values, "j4d": __version__}
 
     def recoder(self) -> Callable[[str, bytes], Recoded]:
         """The function from an image's key and bytes to what is written in its place."""
-        profile, judge, place = self.profile, self.judge, {**self.place, "sampling": self.sampling}
+        profile, judge, place = self.profile, self.judge, {**self.at, "sampling": self.sampling}
         if profile is not None and judge is not None:
             return self._placing(lambda opened: profile.chosen(opened, judge, **place))
         if profile is not None and self.adapt and profile.adaptation is not None:
@@ -115,7 +115,7 @@ class Settings:
     def _recode(self, key: str, data: bytes, transcoded: Callable[[], Transcoded]) -> Recoded:
         digest = xxhash.xxh3_128_digest(data)
         try:
-            with _gate(self.max_memory).place(data):
+            with _gate(self.max_memory).admit(data):
                 found = transcoded()
         except (CodecError, MemoryError) as error:
             told = "out of memory" if isinstance(error, MemoryError) else str(error)
@@ -127,14 +127,14 @@ class Settings:
             if kept is not None and unsupported and self.strip:
                 kept = stripped(data, self.keep) or data
             return Recoded(kept, Image(key, digest, len(data), len(kept or b""), status, told))
-        status, note = _told_of(found)
+        status, note = _status_of(found)
         return Recoded(found.data, Image(key, digest, len(data), len(found.data), status, "", note=note))
 
     def _fixed(self) -> EncodingParameters:
         if self.parameters is not None:
             return self.parameters
         assert self.profile is not None
-        return self.profile.at(**self.place)
+        return self.profile.at(**self.at)
 
     def _transcoder(self, parameters: EncodingParameters, seed: int) -> Transcoder:
         return Transcoder(
@@ -153,7 +153,7 @@ class Settings:
         )
 
 
-def _told_of(found: Transcoded) -> tuple[Status, str]:
+def _status_of(found: Transcoded) -> tuple[Status, str]:
     """What the manifest says of an image that is written: its status, and a note."""
     if found.left:
         return "left", found.left

@@ -13,23 +13,23 @@ from typing import BinaryIO, cast
 
 from j4d.bulk import compressed
 from j4d.bulk.content import BLOCK, HEAD, IN_MEMORY, is_image
-from j4d.bulk.pipeline import Lane, Part
-from j4d.bulk.place import Source, Target, mode_of
+from j4d.bulk.pipeline import ImagePool, Part
 from j4d.bulk.quarantine import put_image
 from j4d.bulk.results import Done, Entry, Image
+from j4d.bulk.storage import Source, Target, mode_of
 from j4d.bulk.tar_members import BLOCK_SIZE, RECORD_SIZE, Data, Member, members
 
 SUFFIXES = (".tar", *compressed.SUFFIXES)
 
 
-def convert(entry: Entry, source: Source, target: Target, lane: Lane) -> Done:
+def convert(entry: Entry, source: Source, target: Target, recoding: ImagePool) -> Done:
     """Write the archive with its images recoded. Raises RefusedError, DamagedError, DataError, OSError."""
     images: list[Image] = []
     others = other_bytes = 0
     with source.open(entry.name) as file, target.create(entry.name, mode_of(file)) as whole:
         with compressed.writing(whole, entry.name) as out:
             written = 0
-            for part, recoded in lane.in_order(parts(file, entry.name)):
+            for part, recoded in recoding.in_order(parts(file, entry.name)):
                 if recoded is not None and recoded.data is None:
                     assert isinstance(part.data, bytes)
                     images.append(put_image(target.create, entry.name, len(images), recoded.image, part.data))

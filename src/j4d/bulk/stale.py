@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from j4d.bulk import shards, tables
 from j4d.bulk.content import JPEG_SUFFIXES
 from j4d.bulk.manifest import Manifest
-from j4d.bulk.place import Source
 from j4d.bulk.results import Entry
+from j4d.bulk.storage import Source
 
 LARGEST = 64 << 20  # bytes of a list that is read
 _INDEX = (".idx", ".index")  # of an archive, with or without the archive's suffix: DALI, WebDataset, wids

@@ -18,9 +18,9 @@ from j4d.bulk.content import BLOCK
 from j4d.bulk.lock import locked
 from j4d.bulk.manifest import Manifest
 from j4d.bulk.names import PRIVATE
-from j4d.bulk.place import LocalTarget, Target, make_folders
 from j4d.bulk.remote import state_folder
 from j4d.bulk.schema import VERSION, is_damage, oddity
+from j4d.bulk.storage import LocalTarget, Target, make_folders
 from j4d.errors import DataError
 
 MANIFEST = f"{PRIVATE}/manifest.sqlite"

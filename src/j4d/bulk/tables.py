@@ -16,10 +16,10 @@ from typing import Any, BinaryIO
 
 from j4d.bulk.content import HEAD, is_image
 from j4d.bulk.faulty import RefusedError, UnchangedError
-from j4d.bulk.pipeline import Lane, Part
-from j4d.bulk.place import Source, Target, mode_of
+from j4d.bulk.pipeline import ImagePool, Part
 from j4d.bulk.quarantine import put_image
 from j4d.bulk.results import Done, Entry, Image
+from j4d.bulk.storage import Source, Target, mode_of
 from j4d.bulk.table_rows import (
     AT_ONCE,
     LARGEST_RESULT,
@@ -40,7 +40,7 @@ _OF_WRITERS = re.compile(r"(, )?(is_from_converted_type|force_set_converted_type
 _ENCODINGS = ("DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY", "BYTE_STREAM_SPLIT")
 
 
-def convert(entry: Entry, source: Source, target: Target, lane: Lane) -> Done:
+def convert(entry: Entry, source: Source, target: Target, recoding: ImagePool) -> Done:
     """Write the file with its images recoded. Raises RefusedError, DamagedError, UnchangedError, OSError."""
     _, pq = arrow()
     images: list[Image] = []
@@ -50,7 +50,7 @@ def convert(entry: Entry, source: Source, target: Target, lane: Lane) -> Done:
         def values(column: str, found: list[Binary], paths: list[str | None] | None, nullable: bool) -> list[Binary]:
             result: list[Binary] = []
             parts = value_parts(f"{entry.name}/{column}", place(column, len(found)), found, paths)
-            for part, done in lane.in_order(parts):
+            for part, done in recoding.in_order(parts):
                 if done is None:
                     result.append(part.tag)
                     if part.tag is not None:

@@ -17,7 +17,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from j4d.bulk import shards, table_rows, tables
 from j4d.bulk.content import BLOCK, HEAD, is_image
 from j4d.bulk.job import Job, kind_of
-from j4d.bulk.pipeline import Lane
+from j4d.bulk.pipeline import ImagePool
 from j4d.bulk.results import Done, Entry
 from j4d.bulk.settings import Settings
 from j4d.errors import DataError, J4DError
@@ -29,25 +29,25 @@ class WrongError(DataError):
     """An output is not what was asked for."""
 
 
-def verified(done: Done, job: Job, lane: Lane) -> Done:
+def verify_output(done: Done, job: Job, recoding: ImagePool) -> Done:
     """`done` with what verifying its output told: a source whose output is wrong is open again."""
     if done.written is None or done.problem:
         return dataclasses.replace(done, verified=done.finished)
     checks = {"file": _file, "shard": _shard, "table": _table}
     try:
         with job.source.open(done.entry.name) as source, job.target.open(done.entry.name) as target:
-            checks[kind_of(done.entry.name)](done.entry, source, target, job.settings, lane)
+            checks[kind_of(done.entry.name)](done.entry, source, target, job.settings, recoding)
     except J4DError as error:
         return dataclasses.replace(done, problem=f"not verified: {error}", finished=False)
     return dataclasses.replace(done, verified=True)
 
 
-def checked(entry: Entry, job: Job, lane: Lane) -> Done:
+def verify_earlier(entry: Entry, job: Job, recoding: ImagePool) -> Done:
     """Verify what an earlier run has written."""
-    return verified(Done(entry, entry.size), job, lane)
+    return verify_output(Done(entry, entry.size), job, recoding)
 
 
-def check_image(key: str, source: bytes, output: bytes | None, settings: Settings, expected: bytes | None) -> None:
+def verify_image(key: str, source: bytes, output: bytes | None, settings: Settings, expected: bytes | None) -> None:
     """Raises WrongError unless `output` is what the image becomes. expected: what transcoding it again gave."""
     if output != expected:
         raise WrongError(f"{key}: its indices are not what transcoding the source gives")
@@ -120,13 +120,13 @@ def _beside(data: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
-def _file(entry: Entry, source: BinaryIO, target: BinaryIO, settings: Settings, lane: Lane) -> None:
+def _file(entry: Entry, source: BinaryIO, target: BinaryIO, settings: Settings, recoding: ImagePool) -> None:
     head = source.read(HEAD)
     size = source.seek(0, 2)
     source.seek(0)
     if is_image(entry.name, head, size):
         data = source.read()
-        check_image(entry.name, data, target.read(), settings, lane.recode(entry.name, data).data)
+        verify_image(entry.name, data, target.read(), settings, recoding.recode(entry.name, data).data)
         return
     _same(entry.name, source, target)
 
@@ -139,16 +139,16 @@ def _same(key: str, source: BinaryIO, target: BinaryIO) -> None:
         raise WrongError(f"{key}: the copy is longer")
 
 
-def _shard(entry: Entry, source: BinaryIO, target: BinaryIO, settings: Settings, lane: Lane) -> None:
+def _shard(entry: Entry, source: BinaryIO, target: BinaryIO, settings: Settings, recoding: ImagePool) -> None:
     outputs = shards.parts(target, entry.name)
-    for part, recoded in lane.in_order(shards.parts(source, entry.name)):
+    for part, recoded in recoding.in_order(shards.parts(source, entry.name)):
         if recoded is not None and recoded.data is None:
             continue
         output = next(outputs, None)
         if output is None or output.tag.unsized() != part.tag.unsized():
             raise WrongError(f"{part.key}: missing, out of order, or with another header")
         if recoded is not None and isinstance(part.data, bytes) and isinstance(output.data, bytes):
-            check_image(part.key, part.data, output.data, settings, recoded.data)
+            verify_image(part.key, part.data, output.data, settings, recoded.data)
         elif isinstance(part.data, bytes) or isinstance(output.data, bytes):
             if part.data != output.data:
                 raise WrongError(f"{part.key}: the copy differs")
@@ -158,7 +158,7 @@ def _shard(entry: Entry, source: BinaryIO, target: BinaryIO, settings: Settings,
         raise WrongError("there are more members than in the source")
 
 
-def _table(entry: Entry, source: BinaryIO, target: BinaryIO, settings: Settings, lane: Lane) -> None:
+def _table(entry: Entry, source: BinaryIO, target: BinaryIO, settings: Settings, recoding: ImagePool) -> None:
     before, after = table_rows.opened(source), table_rows.opened(target)
     if not before.schema_arrow.equals(after.schema_arrow, check_metadata=True):
         raise WrongError("the schema or its metadata differ")
@@ -175,7 +175,9 @@ def _table(entry: Entry, source: BinaryIO, target: BinaryIO, settings: Settings,
             row += some.num_rows
             output = new.take(some.num_rows)
             given = iter(_binaries(output))
-            if not _same_values(table_rows.rebuilt(some, _compared(entry.name, place, given, settings, lane)), output):
+            if not _same_values(
+                table_rows.rebuilt(some, _compared(entry.name, place, given, settings, recoding)), output
+            ):
                 raise WrongError(f"row group {group} differs in other columns than images")
         if new.some() is not None:
             raise WrongError(f"row group {group} has more rows than in the source")
@@ -194,7 +196,7 @@ def _binaries(table: Any) -> list[bytes | None]:
 
 
 def _compared(
-    name: str, place: Callable[[str, int], int], given: Iterator[bytes | None], settings: Settings, lane: Lane
+    name: str, place: Callable[[str, int], int], given: Iterator[bytes | None], settings: Settings, recoding: ImagePool
 ) -> table_rows.Values:
     """The function that replaces the source's values by those `given`, the target's. Raises WrongError in it."""
 
@@ -203,13 +205,13 @@ def _compared(
     ) -> list[bytes | None]:
         parts = tables.value_parts(f"{name}/{column}", place(column, len(found)), found, paths)
         result: list[bytes | None] = []
-        for part, recoded in lane.in_order(parts):
+        for part, recoded in recoding.in_order(parts):
             output = next(given, None)
             result.append(output)
             if recoded is not None:
                 assert isinstance(part.data, bytes)
                 kept = recoded.data is None and not nullable  # what could not be put aside has stayed
-                check_image(part.key, part.data, output, settings, part.data if kept else recoded.data)
+                verify_image(part.key, part.data, output, settings, part.data if kept else recoded.data)
             elif output != part.tag:
                 raise WrongError(f"{part.key}: the copy differs")
         return result

@@ -15,11 +15,11 @@ from j4d.bulk.content import copy_blocks
 from j4d.bulk.faulty import DamagedError, RefusedError, UnchangedError
 from j4d.bulk.job import Job, kind_of
 from j4d.bulk.names import NotWrittenError, UnreadableError
-from j4d.bulk.pipeline import Lane
-from j4d.bulk.place import QUARANTINE, mode_of
+from j4d.bulk.pipeline import ImagePool
 from j4d.bulk.quarantine import put_source
 from j4d.bulk.results import Done, Entry, Unit
-from j4d.bulk.verify import checked, verified
+from j4d.bulk.storage import QUARANTINE, mode_of
+from j4d.bulk.verify import verify_earlier, verify_output
 from j4d.errors import DataError
 
 FILES_PER_UNIT = 256
@@ -28,9 +28,9 @@ BYTES_PER_UNIT = 64 << 20
 
 def process(unit: Unit, job: Job, pool: Executor, threads: int, stop: Event) -> list[Done]:
     """Write the unit's outputs, its images recoded on `threads` threads of `pool`. Raises DataError, OSError."""
-    lane = Lane(job.settings.recoder(), pool, threads, stop)
+    recoding = ImagePool(job.settings.recoder(), pool, threads, stop)
     if unit.check:
-        return [checked(entry, job, lane) for entry in unit.entries]
+        return [verify_earlier(entry, job, recoding) for entry in unit.entries]
     found: list[Done] = []
     plain = []
     for entry in unit.entries:
@@ -40,17 +40,17 @@ def process(unit: Unit, job: Job, pool: Executor, threads: int, stop: Event) -> 
             plain.append(entry)
         else:
             try:
-                found.append(_whole(entry, job, lane))
+                found.append(_whole(entry, job, recoding))
             except NotWrittenError as error:
                 found.append(files.not_written(entry, error))
             except UnreadableError as error:
                 if job.source.vanished():
                     raise
                 found.append(files.unreadable(entry, error))
-    found += files.convert(plain, job.source, job.target, lane)
+    found += files.convert(plain, job.source, job.target, recoding)
     job.target.settle([name for done in found for name in _names(done)])
     if job.verify:
-        found = [verified(done, job, lane) for done in found]
+        found = [verify_output(done, job, recoding) for done in found]
     return found
 
 
@@ -62,7 +62,7 @@ def _names(done: Done) -> Iterator[str]:
         yield f"{QUARANTINE}/{aside}"
 
 
-def _whole(entry: Entry, job: Job, lane: Lane) -> Done:
+def _whole(entry: Entry, job: Job, recoding: ImagePool) -> Done:
     """A shard or a table. One that is not what its name says is treated as `on_error` asks."""
     convert = shards.convert if kind_of(entry.name) == "shard" else tables.convert
     try:
@@ -72,7 +72,7 @@ def _whole(entry: Entry, job: Job, lane: Lane) -> Done:
             raise
         return files.unreadable(entry, error)
     try:
-        return convert(entry, job.source, job.target, lane)
+        return convert(entry, job.source, job.target, recoding)
     except RefusedError as error:
         return Done(entry, None, problem=f"refused: {error}")
     except UnchangedError as error:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from j4d.cli.inputs import say_preparations
-from j4d.cli.options import SamplingName, parameters_for, place_on, profile_of
+from j4d.cli.options import SamplingName, parameters_for, point_of, profile_of
 from j4d.errors import DataError
 from j4d.support.printable import echo
 
 if TYPE_CHECKING:
     from j4d.bulk import Summary
-    from j4d.bulk.place import Source
+    from j4d.bulk.storage import Source
     from j4d.evaluation.spot_check import SpotCheck
 
 _PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", "-")  # nothing with such a name is a shard or a table
@@ -41,7 +41,7 @@ def asked_for(places: list[str], out: str | None) -> bool:
     return any(is_data_set(place) for place in sources)
 
 
-def place(
+def operating_point(
     profile: str | None,
     index: int | None,
     bpp: float | None,
@@ -55,7 +55,7 @@ def place(
     if jpeg_quality is not None:
         return {"parameters": parameters_for(profile, index, bpp, quality, jpeg_quality, sampling, False)(b"")}
     found = profile_of(profile or DEFAULT, sampling)
-    return {"profile": found, "place": place_on(found, index=index, bpp=bpp, quality=quality)}
+    return {"profile": found, "at": point_of(found, index=index, bpp=bpp, quality=quality)}
 
 
 def transcode(

@@ -75,7 +75,7 @@ def judge(
 
     import torch
 
-    from j4d.learning.adaptation import taught
+    from j4d.learning.adaptation import calibrate_judge
     from j4d.readers.loading import load_model
 
     keep_freed_memory()
@@ -84,6 +84,6 @@ def judge(
     options = preprocessing(resize, crop, mean, std, interpolation)
     models = [load_model(spec, **options) for spec in model]
     say_preparations(models)
-    better = taught(known, models, pictures, name=name, progress=not quiet)
+    better = calibrate_judge(known, models, pictures, name=name, progress=not quiet)
     better.save(out)
     echo(f"wrote {out}; {better.name} knows {', '.join(choice.judge for choice in better.choices)}")

@@ -33,7 +33,7 @@ from j4d.errors import ParameterError
 from j4d.support import ranks
 from j4d.support.allocator import keep_freed_memory
 from j4d.support.printable import echo, safe_console
-from j4d.support.specs import called
+from j4d.support.specifications import display_name
 
 if TYPE_CHECKING:
     from j4d.profile.profile import Profile
@@ -206,7 +206,7 @@ def learn(
         seed=seed,
         progress=not quiet,
         name=name or out.stem,
-        model_name=" + ".join(map(called, model)),
+        model_name=" + ".join(map(display_name, model)),
         **{key: value for key, value in options.items() if value is not None},
     )
     if ranks.rank() > 0:

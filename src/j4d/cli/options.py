@@ -109,7 +109,7 @@ def profile_of(place: str, sampling: SamplingName | None = None) -> Profile:
     return found
 
 
-def place_on(profile: Profile, **places: float | None) -> dict[str, Any]:
+def point_of(profile: Profile, **places: float | None) -> dict[str, Any]:
     """The one place on the profile that is named, as `Profile.at` takes it; ParameterError."""
     given = {name: value for name, value in places.items() if value is not None}
     if len(given) != 1:
@@ -127,7 +127,7 @@ def operating_point(
 ) -> EncodingParameters:
     """The encoding parameters at a place of a profile; ParameterError where there is none or more than one."""
     loaded = profile_of(profile)
-    return loaded.at(**place_on(loaded, index=index, bpp=bpp, quality=quality))
+    return loaded.at(**point_of(loaded, index=index, bpp=bpp, quality=quality))
 
 
 def parameters_for(
@@ -166,7 +166,7 @@ def parameters_for(
     loaded = profile_of(profile or DEFAULT, sampling)
     if longest_side is not None:
         loaded = loaded.stored_at(longest_side)
-    place = place_on(loaded, index=index, bpp=bpp, quality=quality)
+    place = point_of(loaded, index=index, bpp=bpp, quality=quality)
     fixed = loaded.at(**place)
     if judge:
         if not adapt:

@@ -188,7 +188,7 @@ def transcode(
     keeping: dict[str, Any] = {"progressive": progressive, "strip": strip, "keep": keep, "never_grow": never_grow}
     if data_set.asked_for(sources, out):
         places, target = data_set.split(sources, out)
-        asked = data_set.place(profile, index, bpp, quality, jpeg_quality, named)
+        asked = data_set.operating_point(profile, index, bpp, quality, jpeg_quality, named)
         options = {**asked, **reading, **writing, **keeping, "adapt": adapt, "on_error": on_error.value}
         options["judge"] = judge_of(judge) if judge else None
         running: dict[str, Any] = {"threads": threads, "engine": engine.value}
@@ -211,7 +211,7 @@ def transcode(
 
     def one(data: bytes) -> Transcoded | CodecError:
         try:
-            with gate.place(data):
+            with gate.admit(data):
                 opened = transcoding.OpenedJPEG(data, tolerate_damage=tolerate_damage, **limits)
                 return transcoding.Transcoder(parameters(opened), **reading, **writing, **keeping).one(opened)
         except CodecError as error:

@@ -13,8 +13,8 @@ from j4d.codecs.learned import _between
 from j4d.codecs.protocol import Image, Setting
 from j4d.errors import ParameterError
 from j4d.jpeg import decoding
+from j4d.profile.candidates import Candidate, candidates, cheapest
 from j4d.profile.judge import Judge
-from j4d.profile.looks import Look, chosen, looks
 from j4d.profile.profile import Profile
 
 
@@ -32,7 +32,7 @@ class ChosenJPEG:
         self._choice, self.longest_side = profile.choice_of(judge), profile.longest_side
         self._rates = _between([point.estimated_bpp for point in profile.points], at_least)
         self.name = name or f"{profile.name}, chosen by {judge.name}"
-        self._seen: tuple[bytes, list[Look]] = (b"", [])  # a picture, and its files
+        self._seen: tuple[bytes, list[Candidate]] = (b"", [])  # a picture, and its files
 
     @property
     def settings(self) -> tuple[Setting, ...]:
@@ -41,10 +41,10 @@ class ChosenJPEG:
     def encode(self, image: Image, setting: Setting) -> bytes:
         identity = _pixels(image)
         if self._seen[0] != identity:
-            seen = [replace(look, loss=cache(look.loss)) for look in looks(self._ladder, image, self._judge)]
+            seen = [replace(look, loss=cache(look.loss)) for look in candidates(self._ladder, image, self._judge)]
             self._seen = identity, seen
         lagrangian = self._choice.lagrangian(self._ladder, math.log(self._rates[int(setting)]))
-        return chosen(self._seen[1], lagrangian).data
+        return cheapest(self._seen[1], lagrangian).data
 
     def decode(self, data: bytes) -> Image:
         return decoding.decode(data)

@@ -81,8 +81,8 @@ class LearnedJPEG:
         rate = self._estimates[setting]
         if self._adaptation is None or self._ladder is None or rate is None:
             return self._parameters[setting]
-        complexity = self._adaptation.measured(self._ladder, image)
-        return self._ladder.at(self._adaptation.place(self._ladder, math.log(rate), *complexity))
+        complexity = self._adaptation.complexity(self._ladder, image)
+        return self._ladder.at(self._adaptation.adapted_log_rate(self._ladder, math.log(rate), *complexity))
 
     def decode(self, data: bytes) -> Image:
         return decoding.decode(data)

@@ -19,7 +19,7 @@ from j4d.evaluation.comparison import FEWEST_POINTS
 from j4d.evaluation.grid import GridModel
 from j4d.evaluation.identity import digest, software_identity
 from j4d.evaluation.measurements import Measurements
-from j4d.evaluation.measuring import Entry
+from j4d.evaluation.measuring import GridCodec
 from j4d.evaluation.metrics import short_name
 from j4d.evaluation.stored import CHOSEN, UNADAPTED
 from j4d.images.image_set import ImageSet
@@ -27,7 +27,7 @@ from j4d.profile.profile import Profile
 from j4d.readers.encoder_judge import EncoderJudge
 from j4d.readers.loading import SpecLoader
 from j4d.rivals import registry as rivals
-from j4d.support.specs import arguments
+from j4d.support.specifications import parse_arguments
 from j4d.support.versions import package_versions
 
 ALL = "all"
@@ -38,11 +38,11 @@ OWN = "own"  # of judges: each model itself
 class Contenders:
     """Entries of a grid, and what is to be recorded of each by name (`j4d.evaluation.stored` reads it)."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[GridCodec] = field(default_factory=list)
     roles: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def add(self, codec: Codec, role: Mapping[str, Any], models: frozenset[int] | None = None) -> None:
-        self.entries.append(Entry(codec, models))
+        self.entries.append(GridCodec(codec, models))
         self.roles[codec.name] = role
 
     def add_default(self, codec: DefaultJPEG) -> None:
@@ -64,7 +64,7 @@ class Contenders:
             fixed = LearnedJPEG(profile, name=f"{name}, not adapted", adapt=False, **given)
             self.add(fixed, {"role": UNADAPTED, **learned})
 
-    def add_chosen(self, profile: Profile, name: str, judges: Sequence[Judging]) -> list[str]:
+    def add_chosen(self, profile: Profile, name: str, judges: Sequence[GridJudge]) -> list[str]:
         """A profile whose pictures' places are chosen by each of the judges that it knows; what was left out, and why.
 
         ProfileError where it knows none of them, and there are some.
@@ -85,7 +85,7 @@ class Contenders:
 
 
 @dataclass(frozen=True)
-class Judging:
+class GridJudge:
     """A judge, what it is called in names of codecs, and which models it is measured on; None: on all."""
 
     judge: EncoderJudge
@@ -93,7 +93,7 @@ class Judging:
     models: frozenset[int] | None = None
 
 
-def judges_of(specs: Sequence[str], models: Sequence[GridModel], options: Mapping[str, Any]) -> list[Judging]:
+def judges_of(specs: Sequence[str], models: Sequence[GridModel], options: Mapping[str, Any]) -> list[GridJudge]:
     """The judge that is the mean of the models with these specs; for OWN each model of the grid, measured on itself.
 
     Raises ModelError, and ParameterError for OWN among others.
@@ -102,14 +102,14 @@ def judges_of(specs: Sequence[str], models: Sequence[GridModel], options: Mappin
         return []
     if OWN not in specs:
         judge = EncoderJudge.from_specs(specs, options)
-        return [Judging(judge, judge.name)]
+        return [GridJudge(judge, judge.name)]
     if len(specs) > 1:
         raise ParameterError(f"--judge {OWN} is each model that is measured, alone; give it without others")
     found = []
     for number, model in enumerate(models):
         load = model.subject.load
         source = load if isinstance(load, SpecLoader) else load()  # a loader goes to other processes as its spec
-        found.append(Judging(EncoderJudge([source], model.subject.name), "the model", frozenset([number])))
+        found.append(GridJudge(EncoderJudge([source], model.subject.name), "the model", frozenset([number])))
     return found
 
 
@@ -178,7 +178,7 @@ def _asked(text: str) -> tuple[str, dict[str, Any]]:
     """A rival's name, and the options behind it. Raises ParameterError."""
     name, _, query = text.partition("?")
     try:
-        return name, arguments(query)
+        return name, parse_arguments(query)
     except ValueError as error:
         raise ParameterError(f"--rival {text}: {error}") from None
 

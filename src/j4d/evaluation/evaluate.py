@@ -18,7 +18,7 @@ from j4d.codecs.cache import EncodeCache
 from j4d.codecs.protocol import Codec
 from j4d.errors import DataError, ParameterError
 from j4d.evaluation.grid import GridModel, evaluate_grid
-from j4d.evaluation.measuring import Entry
+from j4d.evaluation.measuring import GridCodec
 from j4d.evaluation.results import Evaluation
 from j4d.images.image_set import ImageSet
 from j4d.readers.answers import Model
@@ -69,7 +69,7 @@ def evaluate(
     (evaluation,) = evaluate_grid(
         [GridModel.given(model, model_name)],
         [image_set],
-        [Entry(codec) for codec in codecs],
+        [GridCodec(codec) for codec in codecs],
         protocol=protocol,
         seed=seed,
         bootstrap=bootstrap,

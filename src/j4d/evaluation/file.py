@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from j4d.errors import DataError
 from j4d.support.files import read_limited
-from j4d.support.validation import first_fault
+from j4d.support.validation import first_error
 
 FORMAT, VERSION = "j4d-evaluation", 1
 MAX_FILE_BYTES = 1 << 28
@@ -58,7 +58,7 @@ def validated(data: Any) -> EvaluationModel:
     try:
         return EvaluationModel.model_validate(data)
     except ValidationError as error:
-        raise DataError(f"damaged evaluation: {first_fault(error, 'an evaluation')}") from None
+        raise DataError(f"damaged evaluation: {first_error(error, 'an evaluation')}") from None
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from j4d.codecs.cache import EncodeCache
 from j4d.errors import DataError, ParameterError
 from j4d.evaluation.curve import CodecResult
 from j4d.evaluation.identity import model_identity
-from j4d.evaluation.measuring import BATCH_PIXELS, UNSCALED_PIXELS, Entry, Measured, Subject, Work
+from j4d.evaluation.measuring import BATCH_PIXELS, UNSCALED_PIXELS, GridCodec, GridReader, ImageFigures, Work
 from j4d.evaluation.metrics import METRICS
 from j4d.evaluation.results import Evaluation
 from j4d.evaluation.workers import Task, measure_all
@@ -30,7 +30,7 @@ from j4d.readers.answers import Model
 from j4d.readers.fingerprints import fingerprint
 from j4d.readers.loading import SpecLoader
 from j4d.support.printable import echo, safe_console
-from j4d.support.specs import named
+from j4d.support.specifications import split_name
 from j4d.support.versions import software_versions
 
 
@@ -38,7 +38,7 @@ from j4d.support.versions import software_versions
 class GridModel:
     """A model of a grid. subject: how the workers get it; record: what an evaluation says about it."""
 
-    subject: Subject
+    subject: GridReader
     record: Mapping[str, str]
 
     @classmethod
@@ -46,19 +46,19 @@ class GridModel:
         """A callable in this process, which no other process can load."""
         label = name or str(getattr(model, "name", "")) or type(model).__name__
         weights = fingerprint(model) if isinstance(model, nn.Module) else ""
-        subject = Subject(label, lambda: model, model_identity(model))
+        subject = GridReader(label, lambda: model, model_identity(model))
         return cls(subject, {"model": label, "model_fingerprint": weights, **_prepared(model)})
 
     @classmethod
     def from_spec(cls, spec: str, *, name: str | None = None, **options: Any) -> GridModel:
         """What `load_model(spec, **options)` gives, in any process; the name may stand in the spec, as NAME=SPEC."""
-        given, spec = named(spec)
+        given, spec = split_name(spec)
         name = name or given
         loader = SpecLoader(spec, options, name)
         model = loader()
         unscaled = model.preprocess.output_size is None
         pixels = UNSCALED_PIXELS if unscaled else BATCH_PIXELS
-        subject = Subject(name or spec, loader, model_identity(model), pixels)
+        subject = GridReader(name or spec, loader, model_identity(model), pixels)
         called = {"model_name": name} if name else {}
         return cls(subject, {"model": spec, **called, "model_fingerprint": fingerprint(model), **_prepared(model)})
 
@@ -72,7 +72,7 @@ def _prepared(model: object) -> dict[str, str]:
 def evaluate_grid(
     models: Sequence[GridModel],
     image_sets: Sequence[ImageSet],
-    entries: Sequence[Entry],
+    entries: Sequence[GridCodec],
     *,
     protocol: str = "stored-size",
     seed: int = 0,
@@ -112,7 +112,7 @@ def evaluate_grid(
 def _check(
     models: Sequence[GridModel],
     image_sets: Sequence[ImageSet],
-    entries: Sequence[Entry],
+    entries: Sequence[GridCodec],
     protocol: str,
     counts: Mapping[str, int],
 ) -> None:
@@ -137,7 +137,7 @@ def _check(
 
 def _evaluation(
     work: Work,
-    measured: Mapping[Task, Measured],
+    measured: Mapping[Task, ImageFigures],
     which: int,
     model: int,
     record: Mapping[str, Any],

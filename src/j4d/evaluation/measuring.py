@@ -27,7 +27,7 @@ from j4d.evaluation.measurements import Measurements
 from j4d.images.image_set import ImageSet
 from j4d.jpeg.markers import header_bytes
 from j4d.jpeg.size import stored_size
-from j4d.readers.answers import Model, evaluating, judge, log_probabilities
+from j4d.readers.answers import Model, evaluating, log_probabilities, metrics_of
 from j4d.support.versions import package_versions
 
 Image = NDArray[np.uint8]
@@ -38,7 +38,7 @@ UNSCALED_PIXELS = 1 << 20  # of one batch for a network that sees pictures unsca
 
 
 @dataclass(frozen=True)
-class Subject:
+class GridReader:
     """A model to measure. `load` gives it; identity: its content hash, None where its answers cannot be cached.
 
     batch_pixels: most pixels of one batch of pictures, unless one picture alone has more.
@@ -51,7 +51,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Entry:
+class GridCodec:
     """A codec, and the positions of the models that it is measured on; None: on all."""
 
     codec: Codec
@@ -65,9 +65,9 @@ class Entry:
 class Work:
     """What is measured: every entry on every picture with every model. A worker process gets all of it, pickled."""
 
-    subjects: tuple[Subject, ...]
+    subjects: tuple[GridReader, ...]
     image_sets: tuple[ImageSet, ...]
-    entries: tuple[Entry, ...]
+    entries: tuple[GridCodec, ...]
     batch_size: int = 32
     cache: Path | None = None
 
@@ -98,7 +98,7 @@ class Files:
 
 
 @dataclass
-class Measured:
+class ImageFigures:
     """One picture. clean: by model, on the picture as it is. files: by entry. figures: by (entry, model)."""
 
     pixels: int
@@ -133,27 +133,27 @@ class Measurer:
         if self.store is not None:
             self.store.close()
 
-    def recall(self, which: int, index: int) -> Measured | None:
+    def recall(self, which: int, index: int) -> ImageFigures | None:
         """The picture's figures if the cache holds all of them."""
         try:
             return self._measure(which, index, recalling=True) if self.store is not None else None
         except _AbsentError:
             return None
 
-    def measure(self, which: int, index: int) -> Measured:
+    def measure(self, which: int, index: int) -> ImageFigures:
         """The picture's figures, from the cache where they are there. Raises J4DError."""
         return self._measure(which, index, recalling=False)
 
-    def _measure(self, which: int, index: int, recalling: bool) -> Measured:
+    def _measure(self, which: int, index: int, recalling: bool) -> ImageFigures:
         images = self.work.image_sets[which]
         image = images[index]
         label = None if images.labels is None else int(images.labels[index])
-        ruler = Ruler(self, image, label, recalling)
-        found = Measured(image.shape[0] * image.shape[1])
-        found.clean = [ruler.clean_figures(model) for model in range(len(self.work.subjects))]
+        image_measurer = ImageMeasurer(self, image, label, recalling)
+        found = ImageFigures(image.shape[0] * image.shape[1])
+        found.clean = [image_measurer.clean_figures(model) for model in range(len(self.work.subjects))]
         for number, entry in enumerate(self.work.entries):
             on = [model for model in range(len(self.work.subjects)) if entry.on(model)]
-            files, figures = ruler.ladder(number, on)
+            files, figures = image_measurer.ladder(number, on)
             found.files.append(files)
             found.figures.update({(number, model): figures[model] for model in on})
         return found
@@ -166,7 +166,7 @@ class Measurer:
         return self.models[number]
 
 
-class Ruler:
+class ImageMeasurer:
     """Measures one picture; holds what its codecs share."""
 
     def __init__(self, measurer: Measurer, image: Image, label: int | None, recalling: bool) -> None:
@@ -182,7 +182,7 @@ class Ruler:
         if from_cache is not None:
             return from_cache
         clean = self._clean_answer(model)
-        figures = judge(clean, clean, self.label)
+        figures = metrics_of(clean, clean, self.label)
         self._keep(self._answer_key("uncompressed", model), figures)
         return figures
 
@@ -217,7 +217,7 @@ class Ruler:
             decoded = [self._decode(codec, file) for file in batch]
             for model in models:
                 answer = log_probabilities(self.measurer.model(model), decoded)
-                for name, values in judge(answer, self._clean_answer(model), self.label).items():
+                for name, values in metrics_of(answer, self._clean_answer(model), self.label).items():
                     figures[model][name] += values
         return figures
 

@@ -10,7 +10,7 @@ from j4d.errors import ImageError
 from j4d.evaluation.accuracy import Accuracy, wilson
 from j4d.evaluation.bd import interval, resample_weights
 from j4d.images.reading import decode_image
-from j4d.readers.answers import evaluating, judge, log_probabilities
+from j4d.readers.answers import evaluating, log_probabilities, metrics_of
 from j4d.readers.vision import VisionModel
 
 RESAMPLES = 1000
@@ -38,10 +38,10 @@ class SpotCheck:
         with evaluating(self._model):
             clean, answer = (log_probabilities(self._model, [pixels]) for pixels in (before, after))
         label = self._labels.get(key)
-        figures = judge(answer, clean, label)
+        figures = metrics_of(answer, clean, label)
         self._agreed.append(bool(figures["agreement"][0]))
         if label is not None:
-            self._right.append((judge(clean, clean, label)["top1"][0], figures["top1"][0]))
+            self._right.append((metrics_of(clean, clean, label)["top1"][0], figures["top1"][0]))
 
     def accuracy(self, seed: int) -> Accuracy | None:
         """What was seen, or None where nothing was. seed: of the bootstrap."""

@@ -99,7 +99,7 @@ class StoredResult:
         """The comparison of `codec` with the reference, None where there is none."""
         return _find(self.comparisons, codec, self.reference, metric, headers)
 
-    def duel(self, ours: str, rival: str, metric: str) -> Comparison | None:
+    def rival_comparison(self, ours: str, rival: str, metric: str) -> Comparison | None:
         """The direct comparison of `ours` with `rival`, None where there is none."""
         return _find(self.duels, ours, rival, metric, True)
 

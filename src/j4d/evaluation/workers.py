@@ -14,7 +14,7 @@ from multiprocessing import get_context
 
 from j4d.codecs.cache import EncodeCache
 from j4d.errors import DataError
-from j4d.evaluation.measuring import Measured, Measurer, Work
+from j4d.evaluation.measuring import ImageFigures, Measurer, Work
 from j4d.readers.answers import torch_threads
 from j4d.support.allocator import keep_freed_memory, settle
 from j4d.support.quiet import silence_pillow
@@ -29,12 +29,12 @@ def measure_all(
     threads: int | None,
     advance: Callable[[int], None],
     encoded: EncodeCache | None = None,
-) -> dict[Task, Measured]:
+) -> dict[Task, ImageFigures]:
     """Every picture of `work`, in this process (jobs 1) or several. threads: of PyTorch in each; None: as it is.
 
     advance: called with the number of pictures just done. Raises J4DError.
     """
-    found: dict[Task, Measured] = {}
+    found: dict[Task, ImageFigures] = {}
     with Measurer(work, encoded) as measurer:
         for task in work.tasks:  # what an earlier run left, up to the first gap, needs no workers
             recalled = measurer.recall(*task)
@@ -52,7 +52,7 @@ def measure_all(
     return found
 
 
-def _with_threads(measurer: Measurer, task: Task, threads: int | None) -> Measured:
+def _with_threads(measurer: Measurer, task: Task, threads: int | None) -> ImageFigures:
     with torch_threads(threads):
         found = measurer.measure(*task)
     settle()
@@ -61,7 +61,7 @@ def _with_threads(measurer: Measurer, task: Task, threads: int | None) -> Measur
 
 def _in_processes(
     work: Work, tasks: list[Task], jobs: int, threads: int | None, advance: Callable[[int], None]
-) -> dict[Task, Measured]:
+) -> dict[Task, ImageFigures]:
     context = get_context("spawn")
     pool = ProcessPoolExecutor(min(jobs, len(tasks)), context, initializer=_begin, initargs=(work, threads))
     try:
@@ -92,6 +92,6 @@ def _begin(work: Work, threads: int | None) -> None:
     _measurer, _threads = Measurer(work), threads
 
 
-def _measure(task: Task) -> Measured:
+def _measure(task: Task) -> ImageFigures:
     assert _measurer is not None  # the initializer ran
     return _with_threads(_measurer, task, _threads)

@@ -25,13 +25,13 @@ from j4d.images.labels import _read_labels
 from j4d.images.reading import check_header, decode_image, read_image
 from j4d.jpeg.size import at_most, share_kept
 
-__all__ = ["ImageSet", "RGBImage", "check_image", "decode_image", "images_below", "load_images", "read_image"]
+__all__ = ["ImageSet", "RGBImage", "check_array", "decode_image", "images_below", "load_images", "read_image"]
 
 
 RGBImage = npt.NDArray[np.uint8]
 
 
-def check_image(image: Any, name: str) -> RGBImage:
+def check_array(image: Any, name: str) -> RGBImage:
     """Return `image` if it is uint8 (H, W, 3) with pixels, else raise ImageError with shape and type."""
     array = np.asarray(image)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
@@ -72,7 +72,7 @@ class ImageSet:
         cls, arrays: Iterable[RGBImage], labels: Sequence[int] | npt.NDArray[Any] | None = None, name: str = "arrays"
     ) -> ImageSet:
         """A set of uint8 RGB arrays (H, W, 3), any sizes. Raises ImageError and DataError."""
-        images = tuple(check_image(array, f"{name}[{i}]") for i, array in enumerate(arrays))
+        images = tuple(check_array(array, f"{name}[{i}]") for i, array in enumerate(arrays))
         if not images:
             raise DataError(f"{name}: no images")
         paths = tuple(Path(f"{i:08d}") for i in range(len(images)))

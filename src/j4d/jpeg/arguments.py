@@ -71,12 +71,12 @@ def file_options(
     return {"progressive": progressive, "jfif": jfif, "restart_interval": int(restart_interval), "markers": markers}
 
 
-def as_stored(image: Any, parameters: EncodingParameters) -> npt.NDArray[np.uint8]:
+def stored_pixels(image: Any, parameters: EncodingParameters) -> npt.NDArray[np.uint8]:
     """The image as contiguous (H, W, channels), no larger than the parameters' longest side, or ImageError."""
-    return at_most(check_image(image, parameters.sampling), parameters.longest_side)
+    return at_most(check_pixels(image, parameters.sampling), parameters.longest_side)
 
 
-def check_image(image: Any, sampling: str) -> npt.NDArray[np.uint8]:
+def check_pixels(image: Any, sampling: str) -> npt.NDArray[np.uint8]:
     """The image as contiguous (H, W, channels), or ImageError."""
     if not isinstance(image, np.ndarray):
         raise ImageError(f"image is a {type(image).__name__}, expected a NumPy array uint8 (H, W, 3)")

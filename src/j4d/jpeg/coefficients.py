@@ -13,12 +13,12 @@ from j4d.jpeg.arguments import (
     FACTORS,
     MAX_PIXELS,
     MAX_SCANS,
-    as_stored,
     check_bytes,
-    check_image,
+    check_pixels,
     check_seed,
     file_options,
     quantizers,
+    stored_pixels,
     trellis_of,
 )
 from j4d.jpeg.effort import with_effort
@@ -75,7 +75,7 @@ def forward_dct(image: npt.NDArray[np.uint8], sampling: str) -> tuple[Indices, .
     image: uint8 (H, W, 3) RGB; also (H, W) for sampling "gray". Returns one int16 array (By, Bx, 8, 8) per
     component in natural order, 8 x the orthonormal coefficient. Raises ImageError, ParameterError.
     """
-    pixels = check_image(image, check_sampling(sampling))
+    pixels = check_pixels(image, check_sampling(sampling))
     return tuple(_core.forward_dct(pixels, FACTORS[sampling]))
 
 
@@ -99,7 +99,7 @@ def quantize(
     """
     parameters = with_effort(parameters, effort)
     steps = quantizers(parameters, deterministic)[0]
-    pixels = as_stored(image, parameters)
+    pixels = stored_pixels(image, parameters)
     coefficients = tuple(_core.forward_dct(pixels, FACTORS[parameters.sampling]))
     planes = quantize_planes(coefficients, parameters, seed=check_seed(seed), deterministic=deterministic)
     return Coefficients(planes, tuple(steps), parameters.sampling, pixels.shape[0], pixels.shape[1])

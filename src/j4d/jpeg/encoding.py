@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from j4d import _core
 from j4d.errors import CodecError, ImageError, ParameterError
-from j4d.jpeg.arguments import FACTORS, as_stored, check_seed, file_options, quantizers, trellis_of
+from j4d.jpeg.arguments import FACTORS, check_seed, file_options, quantizers, stored_pixels, trellis_of
 from j4d.jpeg.effort import with_effort
 from j4d.jpeg.parameters import EncodingParameters
 from j4d.support.cores import thread_count
@@ -49,7 +49,7 @@ def encode(
     steps, dead_zones, sharpness = quantizers(parameters, deterministic)
     if longest_side is not None:
         parameters = replace(parameters, longest_side=longest_side)
-    pixels = as_stored(image, parameters)
+    pixels = stored_pixels(image, parameters)
     options = {**trellis_of(parameters), **file_options(progressive, jfif, icc, exif, xmp, restart_interval)}
     return _core.encode(pixels, steps, dead_zones, sharpness, FACTORS[parameters.sampling], check_seed(seed), **options)
 
@@ -100,7 +100,7 @@ def encode_many(
 
 def _checked(image: Any, parameters: EncodingParameters) -> npt.NDArray[np.uint8] | ImageError:
     try:
-        return as_stored(image, parameters)
+        return stored_pixels(image, parameters)
     except ImageError as error:
         return error
 

@@ -2,7 +2,7 @@
 
 The numbers are those of its jcparam.c (4.0.3); tests hold them to files that mozjpeg wrote. Where mozjpeg gives chroma
 no table of its own, luma's serves both. Ready-made tables are what a rival offers (`j4d.rivals.presets`) and what
-learning may begin with (`j4d.learning.candidates`).
+learning may begin with (`j4d.learning.selection`).
 """
 
 from __future__ import annotations

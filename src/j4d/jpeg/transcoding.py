@@ -202,7 +202,7 @@ class MemoryGate:
         self._core = _core.MemoryGate(max_memory)
 
     @contextmanager
-    def place(self, data: bytes) -> Iterator[None]:
+    def admit(self, data: bytes) -> Iterator[None]:
         """Begins when there is room for the JPEG file."""
         taken = self._core.enter(data)
         try:

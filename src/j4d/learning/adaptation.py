@@ -24,11 +24,11 @@ from j4d.codecs.cache import EncodeCache
 from j4d.codecs.learned import LearnedJPEG
 from j4d.errors import DataError, ModelError
 from j4d.images.image_set import ImageSet
-from j4d.learning.validation import measured
+from j4d.learning.validation import measure_codec
 from j4d.profile.adaptation import Adaptation
+from j4d.profile.candidates import candidate_log_rates
 from j4d.profile.choice import Choice
 from j4d.profile.ladder import REACH, Ladder
-from j4d.profile.looks import places_of
 from j4d.profile.profile import Profile
 from j4d.readers.answers import Model
 from j4d.readers.encoder_judge import names_of
@@ -38,7 +38,7 @@ from j4d.readers.frozen import Frozen
 if TYPE_CHECKING:
     pass
 
-SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+EXPONENTS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 PRIOR = (0.4, 0.6)  # by_bpp, by_side: three models, 320 pictures, the universal profile (docs/recipe.md, section 7)
 CLEAR = 2.0  # standard errors by which other shares must be better
 FOLDS = 8
@@ -49,16 +49,16 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Actual bits per pixel and mean loss over models, (places, pictures), at `places_of` a ladder; shorter sides."""
+class LadderFigures:
+    """Actual bits per pixel and mean loss over models, (log rates, images), at `candidate_log_rates`; shorter sides."""
 
     places: list[float]
     bpp: Array
     loss: Array
     side: Array
 
-    def of(self, pictures: NDArray[np.int64]) -> Measured:
-        return Measured(self.places, self.bpp[:, pictures], self.loss[:, pictures], self.side[pictures])
+    def of(self, pictures: NDArray[np.int64]) -> LadderFigures:
+        return LadderFigures(self.places, self.bpp[:, pictures], self.loss[:, pictures], self.side[pictures])
 
     def means(self, place: float | Array) -> tuple[float, float]:
         """Mean bits per pixel and loss with each picture at its own place, interpolated in between."""
@@ -78,17 +78,17 @@ class Measured:
         return -np.minimum.accumulate(losses), np.log(rates)  # more bits never hurt: what wiggles is noise
 
 
-def moves(
+def fit_ladder(
     ladder: Ladder, models: Sequence[Model], pictures: ImageSet
 ) -> tuple[Adaptation | None, tuple[Choice, ...], float]:
     """The adaptation of a ladder to pictures and its gain (see `fit`), and the choice with these models as judges."""
-    measured = measure(ladder, models, pictures)
-    adaptation, gain = fit(ladder, measured) or (None, 0.0)
-    choice = choice_of(ladder, measured, models)
+    measured = measure_ladder(ladder, models, pictures)
+    adaptation, gain = fit_adaptation(ladder, measured) or (None, 0.0)
+    choice = fit_choice(ladder, measured, models)
     return adaptation, () if choice is None else (choice,), gain
 
 
-def taught(
+def calibrate_judge(
     profile: Profile,
     model: Model | Sequence[Model],
     images: ImageSet | Sequence[NDArray[np.uint8]],
@@ -107,31 +107,35 @@ def taught(
     if len(pictures) < FEWEST_PICTURES:
         raise DataError(f"{pictures.name}: {len(pictures)} images; give {FEWEST_PICTURES} or more to learn from")
     with Frozen(models):
-        found = choice_of(profile.ladder, measure(profile.ladder, models, pictures, progress), models, name)
+        found = fit_choice(profile.ladder, measure_ladder(profile.ladder, models, pictures, progress), models, name)
     if found is None:
         raise ModelError(f"{name or names_of(models)}: no torch.nn.Module with weights, by which it would be known")
     others = (choice for choice in profile.choices if choice.fingerprint != found.fingerprint)
     return replace(profile, choices=(*others, found))
 
 
-def measure(ladder: Ladder, models: Sequence[Model], pictures: ImageSet, progress: bool = False) -> Measured:
+def measure_ladder(
+    ladder: Ladder, models: Sequence[Model], pictures: ImageSet, progress: bool = False
+) -> LadderFigures:
     """Files of the pictures, as they are stored, all along the ladder, as the models see them.
 
     The loss is the KL of the models' answers against those on the uncompressed picture; labels would not tell for each
     picture what compression does.
     """
     pictures = pictures.at_most(ladder.longest_side)
-    places = places_of(ladder)
+    places = candidate_log_rates(ladder)
     codec = LearnedJPEG([ladder.at(place) for place in places])
     losses, files = [], EncodeCache()
     for model in models:
-        bpp, metrics = measured(model, pictures, codec, files, progress)
+        bpp, metrics = measure_codec(model, pictures, codec, files, progress)
         losses.append(metrics["kl"])
     sides = np.array([min(image.shape[:2]) for image in pictures], dtype=np.float64)
-    return Measured(places, bpp, np.mean(losses, 0), sides)
+    return LadderFigures(places, bpp, np.mean(losses, 0), sides)
 
 
-def choice_of(ladder: Ladder, measured: Measured, models: Sequence[Model], name: str | None = None) -> Choice | None:
+def fit_choice(
+    ladder: Ladder, measured: LadderFigures, models: Sequence[Model], name: str | None = None
+) -> Choice | None:
     """What these models need as judges: at each point the lambda that gives the pictures its rate together.
 
     None for models without weights, by which a profile would know them again, or fewer than FEWEST_PICTURES.
@@ -143,7 +147,7 @@ def choice_of(ladder: Ladder, measured: Measured, models: Sequence[Model], name:
     return Choice(name or names_of(models), joint_fingerprint(models), lambdas)
 
 
-def fit(ladder: Ladder, measured: Measured) -> tuple[Adaptation, float] | None:
+def fit_adaptation(ladder: Ladder, measured: LadderFigures) -> tuple[Adaptation, float] | None:
     """The adaptation and its gain on pictures it was not chosen on, mean log rate saved at equal loss; or None.
 
     None where there is no gain, or where there are fewer than FEWEST_PICTURES.
@@ -151,7 +155,7 @@ def fit(ladder: Ladder, measured: Measured) -> tuple[Adaptation, float] | None:
     count = len(measured.side)
     if count < FEWEST_PICTURES:
         return None
-    pairs = list(itertools.product(SHARES, SHARES if np.ptp(measured.side) else (0.0,)))
+    pairs = list(itertools.product(EXPONENTS, EXPONENTS if np.ptp(measured.side) else (0.0,)))
     prior = pairs.index(PRIOR if np.ptp(measured.side) else (PRIOR[0], 0.0))
     part = np.arange(count) % FOLDS
     others = [measured.of(np.flatnonzero(part != fold)) for fold in range(FOLDS)]
@@ -166,7 +170,7 @@ def fit(ladder: Ladder, measured: Measured) -> tuple[Adaptation, float] | None:
     return (_adaptation(ladder, measured, by_bpp, by_side), gain) if gain > 0 and (by_bpp or by_side) else None
 
 
-def _above(ladder: Ladder, measured: Measured, pairs: list[tuple[float, float]], prior: int) -> Array:
+def _above(ladder: Ladder, measured: LadderFigures, pairs: list[tuple[float, float]], prior: int) -> Array:
     """Gain of each pair of shares above that of the pair numbered `prior`."""
     gains = np.array([_gain(ladder, measured, _adaptation(ladder, measured, *pair)) for pair in pairs])
     return cast("Array", gains - gains[prior])
@@ -179,7 +183,7 @@ def _clear(above: Array, error: Array, prior: int) -> int:
     return best if beyond[best] > 0 else prior
 
 
-def _adaptation(ladder: Ladder, measured: Measured, by_bpp: float, by_side: float) -> Adaptation:
+def _adaptation(ladder: Ladder, measured: LadderFigures, by_bpp: float, by_side: float) -> Adaptation:
     """With these shares, and the offsets that keep the mean rate at every point."""
     reference = len(ladder.log_rates) // 2
     at = measured.bpp[measured.places.index(ladder.log_rates[reference])]
@@ -202,7 +206,7 @@ def _moves(adaptation: Adaptation, bpp: Array, side: Array) -> Array:
     return np.array([adaptation.move(b, s) for b, s in zip(bpp, side, strict=True)])
 
 
-def _gain(ladder: Ladder, measured: Measured, adaptation: Adaptation) -> float:
+def _gain(ladder: Ladder, measured: LadderFigures, adaptation: Adaptation) -> float:
     """Mean over the points of log(rate without adaptation / rate with it) at equal mean loss."""
     at = measured.bpp[measured.places.index(ladder.log_rates[adaptation.reference])]
     moves = _moves(adaptation, at, measured.side)

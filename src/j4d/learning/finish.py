@@ -11,8 +11,8 @@ from typing import Any
 from j4d.codecs.learned import LearnedJPEG
 from j4d.images.image_set import ImageSet
 from j4d.jpeg.parameters import EncodingParameters
-from j4d.learning.adaptation import moves
-from j4d.learning.validation import measured
+from j4d.learning.adaptation import fit_ladder
+from j4d.learning.validation import measure_codec
 from j4d.profile.choice import Choice
 from j4d.profile.ladder import Ladder
 from j4d.profile.profile import OperatingPoint, Profile, Provenance
@@ -22,7 +22,7 @@ from j4d.readers.answers import Model
 from j4d.support.versions import software_versions
 
 
-def assembled(
+def finish_profile(
     name: str,
     points: list[tuple[EncodingParameters, float]],
     few: ImageSet,
@@ -42,7 +42,7 @@ def assembled(
     """
     ladder = [parameters for parameters, _ in points]
     rate_model = RateModel.fit(few_spectrum, few, ladder)
-    measured = _measured(ladder, models, held_out) if len(held_out) else [{} for _ in points]
+    measured = _held_out_figures(ladder, models, held_out) if len(held_out) else [{} for _ in points]
     rungs = [
         OperatingPoint(
             parameters,
@@ -60,7 +60,7 @@ def assembled(
     settings = {**provenance.pop("settings"), "rate_model": asdict(rate_model), "held_out": len(held_out)}
     adaptation, choices = None, tuple[Choice, ...]()
     if pictures is not None:
-        adaptation, choices, gain = moves(Ladder(rates, [rung.parameters for rung in climbing]), models, pictures)
+        adaptation, choices, gain = fit_ladder(Ladder(rates, [rung.parameters for rung in climbing]), models, pictures)
         if adaptation is not None:
             settings["adaptation_gain"] = gain
     date = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -73,11 +73,13 @@ def assembled(
     )
 
 
-def _measured(ladder: list[EncodingParameters], models: Sequence[Model], held_out: ImageSet) -> list[dict[str, float]]:
+def _held_out_figures(
+    ladder: list[EncodingParameters], models: Sequence[Model], held_out: ImageSet
+) -> list[dict[str, float]]:
     """Actual rate and metrics of each point on the held-out pictures; the mean over models."""
     found: list[dict[str, list[float]]] = [{} for _ in ladder]
     for model in models:
-        bpp, metrics = measured(model, held_out, LearnedJPEG(ladder))
+        bpp, metrics = measure_codec(model, held_out, LearnedJPEG(ladder))
         for figures, *row in zip(found, bpp, *metrics.values(), strict=True):
             for name, values in zip(("actual_bpp", *metrics), row, strict=True):
                 figures.setdefault(name, []).append(float(values.mean()))

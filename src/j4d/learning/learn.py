@@ -24,19 +24,19 @@ from j4d.images.image_set import ImageSet
 from j4d.jpeg.effort import with_effort
 from j4d.jpeg.parameters import EncodingParameters, check_longest_side
 from j4d.learning.budget import fewer
-from j4d.learning.candidates import best_of, best_trellis, judge_of, with_dead_zone
 from j4d.learning.checkpoint import Checkpoint
-from j4d.learning.finish import assembled
+from j4d.learning.finish import finish_profile
 from j4d.learning.objective import Objective
 from j4d.learning.optimizer import Optimizer, Progress
 from j4d.learning.progress import LadderProgress
 from j4d.learning.recipe import Recipe
+from j4d.learning.selection import best_of, best_trellis, evaluator_of, with_dead_zone
 from j4d.learning.start import carry, ready_made
 from j4d.learning.task import Classification
-from j4d.learning.validation import EarlyStop, Judge
+from j4d.learning.validation import EarlyStop, FileEvaluator
 from j4d.profile.profile import Profile
 from j4d.profile.provenance import PROTOCOLS
-from j4d.rate.goals import as_given, as_stored, ladder_goals
+from j4d.rate.goals import ladder_goals, per_given_pixel, per_stored_pixel
 from j4d.rate.model import RateModel
 from j4d.rate.spectrum import Spectrum
 from j4d.readers.answers import Model
@@ -138,7 +138,7 @@ def learn(
         rate_model = RateModel(kind=recipe.rate)
         if recipe.calibrate:
             rate_model = ranks.agreed(RateModel.fit(few_spectrum, few, default, recipe.rate))
-        goals = ranks.agreed(ladder_goals(spectrum, rate_model, points, *as_stored(share, rates, lambdas)))
+        goals = ranks.agreed(ladder_goals(spectrum, rate_model, points, *per_stored_pixel(share, rates, lambdas)))
         run: dict[str, Any] = {
             "model": model_name or names_of(models),
             "model_fingerprint": joint_fingerprint(models),
@@ -152,7 +152,7 @@ def learn(
                 **asdict(recipe),
                 "answers": tasks[0].answers,
                 "labels": _digest(classes),
-                "goals": as_given(share, goals),
+                "goals": per_given_pixel(share, goals),
             },
         }
         if weights is not None:
@@ -164,8 +164,8 @@ def learn(
             run["settings"]["pictures_a_step"] = pictures_a_step
         optimizer = Optimizer(train, tasks, spectrum, rate_model, recipe, seed=seed, device=device, weights=weights)
         kept = _opened(checkpoint, run)
-        judge = Judge(models, stored, answers, rate_model, sampling, device, optimizer.objective)
-        trial = judge_of(optimizer)
+        judge = FileEvaluator(models, stored, answers, rate_model, sampling, device, optimizer.objective)
+        trial = evaluator_of(optimizer)
         display.share = share
         interrupted = False
         try:
@@ -188,7 +188,7 @@ def learn(
         )
         provenance = {**run, "settings": settings}
         points_kept = [(replace(found, longest_side=longest_side), value) for found, value in kept.points]
-        profile = assembled(
+        profile = finish_profile(
             name, points_kept, few, few_spectrum, spectrum, models, held_out, pictures, provenance, share
         )
         return ranks.agreed(profile)
@@ -231,8 +231,8 @@ def _in_memory(images: ImageSet, limit: int = 2 << 30) -> ImageSet:
 
 def _point(
     optimizer: Optimizer,
-    judge: Judge,
-    trial: Judge,
+    judge: FileEvaluator,
+    trial: FileEvaluator,
     kept: Checkpoint,
     goals: list[dict[str, float]],
     index: int,
@@ -285,7 +285,7 @@ def _point(
     return best_trellis(trial, jpeg.encoding_parameters(), trellises, recipe.dc_trellis), last.lagrangian
 
 
-def _met(optimizer: Optimizer, trial: Judge, jpeg: SimulatedJPEG, goal: dict[str, float]) -> float | None:
+def _met(optimizer: Optimizer, trial: FileEvaluator, jpeg: SimulatedJPEG, goal: dict[str, float]) -> float | None:
     """Scale the steps to the goal's rate, if it has one, as files of these very tables show it.
 
     Returns the estimate at which files have that rate; the rate model was fitted to default JPEG, and errs a little.

@@ -22,11 +22,11 @@ class Recipe:
     log steps. forward: "hard", "soft" or "sampled". gradient: "phase" or "exact", see `j4d.simulation.quantizer`.
     hard_dc: with a soft forward, DC takes the nearest index. sharpness: kappa of the gradient (and of files, where the
     forward is "sampled"); learn_sharpness lets it move. dead_zones: for all AC frequencies, in steps; each point takes
-    the one that real files of learning pictures do best with at its rate (`j4d.learning.candidates`). learn_dead_zone:
+    the one that real files of learning pictures do best with at its rate (`j4d.learning.selection`). learn_dead_zone:
     instead, move one per frequency at dead_zone_pace times the learning rate. trellises: (mu, masking), or (mu,
     masking, power of weights by sensitivity, see `j4d.learning.weighting`), that a learned point's indices may be
     chosen with in place of the dead zone, where real files of learning pictures do better so at the same rate
-    (`j4d.learning.candidates`). dc_trellis: what DC indices are chosen with wherever a trellis is, None to leave them.
+    (`j4d.learning.selection`). dc_trellis: what DC indices are chosen with wherever a trellis is, None to leave them.
     smoothness: log steps are a Gaussian average over neighbouring frequencies of the numbers that Adam moves, with this
     standard deviation in frequencies; 0 moves each alone. rate: of the files' expected "symbols" (`j4d.rate.activity`),
     or the "marginal" entropies of single frequencies (`j4d.simulation.entropy`). calibrate: weigh its parts as real

@@ -29,7 +29,7 @@ from j4d.support.allocator import settle
 FEWEST_JUDGES = 8  # held-out pictures; of fewer the standard error is too often small by chance
 
 
-class Judge:
+class FileEvaluator:
     """The task loss of pictures as real decoders give them; of several models, what `objective` makes of theirs (by
     default the mean). Ranks share the pictures out.
     """
@@ -76,7 +76,7 @@ class Judge:
         """Task loss of each picture (N,), nats."""
         return self.files(parameters)[:, 0]
 
-    def measured(self, parameters: EncodingParameters) -> tuple[float, float]:
+    def means(self, parameters: EncodingParameters) -> tuple[float, float]:
         """Mean task loss (nats) and mean actual rate (bpp)."""
         loss, bpp = self.files(parameters).mean(0)
         return float(loss), float(bpp)
@@ -95,7 +95,7 @@ class Judge:
         return torch.from_numpy(image.copy()).to(self.device).permute(2, 0, 1)[None].float()
 
 
-def measured(
+def measure_codec(
     model: Model, images: ImageSet, codec: Codec, cache: EncodeCache | None = None, progress: bool = False
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
     """Actual bpp and metrics of `evaluate`, (settings, pictures) each, the pictures shared out over the ranks."""
@@ -118,7 +118,7 @@ class EarlyStop:
 
     best: EncodingParameters
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: FileEvaluator) -> None:
         self.judge = judge
         self.losses: NDArray[np.float64] | None = None
         self.bpp = math.nan

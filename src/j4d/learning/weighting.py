@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from j4d.jpeg.coefficients import quantize
 from j4d.jpeg.parameters import LEAST_WEIGHT, MOST_WEIGHT, EncodingParameters
 from j4d.learning.start import sensitivity
-from j4d.learning.validation import Judge
+from j4d.learning.validation import FileEvaluator
 
 Table = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ class StepSensitivity:
     of each frequency are not 0 in the pictures.
     """
 
-    def __init__(self, judge: Judge, parameters: EncodingParameters) -> None:
+    def __init__(self, judge: FileEvaluator, parameters: EncodingParameters) -> None:
         found = [sensitivity(judge.images, task, parameters, device=judge.device).numpy() for task in judge.tasks]
         mean = np.tensordot(judge.objective.weights, np.stack(found), 1)
         self.by_step: Table = mean * np.square(np.stack([parameters.luma, parameters.chroma]).astype(np.float64))

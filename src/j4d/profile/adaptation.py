@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from j4d.errors import ProfileError
-from j4d.jpeg.arguments import check_image
+from j4d.jpeg.arguments import check_pixels
 from j4d.jpeg.encoding import encode
 from j4d.jpeg.parameters import finite_number
 from j4d.jpeg.size import at_most
@@ -76,13 +76,13 @@ class Adaptation:
         """
         return -self.by_bpp * math.log(bpp / self.bpp) - self.by_side * math.log(side / self.side)
 
-    def place(self, ladder: Ladder, log_rate: float, bpp: float, side: float) -> float:
+    def adapted_log_rate(self, ladder: Ladder, log_rate: float, bpp: float, side: float) -> float:
         """Where on the ladder this picture goes when the ladder is asked for `log_rate`; within REACH of its ends."""
         offset = float(np.interp(log_rate, ladder.log_rates, self.offsets))
         low, high = ladder.log_rates[0] - REACH, ladder.log_rates[-1] + REACH
         return min(max(log_rate + offset + self.move(bpp, side), low), high)
 
-    def measured(
+    def complexity(
         self, ladder: Ladder, picture: NDArray[np.uint8] | bytes | OpenedJPEG, **reading: Any
     ) -> tuple[float, int]:
         """(actual bits per pixel at the reference, shorter side) of pixels as they are stored, or of a JPEG file as
@@ -94,7 +94,7 @@ class Adaptation:
         reference = ladder.parameters[self.reference]
         if isinstance(picture, np.ndarray):
             if reference.longest_side is not None:
-                picture = at_most(check_image(picture, reference.sampling), reference.longest_side)
+                picture = at_most(check_pixels(picture, reference.sampling), reference.longest_side)
             data = encode(picture, reference, deterministic=True)
             height, width = picture.shape[:2]
         else:

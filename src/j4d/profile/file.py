@@ -33,7 +33,7 @@ from j4d.jpeg.parameters import (
 )
 from j4d.profile.ladder import REACH
 from j4d.support.files import read_limited, write_atomic
-from j4d.support.validation import first_fault, short
+from j4d.support.validation import first_error, short
 
 FORMAT = "j4d-profile"
 VERSION = 1
@@ -183,7 +183,7 @@ def parse(data: bytes) -> dict[str, Any]:
     try:
         return ProfileModel.model_validate_json(data).model_dump(exclude={"format", "version"})
     except ValidationError as error:
-        raise ProfileError(first_fault(error, f"a version {VERSION} profile")) from None
+        raise ProfileError(first_error(error, f"a version {VERSION} profile")) from None
 
 
 def read(path: str | os.PathLike[str]) -> bytes:

@@ -39,7 +39,7 @@ class Ladder:
             share = (log_rate - low_rate) / (high_rate - low_rate)
             return _between(self.parameters[high - 1], self.parameters[high], share)
         end = min(high, len(self.log_rates) - 1)
-        return scaled(self.parameters[end], math.exp(self._slope() * (log_rate - self.log_rates[end])))
+        return with_scaled_steps(self.parameters[end], math.exp(self._slope() * (log_rate - self.log_rates[end])))
 
     @property
     def longest_side(self) -> int | None:
@@ -54,7 +54,7 @@ class Ladder:
         return float(last - first) / (self.log_rates[-1] - self.log_rates[0])
 
 
-def scaled(parameters: EncodingParameters, factor: float) -> EncodingParameters:
+def with_scaled_steps(parameters: EncodingParameters, factor: float) -> EncodingParameters:
     """The same with all steps times `factor`, rounded, within 1..255."""
 
     def steps(table: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:

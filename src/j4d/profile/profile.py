@@ -21,10 +21,10 @@ from j4d.jpeg.parameters import EncodingParameters, finite_number
 from j4d.jpeg.transcoding import OpenedJPEG
 from j4d.profile import builtin, file
 from j4d.profile.adaptation import Adaptation
+from j4d.profile.candidates import candidates, cheapest
 from j4d.profile.choice import Choice
 from j4d.profile.judge import Judge
 from j4d.profile.ladder import Ladder
-from j4d.profile.looks import chosen, looks
 from j4d.profile.provenance import Provenance
 from j4d.support.files import write_atomic
 from j4d.support.frozen import freeze, freeze_mapping
@@ -157,7 +157,9 @@ class Profile:
         if self.adaptation is None:
             return self.at(index=index, bpp=bpp, quality=quality)
         log_rate, ladder = self._log_rate(index, bpp, quality), self.ladder
-        return ladder.at(self.adaptation.place(ladder, log_rate, *self.adaptation.measured(ladder, picture, **reading)))
+        return ladder.at(
+            self.adaptation.adapted_log_rate(ladder, log_rate, *self.adaptation.complexity(ladder, picture, **reading))
+        )
 
     def chosen(
         self,
@@ -176,7 +178,7 @@ class Profile:
         Raises ProfileError, ImageError, CodecError, ModelError.
         """
         lagrangian = self.choice_of(judge).lagrangian(self.ladder, self._log_rate(index, bpp, quality))
-        return chosen(looks(self.ladder, picture, judge, **reading), lagrangian).parameters
+        return cheapest(candidates(self.ladder, picture, judge, **reading), lagrangian).parameters
 
     def choice_of(self, judge: Judge) -> Choice:
         """What the profile knows of this judge. Raises ProfileError where it knows nothing."""

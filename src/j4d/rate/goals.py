@@ -44,7 +44,7 @@ def ladder_goals(
     return [{"quality": _nearest(qualities, curve, r), "bpp": float(r)} for r in targets]
 
 
-def as_stored(
+def per_stored_pixel(
     share: float, rates: Sequence[float] | None, lambdas: Sequence[float] | None
 ) -> tuple[list[float] | None, list[float] | None]:
     """Rates and lambdas per pixel of the pictures as given, turned into those per pixel of what is stored of them.
@@ -58,7 +58,7 @@ def as_stored(
     )
 
 
-def as_given(share: float, goals: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+def per_given_pixel(share: float, goals: Sequence[dict[str, float]]) -> list[dict[str, float]]:
     """Goals per pixel of what is stored, turned back into those per pixel of the pictures as given."""
     factors = {"quality": 1.0, "bpp": share, "lambda": 1 / share}
     return [{name: value * factors[name] for name, value in goal.items()} for goal in goals]

@@ -30,7 +30,7 @@ def log_probabilities(model: Model, images: Sequence[NDArray[np.uint8]]) -> torc
     return torch.log_softmax(logits, dim=1)
 
 
-def judge(answer: torch.Tensor, clean: torch.Tensor, label: int | None) -> Figures:
+def metrics_of(answer: torch.Tensor, clean: torch.Tensor, label: int | None) -> Figures:
     """Figures of B compressed pictures of one original: log-probabilities (B, K) against the original's (1, K).
 
     agreement and kl = KL(uncompressed answer || compressed answer) always; top1, top5 and cross_entropy with a label;

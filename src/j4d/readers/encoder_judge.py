@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from j4d.errors import ModelError
-from j4d.readers.answers import Model, judge, log_probabilities
+from j4d.readers.answers import Model, log_probabilities, metrics_of
 from j4d.readers.fingerprints import joint_fingerprint, weighty
 from j4d.readers.loading import SpecLoader
-from j4d.support.specs import called
+from j4d.support.specifications import display_name
 
 Loadable = Model | SpecLoader
 Image = NDArray[np.uint8]
@@ -58,7 +58,7 @@ class EncoderJudge:
         Raises:
             ModelError: A model cannot be loaded, or has no weights.
         """
-        made = cls([SpecLoader(spec, options or {}) for spec in specs], " + ".join(map(called, specs)))
+        made = cls([SpecLoader(spec, options or {}) for spec in specs], " + ".join(map(display_name, specs)))
         made.specs, made._threads = tuple(specs), threads
         made._set_threads()
         return made
@@ -95,7 +95,7 @@ class PictureJudge:
     def loss(self, compressed: Image) -> float:
         """KL(answer on the picture || answer on the compressed one), nats, mean over models. Raises ModelError."""
         answers = (self._answer(model, compressed) for model in self._models)
-        each = [judge(answer, clean, None)["kl"][0] for answer, clean in zip(answers, self._clean, strict=True)]
+        each = [metrics_of(answer, clean, None)["kl"][0] for answer, clean in zip(answers, self._clean, strict=True)]
         return sum(each) / len(each)
 
     @staticmethod

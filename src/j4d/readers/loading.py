@@ -13,7 +13,7 @@ from j4d.readers.preprocessing import Preprocess, Size
 from j4d.readers.refusals import RefusalError, refusing
 from j4d.readers.sources import find
 from j4d.readers.vision import VisionModel
-from j4d.support.specs import named
+from j4d.support.specifications import split_name
 
 
 def load_model(
@@ -37,7 +37,7 @@ def load_model(
     `Preprocess`). Where the input size is known the model is tried once. Raises ModelError, saying what came and what
     is expected.
     """
-    name, spec = named(spec)
+    name, spec = split_name(spec)
     net, settings = find(spec)
     given = {"resize": resize, "crop": crop, "mean": mean, "std": std, "interpolation": interpolation}
     preprocess = Preprocess(**{**settings, **{key: value for key, value in given.items() if value is not None}})

@@ -28,7 +28,7 @@ from j4d.readers import efficientnet_lite
 from j4d.readers.exported import load_program
 from j4d.readers.preprocessing import Preprocess
 from j4d.readers.scripted import load_script
-from j4d.support.specs import arguments
+from j4d.support.specifications import parse_arguments
 
 Found = tuple[nn.Module, dict[str, Any]]  # the network, and keyword arguments of j4d.readers.preprocessing.Preprocess
 CROP_SHARE = 0.875  # of the resized shorter side, the habit of ImageNet evaluation: 256 then 224
@@ -83,7 +83,7 @@ def _sized(size: Any) -> dict[str, Any]:
 
 def _arguments(spec: str, query: str) -> dict[str, Any]:
     try:
-        return arguments(query)
+        return parse_arguments(query)
     except ValueError as error:
         raise ModelError(f"model {spec!r}: {error}") from None
 

@@ -133,7 +133,7 @@ def standing_table(results: Sequence[StoredResult]) -> str:
     lines = []
     for result in results:
         for metric in dict.fromkeys((result.accuracy, result.loss, "kl")):
-            found = best_duel(result, metric)
+            found = best_rival_comparison(result, metric)
             if found is not None:
                 first = found.bd_rate.value < 0
                 clear = found.bd_rate.high < 0 or found.bd_rate.low > 0
@@ -144,7 +144,7 @@ def standing_table(results: Sequence[StoredResult]) -> str:
     return table(["model", "equal", "ours", "best rival", "ours against it, %", ""], lines) if lines else ""
 
 
-def best_duel(result: StoredResult, metric: str) -> Comparison | None:
+def best_rival_comparison(result: StoredResult, metric: str) -> Comparison | None:
     """The better of our codecs against the best rival that writes JPEG, by BD-rate against the reference."""
 
     def best(names: Iterable[str]) -> str | None:
@@ -154,7 +154,7 @@ def best_duel(result: StoredResult, metric: str) -> Comparison | None:
 
     ours = best(dict.fromkeys(duel.codec for duel in result.duels))
     rival = best(codec.name for codec in result.codecs if codec.role == "rival" and codec.jpeg)
-    return result.duel(ours, rival, metric) if ours is not None and rival is not None else None
+    return result.rival_comparison(ours, rival, metric) if ours is not None and rival is not None else None
 
 
 def use_table(results: Sequence[StoredResult]) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from j4d.images.image_set import ImageSet
 from j4d.jpeg.coefficients import forward_dct
 from j4d.rivals.fitted import FittedJPEG
-from j4d.rivals.rates import Ladder, scaled, spread
+from j4d.rivals.rates import RateLadder, scaled_tables, spread
 from j4d.rivals.registry import Request
 
 PICTURES = 512
@@ -72,7 +72,7 @@ def deviations(images: ImageSet, sampling: str) -> NDArray[np.float64]:
 def make(request: Request) -> FittedJPEG:
     found = deviations(request.learned_from.images, request.sampling)
     mapping = Mapping.fitted(found[0])
-    rungs = Ladder.of(request).climb(scaled(*mapping.steps(found)), 1e-3, 1e3)
+    rungs = RateLadder.of(request).climb(scaled_tables(*mapping.steps(found)), 1e-3, 1e3)
     return FittedJPEG(
         request.name,
         [rung.parameters for rung in rungs],

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from j4d.rivals.fitted import FittedJPEG
 from j4d.rivals.gradients import frequencies
-from j4d.rivals.rates import Ladder
+from j4d.rivals.rates import RateLadder
 from j4d.rivals.registry import Request
 
 Table = NDArray[np.float64]
@@ -45,7 +45,7 @@ def make(request: Request) -> FittedJPEG:
         return luma, chroma
 
     most = float((gradient * found.peak).sum())
-    rungs = Ladder.of(request).climb(tables, most * 1e-9, most)
+    rungs = RateLadder.of(request).climb(tables, most * 1e-9, most)
     return FittedJPEG(
         request.name,
         [rung.parameters for rung in rungs],

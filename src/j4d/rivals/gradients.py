@@ -42,10 +42,10 @@ class Frequencies:
 
 def frequencies(learning: Learning, sampling: str) -> Frequencies:
     """The means of the learning pictures at the sampling; see `Frequencies`."""
-    return learning.once(("frequencies", sampling), lambda: _measured(learning, sampling))
+    return learning.once(("frequencies", sampling), lambda: _measure_frequencies(learning, sampling))
 
 
-def _measured(learning: Learning, sampling: str) -> Frequencies:
+def _measure_frequencies(learning: Learning, sampling: str) -> Frequencies:
     """Measured at the originals, one picture at a time. Raises ModelError where the model gives no gradient."""
     sums, peak, blocks = np.zeros((3, 2, 8, 8)), np.zeros((2, 8, 8)), np.zeros((2, 1, 1))
     images = spread(learning.images, PICTURES)

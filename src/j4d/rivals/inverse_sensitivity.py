@@ -11,7 +11,7 @@ import numpy as np
 
 from j4d.rivals.fitted import FittedJPEG
 from j4d.rivals.gradients import frequencies
-from j4d.rivals.rates import Ladder, scaled
+from j4d.rivals.rates import RateLadder, scaled_tables
 from j4d.rivals.registry import Request
 
 
@@ -19,7 +19,7 @@ def make(request: Request) -> FittedJPEG:
     sensitivity = frequencies(request.learned_from, request.sampling).sensitivity
     root = np.sqrt(np.maximum(sensitivity, 1e-30))
     luma, chroma = root.max() / root
-    rungs = Ladder.of(request).climb(scaled(luma, chroma), 1e-3, 1e3)
+    rungs = RateLadder.of(request).climb(scaled_tables(luma, chroma), 1e-3, 1e3)
     return FittedJPEG(
         request.name,
         [rung.parameters for rung in rungs],

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from j4d.jpeg.tables import MAX_STEP
 from j4d.rivals.fitted import FittedJPEG
 from j4d.rivals.gradients import Frequencies, frequencies
-from j4d.rivals.rates import Ladder
+from j4d.rivals.rates import RateLadder
 from j4d.rivals.registry import Request
 
 LEVELS = (1e-18, 1e6)  # of d, in nats
@@ -42,7 +42,7 @@ def optimal_tables(found: Frequencies, level: float) -> tuple[Table, Table]:
 
 def make(request: Request) -> FittedJPEG:
     found = frequencies(request.learned_from, request.sampling)
-    rungs = Ladder.of(request).climb(lambda level: optimal_tables(found, level), *LEVELS)
+    rungs = RateLadder.of(request).climb(lambda level: optimal_tables(found, level), *LEVELS)
     return FittedJPEG(
         request.name,
         [rung.parameters for rung in rungs],

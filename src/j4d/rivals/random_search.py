@@ -19,7 +19,7 @@ from j4d.jpeg.tables import MAX_STEP, ZIGZAG
 from j4d.readers.answers import logits_of
 from j4d.rivals.fitted import FittedJPEG
 from j4d.rivals.gradients import as_batch, evaluating, losses
-from j4d.rivals.rates import Ladder, scaled, spread
+from j4d.rivals.rates import RateLadder, scaled_tables, spread
 from j4d.rivals.registry import Learning, Request
 
 EVALUATIONS = 240  # of a table on all pictures
@@ -63,7 +63,7 @@ class _Trial:
 
 
 def make(request: Request, evaluations: int = EVALUATIONS) -> FittedJPEG:
-    ladder, trial = Ladder.of(request), _Trial(request.learned_from)
+    ladder, trial = RateLadder.of(request), _Trial(request.learned_from)
     if evaluations < len(ladder.rates):
         raise ParameterError(f"evaluations {evaluations} is below the {len(ladder.rates)} rates, each needs one")
     points: list[EncodingParameters] = []
@@ -75,7 +75,7 @@ def make(request: Request, evaluations: int = EVALUATIONS) -> FittedJPEG:
         tried = []
         for _ in range(draws):
             table = sorted_table(rng)
-            _, parameters = ladder.solve(scaled(table, table), bpp, 1e-3, 1e3)
+            _, parameters = ladder.solve(scaled_tables(table, table), bpp, 1e-3, 1e3)
             tried.append((trial.loss(parameters), parameters))
         loss, parameters = min(tried, key=lambda pair: pair[0])
         expected = ladder.estimate(parameters) * ladder.ratio(parameters, 0.0)

@@ -56,11 +56,11 @@ def plain(image: NDArray[np.uint8], parameters: EncodingParameters, knob: float)
     return encoding.encode(image, parameters, deterministic=True)
 
 
-class Ladder:
+class RateLadder:
     """Target rates for one set of learning pictures, and the way from a method's knob to them."""
 
     @classmethod
-    def of(cls, request: Request) -> Ladder:
+    def of(cls, request: Request) -> RateLadder:
         """The ladder of the request's pictures, sampling and rates."""
         rates = None if request.rates is None else tuple(request.rates)
         return request.learned_from.once(("ladder", request.sampling, rates, request.points), lambda: cls(request))
@@ -122,7 +122,7 @@ class Ladder:
         return rungs
 
 
-def scaled(luma: ArrayLike, chroma: ArrayLike) -> Tables:
+def scaled_tables(luma: ArrayLike, chroma: ArrayLike) -> Tables:
     """The knob of methods that have none of their own: all steps times one factor."""
     tables: Sequence[NDArray[np.float64]] = [np.asarray(t, np.float64) for t in (luma, chroma)]
     return lambda factor: (tables[0] * factor, tables[1] * factor)

@@ -18,7 +18,7 @@ from j4d.jpeg.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA
 from j4d.rivals.fitted import FittedJPEG
 from j4d.rivals.gradients import frequencies
 from j4d.rivals.opts import LEVELS, Table, optimal_tables
-from j4d.rivals.rates import Ladder
+from j4d.rivals.rates import RateLadder
 from j4d.rivals.registry import Request
 from j4d.rivals.soft_decision import with_soft_decisions
 
@@ -52,7 +52,7 @@ def make(request: Request, factor: float = FACTOR) -> FittedJPEG:
     def written(image: NDArray[np.uint8], parameters: EncodingParameters, knob: float) -> bytes:
         return encode(image, soft(parameters))
 
-    rungs = Ladder.of(request).climb(tables, *((1e-3, 1e3) if annex_k else LEVELS), written)
+    rungs = RateLadder.of(request).climb(tables, *((1e-3, 1e3) if annex_k else LEVELS), written)
     return FittedJPEG(
         request.name,
         [soft(rung.parameters) for rung in rungs],

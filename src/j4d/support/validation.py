@@ -13,7 +13,7 @@ def short(value: Any) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def first_fault(error: ValidationError, kind: str) -> str:
+def first_error(error: ValidationError, kind: str) -> str:
     """One line for the first fault; kind: what the file should be, such as "a version 1 profile"."""
     fault = error.errors(include_url=False, include_context=False)[0]
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"])

@@ -20,7 +20,7 @@ from j4d.profile.judge import Judge
 from j4d.profile.lookup import find
 from j4d.profile.profile import Profile
 from j4d.transforms.pictures import Pixels, changed, like, pixels_of
-from j4d.transforms.places import Place, Places
+from j4d.transforms.points import PointSampler, Values
 
 _Random = Callable[[], np.random.Generator]
 
@@ -33,8 +33,8 @@ class JPEG:
 
     profile: a `Profile`, its file, the name of a built-in one, or `EncodingParameters`, which have no places. quality,
     bpp, index: one of them, where on the profile: a number; a tuple (low, high), from which each picture draws its own;
-    or a list to choose from (see `Place`). sampling: of a built-in family, which member. adapt, judge: each picture
-    moved from its place as `Profile.adapted` or `Profile.chosen` do. deterministic, effort: as for `j4d.encode`.
+    or a list to choose from (see `PointSampler`). sampling: of a built-in family, which member. adapt, judge: each
+    picture moved as `Profile.adapted` or `Profile.chosen` do. deterministic, effort: as for `j4d.encode`.
     white: what white is in tensors of floats, 1 as in torchvision; 255 for j4d's own models.
 
     seed: None draws from torch's default generator, as torchvision's transforms do: `torch.manual_seed` repeats it, and
@@ -52,9 +52,9 @@ class JPEG:
         self,
         profile: Profile | EncodingParameters | str | os.PathLike[str] = DEFAULT,
         *,
-        quality: Places | None = None,
-        bpp: Places | None = None,
-        index: Places | None = None,
+        quality: Values | None = None,
+        bpp: Values | None = None,
+        index: Values | None = None,
         sampling: str | None = None,
         adapt: bool = True,
         judge: Judge | None = None,
@@ -67,7 +67,7 @@ class JPEG:
         if isinstance(profile, (str, os.PathLike)):
             profile = find(profile, sampling)
         if isinstance(profile, Profile):
-            self._place, own = Place(profile, **given), profile.provenance.sampling
+            self._place, own = PointSampler(profile, **given), profile.provenance.sampling
             with_effort(profile.points[0].parameters, effort)  # is it one?
         elif isinstance(profile, EncodingParameters):
             if judge is not None or any(value is not None for value in given.values()):

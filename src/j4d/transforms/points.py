@@ -11,10 +11,10 @@ import numpy as np
 from j4d.errors import ParameterError
 from j4d.profile.profile import Profile
 
-Places = float | tuple[float, float] | Sequence[float]
+Values = float | tuple[float, float] | Sequence[float]
 
 
-class Place:
+class PointSampler:
     """One of `index`, `bpp` and `quality`, as `Profile.at` takes them.
 
     A number is that place for all. A tuple (low, high) is a range, drawn from evenly: in quality and index, whose ends
@@ -22,7 +22,7 @@ class Place:
     Raises ParameterError, ProfileError.
     """
 
-    def __init__(self, profile: Profile, **given: Places | None) -> None:
+    def __init__(self, profile: Profile, **given: Values | None) -> None:
         named = {name: value for name, value in given.items() if value is not None}
         if len(named) != 1:
             found = " and ".join(named) or "none"

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from j4d.jpeg.parameters import EncodingParameters
 from j4d.learning.budget import fewer
 from j4d.learning.optimizer import Optimizer
-from j4d.learning.validation import Judge
+from j4d.learning.validation import FileEvaluator
 from j4d.learning.weighting import StepSensitivity
-from j4d.profile.ladder import scaled
+from j4d.profile.ladder import with_scaled_steps
 from j4d.simulation.module import SimulatedJPEG
 from j4d.support import ranks
 
@@ -44,7 +44,7 @@ def with_dead_zone(parameters: EncodingParameters, dead_zone: float) -> Encoding
     return replace(parameters, luma_dead_zone=both, chroma_dead_zone=both)
 
 
-def judge_of(optimizer: Optimizer) -> Judge:
+def evaluator_of(optimizer: Optimizer) -> FileEvaluator:
     """A judge over some of the learning pictures."""
     images = optimizer.images
     count = fewer(optimizer.recipe.trial_pictures, optimizer.pixels)
@@ -52,11 +52,13 @@ def judge_of(optimizer: Optimizer) -> Judge:
     spectrum = optimizer.spectrum if len(some) == len(images) == optimizer.spectrum.images else None
     sampling = optimizer.spectrum.sampling
     models, answers = [task.model for task in optimizer.tasks], optimizer.tasks[0].answers
-    return Judge(models, some, answers, optimizer.rate_model, sampling, optimizer.device, optimizer.objective, spectrum)
+    return FileEvaluator(
+        models, some, answers, optimizer.rate_model, sampling, optimizer.device, optimizer.objective, spectrum
+    )
 
 
 def best_of(
-    optimizer: Optimizer, judge: Judge, candidates: Sequence[EncodingParameters], bpp: float
+    optimizer: Optimizer, judge: FileEvaluator, candidates: Sequence[EncodingParameters], bpp: float
 ) -> EncodingParameters:
     """The one of `candidates` with the least task loss at the estimated rate `bpp`, on the judge's pictures.
 
@@ -71,8 +73,8 @@ def best_of(
         optimizer.meet(jpeg, rate)
         return jpeg.encoding_parameters()
 
-    found = [judge.measured(met(parameters, bpp)) for parameters in candidates]
-    return candidates[least(found, judge.measured(met(candidates[0], bpp / PROBE)))]
+    found = [judge.means(met(parameters, bpp)) for parameters in candidates]
+    return candidates[least(found, judge.means(met(candidates[0], bpp / PROBE)))]
 
 
 def with_trellis(
@@ -97,7 +99,7 @@ def with_trellis(
 
 
 def best_trellis(
-    judge: Judge, parameters: EncodingParameters, trellises: Trellises, dc_trellis: float | None = None
+    judge: FileEvaluator, parameters: EncodingParameters, trellises: Trellises, dc_trellis: float | None = None
 ) -> EncodingParameters:
     """`parameters`, or them with one of the trellises, and dc_trellis: the least task loss at equal actual rate.
 
@@ -112,15 +114,15 @@ def best_trellis(
     for (mu, masking, *_), power in zip(trellises, powers, strict=True):
         weights = sensitivity.weights(power) if sensitivity and power else None
         candidates.append(at_rate(judge, with_trellis(parameters, mu, masking, weights, dc_trellis), bpp))
-    found = [judge.measured(candidate) for candidate in candidates]
-    return candidates[least(found, judge.measured(at_rate(judge, parameters, bpp / PROBE)))]
+    found = [judge.means(candidate) for candidate in candidates]
+    return candidates[least(found, judge.means(at_rate(judge, parameters, bpp / PROBE)))]
 
 
-def at_rate(judge: Judge, parameters: EncodingParameters, bpp: float) -> EncodingParameters:
+def at_rate(judge: FileEvaluator, parameters: EncodingParameters, bpp: float) -> EncodingParameters:
     """The parameters with their steps scaled to this actual rate, as near as whole steps within 1..255 come to it."""
     factor, best, error = 1.0, parameters, math.inf
     for _ in range(_TRIES):
-        candidate = scaled(parameters, factor)
+        candidate = with_scaled_steps(parameters, factor)
         off = math.log(judge.rate(candidate) / bpp)
         if abs(off) < error:
             best, error = candidate, abs(off)

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 
-def arguments(query: str) -> dict[str, Any]:
+def parse_arguments(query: str) -> dict[str, Any]:
     """Keyword arguments, with & between them: numbers, true, false and null as in JSON, anything else is text.
 
     Raises ValueError with a line to show where one is not name=value.
@@ -29,7 +29,7 @@ def arguments(query: str) -> dict[str, Any]:
     return found
 
 
-def named(text: str) -> tuple[str | None, str]:
+def split_name(text: str) -> tuple[str | None, str]:
     """NAME=SPEC as (name, spec), a spec alone as (None, spec).
 
     An equals sign further on belongs to the spec, and one in the name of a file that exists to the file.
@@ -38,7 +38,7 @@ def named(text: str) -> tuple[str | None, str]:
     return (found[1], found[2]) if found and not Path(text).is_file() else (None, text)
 
 
-def called(text: str) -> str:
+def display_name(text: str) -> str:
     """What a model is called: NAME of NAME=SPEC, else the spec."""
-    name, spec = named(text)
+    name, spec = split_name(text)
     return name or spec

@@ -27,7 +27,7 @@ GAP = 0.25  # in log rate, the most between two places at which a picture's file
 Pixels = NDArray[np.uint8]
 
 
-def places_of(ladder: Ladder) -> list[float]:
+def candidate_log_rates(ladder: Ladder) -> list[float]:
     """The log rates at which files are looked at: the points, REACH beyond both ends, and others GAP apart or less."""
     marks = [ladder.log_rates[0] - REACH, *ladder.log_rates, ladder.log_rates[-1] + REACH]
     places = [marks[0]]
@@ -38,7 +38,7 @@ def places_of(ladder: Ladder) -> list[float]:
 
 
 @dataclass(frozen=True)
-class Look:
+class Candidate:
     """A picture's file at one place. bpp: actual bits per pixel. loss: what it does to the judge's answer, nats."""
 
     parameters: EncodingParameters
@@ -47,7 +47,7 @@ class Look:
     loss: Callable[[], float]
 
 
-def chosen(looks: Iterable[Look], lagrangian: float) -> Look:
+def cheapest(looks: Iterable[Candidate], lagrangian: float) -> Candidate:
     """The look with the least loss + lagrangian * bpp; of equals, the first.
 
     looks come from small to large rate and are taken one by one: the search ends at the first whose bits alone cost
@@ -65,18 +65,20 @@ def chosen(looks: Iterable[Look], lagrangian: float) -> Look:
     return best
 
 
-def looks(ladder: Ladder, picture: Pixels | bytes | OpenedJPEG, judge: Judge, **reading: Any) -> Iterator[Look]:
-    """A picture's files at `places_of` the ladder, in order.
+def candidates(
+    ladder: Ladder, picture: Pixels | bytes | OpenedJPEG, judge: Judge, **reading: Any
+) -> Iterator[Candidate]:
+    """A picture's files at `candidate_log_rates` the ladder, in order.
 
     picture: uint8 pixels (H, W, 3), looked at as they are stored, or a JPEG file that is to be transcoded; then reading
     is of `transcode`, how the file is read, and the judge sees it upright. Raises ImageError, CodecError, ModelError.
     """
     if isinstance(picture, np.ndarray) and ladder.longest_side is not None:
-        picture = at_most(arguments.check_image(picture, ladder.parameters[0].sampling), ladder.longest_side)
+        picture = at_most(arguments.check_pixels(picture, ladder.parameters[0].sampling), ladder.longest_side)
     sampling = reading.pop("sampling", "keep")
     source = OpenedJPEG(picture, **reading) if isinstance(picture, bytes) else picture
     asked = None
-    for place in places_of(ladder):
+    for place in candidate_log_rates(ladder):
         parameters = ladder.at(place)
         if isinstance(source, OpenedJPEG):
             data = Transcoder(parameters, strip=True, never_grow=False, sampling=sampling).one(source).data
@@ -87,7 +89,7 @@ def looks(ladder: Ladder, picture: Pixels | bytes | OpenedJPEG, judge: Judge, **
             clean = upright(decoding.decode(source.data), orientation) if isinstance(source, OpenedJPEG) else source
             asked = judge.of_picture(clean)
         bpp = 8 * len(data) / (clean.shape[0] * clean.shape[1])
-        yield Look(parameters, data, bpp, partial(_loss, asked, data, orientation))
+        yield Candidate(parameters, data, bpp, partial(_loss, asked, data, orientation))
 
 
 def _loss(asked: PictureJudge, data: bytes, orientation: int) -> float:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from j4d.images.image_set import ImageSet
 from j4d.jpeg.parameters import check_price, check_trellises
-from j4d.learning.adaptation import moves
-from j4d.learning.candidates import Trellises, best_trellis
+from j4d.learning.adaptation import fit_ladder
 from j4d.learning.recipe import Recipe
-from j4d.learning.validation import Judge
+from j4d.learning.selection import Trellises, best_trellis
+from j4d.learning.validation import FileEvaluator
 from j4d.profile.profile import OperatingPoint, Profile
 from j4d.rate.model import RateModel
 from j4d.readers.answers import Model
@@ -25,7 +25,7 @@ from j4d.readers.frozen import Frozen
 from j4d.support.frozen import Json
 
 
-def retried(
+def choose_trellises(
     profile: Profile,
     model: Model | Sequence[Model],
     images: ImageSet | Sequence[NDArray[np.uint8]],
@@ -50,8 +50,8 @@ def retried(
     some = everything.subset(range(0, len(everything), max(1, len(everything) // pictures)))
     with Frozen(models) as device:
         some = some.at_most(profile.longest_side)
-        judge = Judge(models, some, answers, RateModel(), profile.provenance.sampling, device)
-        points = tuple(tried(judge, point, trellises, dc_trellis) for point in profile.points)
+        judge = FileEvaluator(models, some, answers, RateModel(), profile.provenance.sampling, device)
+        points = tuple(choose_trellis(judge, point, trellises, dc_trellis) for point in profile.points)
         told: dict[str, Json] = {"retried": [list(t) for t in trellises], "dc_trellis": dc_trellis}
         settings: dict[str, Json] = {**profile.provenance.settings, **told}
         changed = replace(profile, points=points, provenance=replace(profile.provenance, settings=settings))
@@ -60,15 +60,17 @@ def retried(
         changed = replace(changed, adaptation=None, choices=())
         if profile.adaptation is None and not profile.choices:
             return changed
-        adaptation, choices, gain = moves(changed.ladder, models, everything)
+        adaptation, choices, gain = fit_ladder(changed.ladder, models, everything)
     if adaptation is not None:
         settings = {**settings, "adaptation_gain": gain}
     provenance = replace(changed.provenance, settings=settings)
     return replace(changed, adaptation=adaptation, choices=choices, provenance=provenance)
 
 
-def tried(judge: Judge, point: OperatingPoint, trellises: Trellises, dc_trellis: float | None) -> OperatingPoint:
-    """The point with the trellis of these, or as it is, that does best on the judge's files; see `retried`."""
+def choose_trellis(
+    judge: FileEvaluator, point: OperatingPoint, trellises: Trellises, dc_trellis: float | None
+) -> OperatingPoint:
+    """The point with the trellis of these, or as it is, that does best on the judge's files; see `choose_trellises`."""
     if point.parameters.sharpness is not None:
         return point
     before = replace(point.parameters, longest_side=None)  # the judge's pictures are scaled already
