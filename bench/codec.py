@@ -169,7 +169,9 @@ def transcoding(name: str, files: Sequence[bytes], quality: int, rounds: int, fo
     nearest = EncodingParameters.from_quality(quality)
     drawn = replace(nearest, sharpness=SHARPNESS)
     decoded = [decoding.decode(data) for data in sources]
-    tables = [[nearest.luma, nearest.chroma, nearest.chroma][: len(read.tables)] for read in coefficients]
+    tables = [
+        [nearest.luma.steps, nearest.chroma.steps, nearest.chroma.steps][: len(read.tables)] for read in coefficients
+    ]
 
     def draw(i: int) -> list[np.ndarray]:
         zone = np.zeros((8, 8))

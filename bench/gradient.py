@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,11 +48,11 @@ BANDS: tuple[tuple[str, int, NDArray[np.bool_]], ...] = (
 
 def scaled(parameters: EncodingParameters, table: int, band: NDArray[np.bool_], change: float) -> EncodingParameters:
     """The steps of one band times exp(change), rounded."""
-    tables = [parameters.luma.astype(float), parameters.chroma.astype(float)]
+    tables = [parameters.luma.steps.astype(float), parameters.chroma.steps.astype(float)]
     tables[table][band] *= np.exp(change)
     luma, chroma = (np.rint(t).clip(1, 255).astype(np.int32) for t in tables)
-    zones = (parameters.luma_dead_zone, parameters.chroma_dead_zone)
-    return EncodingParameters(luma, chroma, parameters.sampling, None, *zones)
+    pairs = zip(parameters.quantizations, (luma, chroma), strict=True)
+    return parameters.quantized_by(*(replace(each, steps=steps) for each, steps in pairs))
 
 
 def measured(judge: FileEvaluator, parameters: EncodingParameters) -> list[tuple[NDArray[np.float64], float]]:
@@ -59,7 +60,10 @@ def measured(judge: FileEvaluator, parameters: EncodingParameters) -> list[tuple
     found = []
     for _, table, band in BANDS:
         up, down = (judge.files(scaled(parameters, table, band, sign * CHANGE)) for sign in (1, -1))
-        steps = [p.luma if table == 0 else p.chroma for p in (scaled(parameters, table, band, s) for s in (0.2, -0.2))]
+        steps = [
+            p.luma.steps if table == 0 else p.chroma.steps
+            for p in (scaled(parameters, table, band, s) for s in (0.2, -0.2))
+        ]
         change = np.log(steps[0][band] / steps[1][band]).mean()  # what rounding left of it
         loss, rate = ((up - down) / change).T
         found.append((loss, float(rate.mean() / ((up + down) / 2)[:, 1].mean())))

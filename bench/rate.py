@@ -53,7 +53,7 @@ def print_errors(models: dict[str, RateModel], images: ImageSet, spectrum: Spect
 
 def print_bands(models: dict[str, RateModel], images: ImageSet, spectrum: Spectrum, at: EncodingParameters) -> None:
     """Per band, the change of log rate per log step: of files, and of each model's estimate by its derivative."""
-    steps = [torch.tensor(t, dtype=torch.float32, requires_grad=True) for t in (at.luma, at.chroma)]
+    steps = [torch.tensor(t, dtype=torch.float32, requires_grad=True) for t in (at.luma.steps, at.chroma.steps)]
     slopes = {}
     for name, model in models.items():
         bpp = model.whole(spectrum, steps, 8.0)
@@ -62,7 +62,7 @@ def print_bands(models: dict[str, RateModel], images: ImageSet, spectrum: Spectr
     print(f"| band | files | {' | '.join(models)} |\n| --- | --- |{' --- |' * len(models)}")
     for band, table, mask in BANDS:
         up, down = (scaled(at, table, mask, sign * CHANGE) for sign in (1, -1))
-        ends = [(p.luma, p.chroma)[table][mask] for p in (up, down)]
+        ends = [(p.luma.steps, p.chroma.steps)[table][mask] for p in (up, down)]
         change = np.log(ends[0] / ends[1]).mean()  # what rounding left of it
         true = np.log(actual_bpp(images, up) / actual_bpp(images, down)) / change
         cells = [float(slope[table][torch.from_numpy(mask)].sum()) for slope in slopes.values()]

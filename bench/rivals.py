@@ -43,7 +43,7 @@ class Task:
 def pillow(task: Task, **options: bool) -> Run:
     """The pictures are made beforehand."""
     pictures = [Image.fromarray(image) for image in task.images]
-    tables = [task.parameters.luma.ravel().tolist(), task.parameters.chroma.ravel().tolist()]
+    tables = [task.parameters.luma.steps.ravel().tolist(), task.parameters.chroma.steps.ravel().tolist()]
     subsampling = SUBSAMPLING[task.parameters.sampling]
 
     def encode(i: int) -> bytes:
@@ -67,7 +67,7 @@ def mozjpeg(task: Task, *, trellis: bool = True) -> Run:
     import jpeglib
 
     pictures = [jpeglib.from_spatial(image) for image in task.images]
-    tables = np.stack([task.parameters.luma, task.parameters.chroma]).astype(np.int16)
+    tables = np.stack([task.parameters.luma.steps, task.parameters.chroma.steps]).astype(np.int16)
     for picture in pictures:
         picture.samp_factor = task.parameters.sampling
 
@@ -126,7 +126,9 @@ def pillow_transcode(sources: Sequence[bytes], parameters: EncodingParameters) -
         file = io.BytesIO()
         with Image.open(io.BytesIO(sources[i])) as image:
             gray = image.mode == "L"
-            tables = [parameters.luma.ravel().tolist(), parameters.chroma.ravel().tolist()][: 1 if gray else 2]
+            tables = [parameters.luma.steps.ravel().tolist(), parameters.chroma.steps.ravel().tolist()][
+                : 1 if gray else 2
+            ]
             options: dict[str, Any] = {} if gray else {"subsampling": "keep"}
             image.save(file, "JPEG", qtables=tables, optimize=True, **options)
         return file.getvalue()

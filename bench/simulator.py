@@ -92,7 +92,9 @@ def ours(forward: str, rate: bool) -> Contender:
 
 def kornia() -> Contender:
     def make(parameters: j4d.EncodingParameters, device: torch.device, dtype: torch.dtype) -> Step:
-        tables = [nn.Parameter(torch.tensor(t[None], dtype=dtype)) for t in (parameters.luma, parameters.chroma)]
+        tables = [
+            nn.Parameter(torch.tensor(t[None], dtype=dtype)) for t in (parameters.luma.steps, parameters.chroma.steps)
+        ]
         codec = JPEGCodecDifferentiable(*tables).to(device)
         # Quality 50 uses the tables as they are; at 99.5, which Kornia's documentation names for that, all steps are 1.
         quality = torch.tensor([50.0], device=device, dtype=dtype)
@@ -115,7 +117,7 @@ def windows(rate: bool, hard: bool = False) -> Contender:
     """
 
     def make(parameters: j4d.EncodingParameters, device: torch.device, dtype: torch.dtype) -> Step:
-        start = np.stack((parameters.luma, parameters.chroma))
+        start = np.stack((parameters.luma.steps, parameters.chroma.steps))
         steps = torch.tensor(start, device=device, dtype=dtype, requires_grad=True)
         offsets = torch.arange(-2, 3, device=device, dtype=dtype)
 
@@ -258,7 +260,7 @@ def libjpeg_decoded(images: np.ndarray, parameters: j4d.EncodingParameters, qual
         Image.fromarray(image).save(file, "JPEG", quality=quality, subsampling=parameters.sampling)
         picture = Image.open(file)
         tables = [np.array(picture.quantization[i]).reshape(8, 8) for i in range(2)]
-        assert (tables[0] == parameters.luma).all() and (tables[1] == parameters.chroma).all()
+        assert (tables[0] == parameters.luma.steps).all() and (tables[1] == parameters.chroma.steps).all()
         decoded.append(np.asarray(picture.convert("RGB")))
     return torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2).double()
 

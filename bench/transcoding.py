@@ -27,7 +27,7 @@ from j4d.api import transcode
 from j4d.errors import CodecError
 from j4d.images.image_set import load_images
 from j4d.jpeg import decoding, encoding
-from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters, Quantization
 from j4d.jpeg.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA
 from j4d.profile.profile import Profile
 
@@ -67,7 +67,7 @@ def grid(options: argparse.Namespace) -> None:
         rows = []
         for ratio in RATIOS:
             tables = ((ratio * luma).astype(np.int32), (ratio * chroma).astype(np.int32))
-            new = EncodingParameters(*tables, "4:2:0", sharpness, zones, zones)
+            new = EncodingParameters(*(Quantization(table, zones) for table in tables), "4:2:0", sharpness)
             rows.append(
                 (
                     ratio,

@@ -2,17 +2,15 @@
 
     python bench/trellis.py speed                                      # Kodak; beside mozjpeg's trellis
     python bench/trellis.py model mobilenet_v1_1.0_224 profile.json    # photographs of val/, as the profile stores them
-    python bench/trellis.py weights mobilenet_v1_1.0_224 profile.json  # by frequency, from the model's sensitivities
     python bench/trellis.py retry mobilenet_v1_1.0_224 profile.json    # the choice of `choose_trellises` on learn/
     python bench/trellis.py dc mobilenet_v1_1.0_224 universal-420      # DC indices chosen too
 
 `speed` encodes baseline files of 4:2:0 in turns, one thread, processor time. `model` gives the BD-rates, at equal KL
 and equal cross-entropy, of a profile's tables with other choices of indices, its steps kept, against default JPEG and
-against the profile as it is. `weights` gives them for trellises whose weights are a power of the sensitivities of
-learning photographs, at each point of the profile (`j4d.learning.weighting`), power 0 being none. `retry` gives them
-for the choice that trials on learning photographs make, and what that is at each point. `dc` gives them for a mu of DC
-wherever a point has a trellis, and what it takes from the files. A model is one of zoo.py's, or a spec such as
-demo:efficientnet-lite0; a profile a file, or a built-in one's name. Needs J4D_DATA.
+against the profile as it is. `retry` gives them for the choice that trials on learning photographs make, and what that
+is at each point. `dc` gives them for a mu of DC wherever a point has a trellis, and what it takes from the files. A
+model is one of zoo.py's, or a spec such as demo:efficientnet-lite0; a profile a file, or a built-in one's name. Needs
+J4D_DATA.
 """
 
 from __future__ import annotations
@@ -38,23 +36,18 @@ from j4d.codecs.protocol import Codec
 from j4d.images.image_set import ImageSet, load_images
 from j4d.jpeg import decoding, encoding
 from j4d.jpeg.effort import with_effort
-from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters, Trellis
 from j4d.learning.selection import with_trellis
 from j4d.learning.trellises import choose_trellises
-from j4d.learning.validation import FileEvaluator
-from j4d.learning.weighting import StepSensitivity
 from j4d.profile import lookup
-from j4d.rate.model import RateModel
-from j4d.readers.frozen import Frozen
 
-TRELLISES = ((10.0, None), (19.0, None), (30.0, None), (10.0, 302.0), (19.0, 302.0), (30.0, 302.0))
-WEIGHTED, POWERS = ((30.0, None), (30.0, 302.0)), (0.0, 0.5, 1.0)
+TRELLISES = tuple(Trellis(mu, masking) for masking in (None, 302.0) for mu in (10.0, 19.0, 30.0))
 DC = (5.0, 8.0, 12.0)
 QUALITIES = (5, 8, 12, 18, 25, 35, 50, 65, 80, 88, 93)
 
 
-def named(trellis: float, masking: float | None) -> str:
-    return f"mu {trellis:g}" + ("" if masking is None else f", a {masking:g}")
+def named(trellis: Trellis) -> str:
+    return f"mu {trellis.mu:g}" + ("" if trellis.masking is None else f", a {trellis.masking:g}")
 
 
 def encoded(images: Sequence[np.ndarray], parameters: EncodingParameters, i: int) -> bytes:
@@ -76,8 +69,8 @@ def speed(root: Path, rounds: int) -> None:
     for quality in (30, 50, 75, 90):
         nearest = EncodingParameters.from_quality(quality, "4:2:0")
         contenders = {"j4d, nearest": nearest}
-        contenders |= {f"j4d, {named(*t)}": with_trellis(nearest, *t) for t in ((19.0, None), (19.0, 302.0))}
-        contenders["j4d, mu 19, a 302, of DC 8"] = with_trellis(nearest, 19.0, 302.0, dc_trellis=8.0)
+        contenders |= {f"j4d, {named(t)}": with_trellis(nearest, t) for t in (Trellis(19.0), Trellis(19.0, 302.0))}
+        contenders["j4d, mu 19, a 302, of DC 8"] = with_trellis(nearest, Trellis(19.0, 302.0, 8.0))
 
         with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
             task = rivals.Task(images, nearest, quality, Path(folder))
@@ -100,45 +93,10 @@ def model(root: Path, name: str, profile: Profile, count: int) -> None:
     """BD-rates of every choice of indices."""
     ladder = [point.parameters for point in profile.points]
     codecs: list[Codec] = [LearnedJPEG([with_effort(p, 0) for p in ladder], name="nearest")]
-    codecs += [LearnedJPEG([with_trellis(p, *t) for p in ladder], name=named(*t)) for t in TRELLISES]
-    both = [replace(p, trellis=30.0, masking=None) for p in ladder]
+    codecs += [LearnedJPEG([with_trellis(p, t) for p in ladder], name=named(t)) for t in TRELLISES]
+    both = [replace(p, trellis=Trellis(30.0)) for p in ladder]
     codecs.append(LearnedJPEG(both, name="mu 30 and the dead zone"))
     compare(root, name, profile, count, codecs)
-
-
-def weights(root: Path, name: str, profile: Profile, count: int, learning: int = 96) -> None:
-    """BD-rates of a profile's tables with weights of each power; and how far the weights spread."""
-    profile = replace(profile, adaptation=None)
-    ladder = [point.parameters for point in profile.points]
-    images = pictures(root, profile, "learn")
-    images = images.subset(range(0, len(images), max(1, len(images) // learning)))
-    network = network_of(root, name)
-    with Frozen([network]) as device:
-        judge = FileEvaluator([network], images, None, RateModel(), profile.provenance.sampling, device)
-        found = [StepSensitivity(judge, parameters) for parameters in ladder]
-    print(f"\n{name}, {profile.name}: weights of power 1 over AC indices that are not 0: percentiles 5, 50, 95\n")
-    for point, sensitivity in zip(profile.points, found, strict=True):
-        values, counts = (np.array(part)[:, 1:] for part in zip(*by_count(sensitivity), strict=True))
-        print(f"{point.estimated_bpp:.3f} bpp: {quantiles(values.ravel(), counts.ravel())}")
-    codecs: list[Codec] = [LearnedJPEG([with_effort(p, 0) for p in ladder], name="nearest")]
-    for trellis in WEIGHTED:
-        for power in POWERS:
-            points = [
-                with_trellis(p, *trellis, s.weights(power) if power else None)
-                for p, s in zip(ladder, found, strict=True)
-            ]
-            codecs.append(LearnedJPEG(points, name=f"{named(*trellis)}, power {power:g}"))
-    compare(root, name, profile, count, codecs)
-
-
-def by_count(sensitivity: StepSensitivity) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [(w.ravel(), n.ravel()) for w, n in zip(sensitivity.weights(), sensitivity.nonzero, strict=True)]
-
-
-def quantiles(values: np.ndarray, counts: np.ndarray) -> str:
-    order = values.argsort()
-    share = counts[order].cumsum() / counts.sum()
-    return ", ".join(f"{values[order][np.searchsorted(share, q)]:.2f}" for q in (0.05, 0.5, 0.95))
 
 
 def retry(root: Path, name: str, profile: Profile, count: int) -> None:
@@ -146,9 +104,9 @@ def retry(root: Path, name: str, profile: Profile, count: int) -> None:
     profile = replace(profile, adaptation=None)
     learning = pictures(root, profile, "learn")
     chosen = choose_trellises(profile, network_of(root, name), learning)
-    print(f"\n{name}, {profile.name}: at each point the trellis (mu, masking)\n")
+    print(f"\n{name}, {profile.name}: at each point the trellis\n")
     for point in chosen.points:
-        print(f"{point.estimated_bpp:.3f} bpp: {point.parameters.trellis}, {point.parameters.masking}")
+        print(f"{point.estimated_bpp:.3f} bpp: {point.parameters.trellis}")
     ladder = [point.parameters for point in chosen.points]
     compare(root, name, profile, count, [LearnedJPEG(ladder, name="as tried")])
 
@@ -157,7 +115,9 @@ def dc(root: Path, name: str, profile: Profile, count: int) -> None:
     """BD-rates with DC indices chosen, and by how much files shrink."""
     profile = replace(profile, adaptation=None)
     points = [point.parameters for point in profile.points]
-    ladders = {mu: [p if p.trellis is None else replace(p, dc_trellis=mu) for p in points] for mu in DC}
+    ladders = {
+        mu: [p if p.trellis is None else replace(p, trellis=replace(p.trellis, dc=mu)) for p in points] for mu in DC
+    }
     some = pictures(root, profile, "val").subset(range(40))
     print(f"\n{name}, {profile.name}: bytes of each point's files with it, % of those without\n")
     before = np.array([sum(len(encoding.encode(image, p)) for image in some) for p in points])
@@ -200,7 +160,7 @@ def compare(root: Path, name: str, profile: Profile, count: int, codecs: list[Co
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("what", choices=("speed", "model", "weights", "retry", "dc"))
+    parser.add_argument("what", choices=("speed", "model", "retry", "dc"))
     parser.add_argument("model", nargs="?")
     parser.add_argument("profile", nargs="?", help="a file, or a built-in profile's name")
     parser.add_argument("--pictures", type=int, default=50)
@@ -218,7 +178,7 @@ def main() -> None:
         found = lookup.find(options.profile)
         if options.model_size:
             found = replace(found, provenance=replace(found.provenance, protocol="model-size"))
-        ways = {"model": model, "weights": weights, "retry": retry, "dc": dc}
+        ways = {"model": model, "retry": retry, "dc": dc}
         ways[options.what](root, options.model, found, options.pictures)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from changes import changed
 
 from j4d.api import transcode
 from j4d.jpeg import encoding
 from j4d.jpeg.coefficients import Coefficients, plane_shapes, write_coefficients
-from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters, Quantization
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -31,11 +31,13 @@ def nearest(sampling: str) -> EncodingParameters:
 def sampled(sampling: str) -> EncodingParameters:
     base = nearest(sampling)
     zones = np.linspace(0, 0.3, 64).reshape(8, 8)
-    return EncodingParameters(base.luma, base.chroma, sampling, 6.0, zones, zones / 2)
+    return EncodingParameters(
+        Quantization(base.luma.steps, zones), Quantization(base.chroma.steps, zones / 2), sampling, 6.0
+    )
 
 
 def jointly(sampling: str) -> EncodingParameters:
-    return replace(nearest(sampling), trellis=6.0, masking=250.0)
+    return changed(nearest(sampling), trellis=6.0, masking=250.0)
 
 
 def indices(sampling: str) -> Coefficients:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from j4d.jpeg import encoding
-from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters, Quantization
 
 GRID = 1024  # dead zones in multiples of 1/GRID are exact in float32
 
@@ -47,4 +47,4 @@ def random_parameters(rng: np.random.Generator, sampling: str, *, dead_zones: bo
     """Tables of any steps, small ones as likely as large ones, and dead zones between 0 and 1/2."""
     luma, chroma = np.exp(rng.uniform(0, np.log(255), (2, 8, 8))).round().astype(np.int32)
     zones = rng.integers(0, GRID // 2 + 1, (2, 8, 8)) / GRID if dead_zones else (None, None)
-    return EncodingParameters(luma, chroma, sampling, None, *zones)
+    return EncodingParameters(*map(Quantization, (luma, chroma), zones), sampling)

@@ -14,7 +14,7 @@ PILLOW_SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 
 def pillow_encode(image: np.ndarray, parameters: EncodingParameters, **options: bool) -> bytes:
     picture = Image.fromarray(image)
-    tables = [parameters.luma.ravel().tolist(), parameters.chroma.ravel().tolist()]
+    tables = [parameters.luma.steps.ravel().tolist(), parameters.chroma.steps.ravel().tolist()]
     if parameters.sampling == "gray":
         picture, tables = picture.convert("L"), tables[:1]
     else:

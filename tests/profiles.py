@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters, Quantization, Trellis
 from j4d.profile.adaptation import Adaptation
 from j4d.profile.profile import OperatingPoint, Profile, Provenance
 
@@ -26,15 +26,13 @@ def parameters(
 ) -> st.SearchStrategy[EncodingParameters]:
     """sides: longest sides, by default none."""
     samplings = st.sampled_from(SAMPLINGS) if sampling is None else st.just(sampling)
-    drawn = st.tuples(st.none() | positive)
     prices = st.floats(0.001, 1000)
-    chosen = st.tuples(st.none(), prices, st.none() | st.floats(1, 1e300), st.none() | prices, weights, weights)
-    return st.builds(
-        lambda luma, chroma, sampling, luma_zone, chroma_zone, choice, side: EncodingParameters(
-            luma, chroma, sampling, choice[0], luma_zone, chroma_zone, *choice[1:], longest_side=side
-        ),
-        *(tables, tables, samplings, dead_zones, dead_zones, drawn | chosen, st.none() if sides is None else sides),
-    )
+    trellises = st.builds(Trellis, prices, st.none() | st.floats(1, 1e300), st.none() | prices)
+    plain = st.builds(Quantization, tables, dead_zones)
+    weighted = st.builds(Quantization, tables, dead_zones, weights)
+    side = st.none() if sides is None else sides
+    drawn = st.builds(EncodingParameters, plain, plain, samplings, st.none() | positive, st.none(), side)
+    return drawn | st.builds(EncodingParameters, weighted, weighted, samplings, st.none(), trellises, side)
 
 
 def provenance(**changes: Any) -> Provenance:

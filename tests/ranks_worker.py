@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from changes import changed
 from toys import Frequencies, Toy
 
 from j4d import SimulatedJPEG, learn
@@ -31,7 +31,7 @@ def everything(images: list[np.ndarray], out: str | None = None) -> dict[str, np
     parameters = [EncodingParameters.from_quality(q) for q in (10, 40)]
     spectrum = Spectrum.of(images, "4:2:0")
     rate_model = RateModel.fit(spectrum, images, parameters)
-    jointly = replace(parameters[1], trellis=30.0, masking=302.0, dc_trellis=8.0)
+    jointly = changed(parameters[1], trellis=30.0, masking=302.0, dc_trellis=8.0)
     found = {
         "trellis shares": np.array([spectrum.trellis_share(jointly), spectrum.dc_share(jointly)]),
         "bits": torch.stack([t.ac for t in spectrum.bits([torch.full((8, 8), 9.0)] * 2, 8.0)]).numpy(),
@@ -51,7 +51,7 @@ def everything(images: list[np.ndarray], out: str | None = None) -> dict[str, np
     checkpoint = None if out is None else Path(f"{out}.rank{ranks.rank()}.checkpoint")
     options = {"rates": [0.6, 1.2], "steps": 4, "batch_size": 5, "trial_pictures": 8, "holdout": 0.3}
     profile = learn(Toy(), images, **options, checkpoint=checkpoint)
-    found["tables"] = np.array([(p.parameters.luma, p.parameters.chroma) for p in profile.points], float)
+    found["tables"] = np.array([(p.parameters.luma.steps, p.parameters.chroma.steps) for p in profile.points], float)
     found["measured"] = np.array([list(p.measured.values()) for p in profile.points])
     found["date"] = np.array(profile.provenance.date)
     return found

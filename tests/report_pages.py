@@ -11,7 +11,7 @@ from j4d.codecs.default import DefaultJPEG
 from j4d.codecs.learned import LearnedJPEG
 from j4d.evaluation.curve import CodecResult
 from j4d.evaluation.results import Evaluation
-from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters, Quantization
 from j4d.profile.profile import OperatingPoint, Profile
 
 IMAGES = 40
@@ -25,7 +25,9 @@ def profile() -> Profile:
     zones = np.full((8, 8), 0.12)
     zones[0, 0] = 0
     p = first.parameters
-    zoned = EncodingParameters(p.luma, p.chroma, p.sampling, None, zones, zones / 2)
+    zoned = EncodingParameters(
+        Quantization(p.luma.steps, zones), Quantization(p.chroma.steps, zones / 2), p.sampling, None
+    )
     return Profile("ladder", (OperatingPoint(zoned, first.estimated_bpp), *plain.points[1:]), plain.provenance)
 
 

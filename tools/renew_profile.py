@@ -27,6 +27,7 @@ from rich.console import Console
 from j4d import Profile, load_images, load_model
 from j4d.errors import J4DError, ModelError
 from j4d.images.image_set import ImageSet
+from j4d.jpeg.parameters import Trellis
 from j4d.learning.adaptation import LadderFigures, fit_adaptation, fit_choice, measure_ladder
 from j4d.learning.recipe import Recipe
 from j4d.learning.selection import PROBE, at_rate, least, with_trellis
@@ -51,21 +52,19 @@ Named = dict[str, Model]
 
 def points_anew(judge: FileEvaluator, points: Sequence[OperatingPoint]) -> list[OperatingPoint]:
     """All but the last with the trellis that does best."""
-    trellises = (*STRONG, *Recipe.trellises)
+    trellises = Recipe(trellises=(*STRONG, *Recipe.trellises)).candidate_trellises
     found = []
     for point in points[:-1]:
-        found.append(choose_trellis(judge, point, trellises, Recipe.dc_trellis))
-        parameters = found[-1].parameters
-        console.print(f"{point.estimated_bpp:.3f} bpp: mu {parameters.trellis}, masking {parameters.masking}")
+        found.append(choose_trellis(judge, point, trellises))
+        console.print(f"{point.estimated_bpp:.3f} bpp: {found[-1].parameters.trellis}")
     return [*found, points[-1]]
 
 
 def below(judge: FileEvaluator, first: OperatingPoint, bpp: float) -> OperatingPoint:
     """A point for the estimated rate `bpp` with the steps of `first`, scaled."""
     start, rate = first.parameters, judge.rate(first.parameters) * bpp / first.estimated_bpp
-    candidates = [
-        at_rate(judge, with_trellis(start, mu, start.masking, dc_trellis=Recipe.dc_trellis), rate) for mu in BELOW
-    ]
+    masking = None if start.trellis is None else start.trellis.masking
+    candidates = [at_rate(judge, with_trellis(start, Trellis(mu, masking, Recipe.dc_trellis)), rate) for mu in BELOW]
     found = [judge.means(candidate) for candidate in candidates]
     for mu, (loss, actual) in zip(BELOW, found, strict=True):
         console.print(f"below, mu {mu:g}: loss {loss:.3f} at {actual:.4f} bpp, {rate:.4f} wanted")
@@ -96,7 +95,7 @@ def renewed(profile: Profile, models: Named, judges: Named, images: ImageSet, bp
     choices = [fit_choice(ladder, together, seen, " + ".join(models))] if len(models) > 1 else []
     choices += [fit_choice(ladder, by_name[name], [model], name) for name, model in {**models, **judges}.items()]
     said: dict[str, Json] = {
-        "renewed": [list(trellis) for trellis in (*STRONG, *Recipe.trellises)],
+        "renewed": Recipe(trellises=(*STRONG, *Recipe.trellises)).to_json()["trellises"],
         "dc_trellis": Recipe.dc_trellis,
         "points_below": int(bpp is not None),
         "adaptation_gain": gain,

@@ -30,7 +30,7 @@ from j4d.errors import DataError, J4DError
 from j4d.jpeg.parameters import EncodingParameters
 
 QUALITY_30 = EncodingParameters.from_quality(30)
-DRAWN = EncodingParameters(QUALITY_30.luma, QUALITY_30.chroma, "4:2:0", 2.0)
+DRAWN = EncodingParameters(QUALITY_30.luma.steps, QUALITY_30.chroma.steps, "4:2:0", 2.0)
 
 
 def go(

@@ -203,7 +203,7 @@ def test_rows_are_made_a_few_at_a_time_and_the_file_is_the_same(
     lists = [[IMAGES[i % 4], None, IMAGES[(i + 1) % 4]][: i % 4] for i in range(24)]
     table = pa.table({"one": [IMAGES[i % 4] for i in range(24)], "some": pa.array(lists, pa.list_(pa.binary()))})
     source = data_sets.write(tmp_path / "in", {"x.parquet": written(table)})
-    drawn = Settings(parameters=EncodingParameters(QUALITY_30.luma, QUALITY_30.chroma, "4:2:0", 8.0))
+    drawn = Settings(parameters=EncodingParameters(QUALITY_30.luma.steps, QUALITY_30.chroma.steps, "4:2:0", 8.0))
 
     def run(target: str) -> bytes:
         transcode_data_set(source_of([str(source)]), target_of(str(tmp_path / target)), drawn, verify=True)

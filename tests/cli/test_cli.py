@@ -110,10 +110,10 @@ def test_decode_gives_the_evaluations_pixels(place, capsys):
 def test_show_prints_rates_steps_and_provenance(place, capsys):
     text = succeeds(capsys, "show", "profile.json")
     profile = Profile.load("profile.json")
-    for word in ("estimated", "zoo:net", "stored-size", str(profile.points[0].parameters.luma[3, 4])):
+    for word in ("estimated", "zoo:net", "stored-size", str(profile.points[0].parameters.luma.steps[3, 4])):
         assert word in text
     one = succeeds(capsys, "show", "profile.json", "--index", 1)
-    assert str(profile.points[1].parameters.chroma[0, 3]) in one
+    assert str(profile.points[1].parameters.chroma.steps[0, 3]) in one
 
 
 def test_export_prints_or_writes_the_points_tables(place, capsys):

@@ -15,7 +15,7 @@ from scipy.stats import chisquare
 from j4d import _core
 from j4d.jpeg import encoding
 from j4d.jpeg.coefficients import forward_dct, quantize
-from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters, Quantization
 
 NO_DEAD_ZONE = np.zeros((8, 8))
 
@@ -87,7 +87,7 @@ def test_sampled_indices_follow_the_pmf(u: float, sharpness: float, dead_zone: f
 def test_the_mean_over_seeds_is_the_soft_value(dead_zone: float, rng: np.random.Generator) -> None:
     image = rng.integers(0, 256, (8, 8), dtype=np.uint8)
     steps, zones = rng.integers(20, 200, (8, 8)), np.full((8, 8), dead_zone)
-    parameters = EncodingParameters(steps, steps, "gray", 5.0, zones, zones)
+    parameters = EncodingParameters(Quantization(steps, zones), Quantization(steps, zones), "gray", 5.0)
     count = 10_000
     total = sum(quantize(image, parameters, seed=seed).planes[0][0, 0].astype(int) for seed in range(count))
     coefficients = forward_dct(image, "gray")[0][0, 0] / 8
@@ -137,7 +137,9 @@ def test_great_sharpness_is_the_deterministic_limit(photographs: dict[str, np.nd
     image = photographs["chelsea"][:96, :96]
     for zones in (None, np.full((8, 8), 0.23)):
         tables = EncodingParameters.from_quality(40)
-        sharp = EncodingParameters(tables.luma, tables.chroma, "4:2:0", 1e9, zones, zones)
+        sharp = EncodingParameters(
+            Quantization(tables.luma.steps, zones), Quantization(tables.chroma.steps, zones), "4:2:0", 1e9
+        )
         drawn, nearest = quantize(image, sharp, seed=3), quantize(image, sharp, deterministic=True)
         for a, b, coefficients, steps in zip(
             drawn.planes, nearest.planes, forward_dct(image, "4:2:0"), drawn.tables, strict=True
@@ -159,7 +161,7 @@ def test_indices_never_leave_the_range_of_baseline_files() -> None:
 def test_same_seed_same_bytes_and_other_seeds_other_bytes(photographs: dict[str, np.ndarray]) -> None:
     image = photographs["rocket"]
     tables = EncodingParameters.from_quality(30)
-    parameters = EncodingParameters(tables.luma, tables.chroma, "4:2:0", 8.0)
+    parameters = EncodingParameters(tables.luma.steps, tables.chroma.steps, "4:2:0", 8.0)
     with ThreadPoolExecutor(4) as pool:
         files = list(pool.map(lambda seed: encoding.encode(image, parameters, seed=seed), [5, 6, 5, 2**32 + 5]))
     assert files[0] == files[2] == encoding.encode(image, parameters, seed=5)

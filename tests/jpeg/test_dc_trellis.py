@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from changes import changed
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
@@ -95,7 +95,7 @@ def by_formula(
         rounded = np.sign(u) * np.floor(np.minimum(np.abs(u), 1024 << 10) + 0.5)
         distances.append(rounded.astype(int) - 1024 * chains[-1])
         orders.append(order)
-    weight, result = int(parameters.dc_trellis * 65536), []
+    weight, result = int(parameters.trellis.dc * 65536), []
     for chain, beyond, order, codes in zip(chains, distances, orders, code_lengths(chains), strict=True):
         out = np.zeros(len(chain), int)
         out[order] = _core.choose_dc_indices(chain.tolist(), beyond.tolist(), weight, codes)
@@ -107,10 +107,10 @@ def by_formula(
 @pytest.mark.parametrize("size", [57, 200])
 def test_pictures_are_chosen_by_the_formula(sampling: str, size: int, photographs: dict[str, np.ndarray]) -> None:
     image = photographs["coffee"][60 : 57 + size, 200 : 230 + size]
-    parameters = replace(EncodingParameters.from_quality(30, sampling), trellis=30.0, dc_trellis=5.0)
+    parameters = changed(EncodingParameters.from_quality(30, sampling), trellis=30.0, dc_trellis=5.0)
     nearest, chosen = quantize(image, parameters, effort=0), quantize(image, parameters)
     expected = by_formula(nearest, forward_dct(image, sampling), 8, parameters)
-    kept = quantize(image, replace(parameters, dc_trellis=None))
+    kept = quantize(image, changed(parameters, dc_trellis=None))
     assert any((a != b).any() for a, b in zip(chosen.planes, kept.planes, strict=True))
     for a, b, c in zip(chosen.planes, expected, kept.planes, strict=True):
         np.testing.assert_array_equal(a[..., 0, 0].ravel(), b)
@@ -124,7 +124,7 @@ def test_files_are_transcoded_by_the_formula(
     sampling: str, progressive: bool, photographs: dict[str, np.ndarray]
 ) -> None:
     source = encoding.encode(photographs["coffee"][60:117, 200:283], EncodingParameters.from_quality(93, sampling))
-    parameters = replace(EncodingParameters.from_quality(30), trellis=30.0, dc_trellis=5.0)
+    parameters = changed(EncodingParameters.from_quality(30), trellis=30.0, dc_trellis=5.0)
     stored = read_coefficients(source)
     values = [plane.astype(int) * table for plane, table in zip(stored.planes, stored.tables, strict=True)]
     options = {"never_grow": False, "progressive": progressive}
@@ -136,20 +136,20 @@ def test_files_are_transcoded_by_the_formula(
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 def test_photographs_get_smaller(sampling: str, photographs: dict[str, np.ndarray]) -> None:
-    plain = replace(EncodingParameters.from_quality(15, sampling), trellis=30.0)
+    plain = changed(EncodingParameters.from_quality(15, sampling), trellis=30.0)
     for image in photographs.values():
-        sizes = [len(encoding.encode(image, replace(plain, dc_trellis=mu))) for mu in (None, 1000.0, 20.0, 8.0)]
+        sizes = [len(encoding.encode(image, changed(plain, dc_trellis=mu))) for mu in (None, 1000.0, 20.0, 8.0)]
         assert sizes[3] < sizes[2] < sizes[0] and abs(sizes[1] - sizes[0]) < 0.002 * sizes[0]
 
 
 def test_rgb_files_and_resampled_chroma_are_chosen_too(photographs: dict[str, np.ndarray]) -> None:
-    parameters = replace(EncodingParameters.from_quality(20), trellis=30.0, dc_trellis=8.0)
+    parameters = changed(EncodingParameters.from_quality(20), trellis=30.0, dc_trellis=8.0)
     rgb, file = io.BytesIO(), encoding.encode(photographs["coffee"], EncodingParameters.from_quality(95, "4:4:4"))
     Image.fromarray(photographs["coffee"]).save(rgb, "jpeg", quality=95, keep_rgb=True)
     for source, sampling in ((rgb.getvalue(), "keep"), (file, "parameters")):
         kept, chosen = (
             Transcoder(p, sampling=sampling, never_grow=False).one(source).data
-            for p in (replace(parameters, dc_trellis=None), parameters)
+            for p in (changed(parameters, dc_trellis=None), parameters)
         )
         assert len(chosen) < len(kept)
         with Image.open(io.BytesIO(kept)) as a, Image.open(io.BytesIO(chosen)) as b:
@@ -159,7 +159,7 @@ def test_rgb_files_and_resampled_chroma_are_chosen_too(photographs: dict[str, np
 
 def test_threads_and_restarts_do_not_change_what_is_chosen(photographs: dict[str, np.ndarray]) -> None:
     images = crops(list(photographs.values()), 90, 130, 6)
-    parameters = replace(EncodingParameters.from_quality(20), trellis=30.0, masking=300.0, dc_trellis=8.0)
+    parameters = changed(EncodingParameters.from_quality(20), trellis=30.0, masking=300.0, dc_trellis=8.0)
     alone = [encoding.encode(image, parameters) for image in images]
     assert encode_many(images, parameters, threads=8) == alone
     for image, file in zip(images, alone, strict=True):

@@ -20,7 +20,7 @@ from j4d.jpeg.encoding import encode_many
 from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
 
 BASE = EncodingParameters.from_quality(40)
-SAMPLED = EncodingParameters(BASE.luma, BASE.chroma, "4:2:0", 8.0)
+SAMPLED = EncodingParameters(BASE.luma.steps, BASE.chroma.steps, "4:2:0", 8.0)
 
 
 @given(
@@ -32,7 +32,7 @@ SAMPLED = EncodingParameters(BASE.luma, BASE.chroma, "4:2:0", 8.0)
 def test_files_are_those_of_encode_in_order(
     sizes: list[tuple[int, int]], sampling: str, threads: int | None, seed: int
 ) -> None:
-    parameters = EncodingParameters(BASE.luma, BASE.chroma, sampling, 6.0)
+    parameters = EncodingParameters(BASE.luma.steps, BASE.chroma.steps, sampling, 6.0)
     images = [picture(height, width) for height, width in sizes]
     files = encode_many(images, parameters, seed=seed, threads=threads)
     assert files == [encoding.encode(image, parameters, seed=seed) for image in images]

@@ -94,7 +94,7 @@ def test_an_ac_index_beyond_ten_bits_is_refused(value: int, progressive: bool) -
     plane = np.zeros((1, 1, 8, 8), np.int16)
     plane[0, 0, 3, 4] = value
     with pytest.raises(CodecError, match="make no JPEG file"):
-        write_coefficients(Coefficients((plane,), (QUALITY_60.luma,), "gray", 8, 8), progressive=progressive)
+        write_coefficients(Coefficients((plane,), (QUALITY_60.luma.steps,), "gray", 8, 8), progressive=progressive)
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
@@ -131,7 +131,7 @@ SIDES = st.integers(1, 70) | st.integers(120, 136) | st.integers(248, 264)  # si
 @given(SIDES, SIDES, st.sampled_from(SAMPLINGS), st.floats(1, 30), st.integers(0, 2**64 - 1))
 def test_encode_writes_what_quantize_says(height: int, width: int, sampling: str, sharpness: float, seed: int) -> None:
     base = EncodingParameters.from_quality(70, sampling)
-    parameters = EncodingParameters(base.luma, base.chroma, sampling, sharpness)
+    parameters = EncodingParameters(base.luma.steps, base.chroma.steps, sampling, sharpness)
     image = picture(height, width)
     data = encoding.encode(image, parameters, seed=seed)
     assert_equal(read_coefficients(data), quantize(image, parameters, seed=seed))
@@ -149,7 +149,7 @@ def test_progressive_and_baseline_files_hold_the_same_coefficients(photographs: 
 def test_headers_are_lean() -> None:
     kinds = [code for code, _ in segments(encoding.encode(picture(16, 16), QUALITY_60))]
     assert kinds == [0xDB, 0xC0, 0xC4], "tables, frame, codes: one segment each and nothing else"
-    shared = EncodingParameters(QUALITY_60.luma, QUALITY_60.luma)
+    shared = EncodingParameters(QUALITY_60.luma.steps, QUALITY_60.luma.steps)
     data = encoding.encode(picture(16, 16), shared)
     assert list(tables_in_file(data)) == [0], "a table that all components share is written once"
     assert components_in_file(data) == [("2x2", 0), ("1x1", 0), ("1x1", 0)]

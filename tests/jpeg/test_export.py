@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from changes import made
 from hypothesis import given, settings
 from jpeg_file import components_in_file, tables_in_file
 from PIL import Image
@@ -25,17 +26,17 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
 
 def random_parameters(sampling: str, **more: object) -> EncodingParameters:
     luma, chroma = np.random.default_rng(1).integers(1, 256, (2, 8, 8))
-    return EncodingParameters(luma, chroma, sampling, **more)
+    return made(luma, chroma, sampling=sampling, **more)
 
 
 def assert_file_uses(data: bytes, value: EncodingParameters) -> None:
     tables, components = tables_in_file(data), components_in_file(data)
-    assert np.array_equal(tables[0], value.luma)
+    assert np.array_equal(tables[0], value.luma.steps)
     assert components[0] == (FACTORS[value.sampling], 0)
     if value.sampling == "gray":
         assert len(components) == 1
     else:
-        assert np.array_equal(tables[1], value.chroma) and components[1:] == [("1x1", 1), ("1x1", 1)]
+        assert np.array_equal(tables[1], value.chroma.steps) and components[1:] == [("1x1", 1), ("1x1", 1)]
 
 
 @given(parameters())
@@ -70,7 +71,7 @@ def test_c_arrays_compile_and_hold_our_tables(tmp_path: Path, sampling: str) -> 
     (tmp_path / "t.c").write_text(program)
     subprocess.run(["cc", "-Wall", "-Werror", "-o", "t", "t.c"], cwd=tmp_path, check=True, timeout=60)
     output = subprocess.run([tmp_path / "t"], capture_output=True, text=True, check=True, timeout=60).stdout
-    assert [int(n) for n in output.split()] == [int(s) for name in names for s in getattr(value, name).ravel()]
+    assert [int(n) for n in output.split()] == [int(s) for name in names for s in getattr(value, name).steps.ravel()]
 
 
 @pytest.mark.parametrize("form", FORMATS)

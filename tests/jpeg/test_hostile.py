@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
 BIT_FLIPS = int(os.environ.get("J4D_BIT_FLIPS", "3000"))
 QUALITY_50 = EncodingParameters.from_quality(50)
-SAMPLED = EncodingParameters(QUALITY_50.luma, QUALITY_50.chroma, "4:4:4", 6.0)
+SAMPLED = EncodingParameters(QUALITY_50.luma.steps, QUALITY_50.chroma.steps, "4:4:4", 6.0)
 
 STORED = [f"{sampling}-{kind}" for sampling in ("4_4_4", "4_2_2", "4_2_0", "gray") for kind in ("nearest", "sampled")]
 STORED += ["4_2_0-progressive", "arithmetic"]

@@ -9,6 +9,7 @@ import pickle
 
 import numpy as np
 import pytest
+from changes import changed, made
 from hypothesis import given
 from profiles import longest_sides, parameters
 
@@ -29,7 +30,7 @@ def test_json_round_trip_is_the_identity(value: EncodingParameters) -> None:
 def test_copies_are_equal_and_read_only(value: EncodingParameters) -> None:
     for again in (pickle.loads(pickle.dumps(value)), copy.deepcopy(value)):
         assert again == value and hash(again) == hash(value)
-        assert not again.luma.flags.writeable and not again.chroma.flags.writeable
+        assert not again.luma.steps.flags.writeable and not again.chroma.steps.flags.writeable
 
 
 @given(parameters(), parameters())
@@ -43,45 +44,45 @@ def test_one_changed_field_makes_it_unequal() -> None:
     zone = np.full((8, 8), 0.1)
     changes = [{"luma": ONES}, {"chroma": ONES}, {"sampling": "gray"}, {"sharpness": 8.0}, {"trellis": 19.0}]
     changes += [{"trellis": 19.0, "masking": 300.0}, {"trellis": 19.0, "dc_trellis": 8.0}, {"longest_side": 408}]
-    assert dataclasses.replace(base, trellis=19.0, dc_trellis=8.0).without_trellis() == base
+    assert changed(base, trellis=19.0, dc_trellis=8.0).without_trellis() == base
     for name in ("luma_weights", "chroma_weights"):
-        weighted = dataclasses.replace(base, trellis=19.0, **{name: 1 + zone})
-        assert weighted != dataclasses.replace(base, trellis=19.0) and weighted.without_trellis() == base
+        weighted = changed(base, trellis=19.0, **{name: 1 + zone})
+        assert weighted != changed(base, trellis=19.0) and weighted.without_trellis() == base
     for change in [*changes, {"luma_dead_zone": zone}, {"chroma_dead_zone": zone}]:
-        assert dataclasses.replace(base, **change) != base
+        assert changed(base, **change) != base
     assert base != "something else"
 
 
 def test_nothing_can_be_changed() -> None:
-    value = EncodingParameters(ONES, ONES, luma_dead_zone=np.full((8, 8), 0.1), trellis=1, chroma_weights=2 * ONES)
+    value = made(ONES, ONES, luma_dead_zone=np.full((8, 8), 0.1), trellis=1, chroma_weights=2 * ONES)
     with pytest.raises(dataclasses.FrozenInstanceError):
         value.sampling = "gray"  # type: ignore[misc]
-    for array in (value.luma, value.chroma, value.luma_dead_zone, value.chroma_weights):
+    for array in (value.luma.steps, value.chroma.steps, value.luma.dead_zone, value.chroma.weights):
         with pytest.raises(ValueError, match="read-only"):
             array[0, 0] = 2
 
 
 def test_arrays_given_by_the_caller_stay_the_callers() -> None:
     table, zone = ONES.copy(), np.full((8, 8), 0.1)
-    value = EncodingParameters(table, ONES, luma_dead_zone=zone)
+    value = made(table, ONES, luma_dead_zone=zone)
     table[0, 0], zone[0, 0] = 7, 0.5
-    assert value.luma[0, 0] == 1 and value.luma_dead_zone[0, 0] == 0.1
+    assert value.luma.steps[0, 0] == 1 and value.luma.dead_zone[0, 0] == 0.1
 
 
 def test_quality_50_is_annex_k() -> None:
     value = EncodingParameters.from_quality(50)
-    assert np.array_equal(value.luma, ANNEX_K_LUMA) and np.array_equal(value.chroma, ANNEX_K_CHROMA)
-    assert (value.sampling, value.sharpness, value.luma_dead_zone) == ("4:2:0", None, None)
+    assert np.array_equal(value.luma.steps, ANNEX_K_LUMA) and np.array_equal(value.chroma.steps, ANNEX_K_CHROMA)
+    assert (value.sampling, value.sharpness, value.luma.dead_zone) == ("4:2:0", None, None)
 
 
 def test_a_zero_dead_zone_is_no_dead_zone() -> None:
-    zero = EncodingParameters(ONES, ONES, luma_dead_zone=np.zeros((8, 8)), chroma_dead_zone=-np.zeros((8, 8)))
-    assert zero == EncodingParameters(ONES, ONES) and zero.luma_dead_zone is None
+    zero = made(ONES, ONES, luma_dead_zone=np.zeros((8, 8)), chroma_dead_zone=-np.zeros((8, 8)))
+    assert zero == EncodingParameters(ONES, ONES) and zero.luma.dead_zone is None
 
 
 def test_weights_of_1_are_no_weights_and_need_not_be_written() -> None:
-    even = EncodingParameters(ONES, ONES, trellis=9, luma_weights=ONES, chroma_weights=1.0 * ONES)
-    assert even == EncodingParameters(ONES, ONES, trellis=9) and even.luma_weights is None
+    even = made(ONES, ONES, trellis=9, luma_weights=ONES, chroma_weights=1.0 * ONES)
+    assert even == made(ONES, ONES, trellis=9) and even.luma.weights is None
     assert set(even.to_json()) - set(even.without_trellis().to_json()) == {"trellis"}
 
 
@@ -127,7 +128,7 @@ def test_every_sampling_is_accepted(sampling: str) -> None:
 )
 def test_a_wrong_field_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
-        EncodingParameters(**{"luma": ONES, "chroma": ONES, **change})
+        made(ONES, ONES, **change)
 
 
 @pytest.mark.parametrize("data", [{}, {"luma": ONES}, {"luma": ONES, "chroma": ONES, "lume": 1}, [1], None])

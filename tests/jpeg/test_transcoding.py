@@ -28,12 +28,12 @@ from j4d.api import transcode
 from j4d.errors import CodecError, ParameterError, UnsupportedError
 from j4d.jpeg import encoding
 from j4d.jpeg.coefficients import Coefficients, forward_dct, quantize, read_coefficients, write_coefficients
-from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters, Quantization
 from j4d.jpeg.transcoding import OpenedJPEG, Transcoder, transcode_many
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 QUALITY_50 = EncodingParameters.from_quality(50)
-SAMPLED = EncodingParameters(QUALITY_50.luma, QUALITY_50.chroma, "4:2:0", 6.0)
+SAMPLED = EncodingParameters(QUALITY_50.luma.steps, QUALITY_50.chroma.steps, "4:2:0", 6.0)
 USUAL = {
     "4:4:4": ((1, 1),) * 3,
     "4:2:2": ((2, 1), (1, 1), (1, 1)),
@@ -82,8 +82,8 @@ def sampled(source: Coefficients, parameters: EncodingParameters, seed: int, sha
     for i, (plane, steps) in enumerate(zip(source.planes, source.tables, strict=True)):
         values = 8 * plane.astype(int) * steps
         assert np.abs(values).max() < 2**15
-        zone = parameters.chroma_dead_zone if i else parameters.luma_dead_zone
-        new = parameters.chroma if i else parameters.luma
+        zone = parameters.chroma.dead_zone if i else parameters.luma.dead_zone
+        new = parameters.chroma.steps if i else parameters.luma.steps
         planes.append(
             _core.quantize(values.astype(np.int16), new, np.zeros((8, 8)) if zone is None else zone, sharpness, seed, i)
         )
@@ -108,7 +108,7 @@ def test_every_layouts_indices_are_rounded_by_the_formula(
     source = tiny_jpeg.random_picture(rng, height, width, factors, most=most, largest_step=largest_step)
     interleaved = len(factors) == 1 or sum(h * v for h, v in factors) <= 10
     data = tiny_jpeg.write(source, interleaved=interleaved, sof=0xC0 if largest_step < 256 else 0xC1)
-    parameters = EncodingParameters(luma, chroma, "4:2:0", 7.0, zone, zone)
+    parameters = EncodingParameters(Quantization(luma, zone), Quantization(chroma, zone), "4:2:0", 7.0)
     result = tiny_jpeg.read(transcode(data, parameters, deterministic=True, never_grow=False))
     assert (result.height, result.width) == (height, width)
     for i, (before, after) in enumerate(zip(source.components, result.components, strict=True)):
@@ -147,7 +147,7 @@ def test_drawn_indices_are_those_of_the_encoders_quantizer(
     most = int(rng.choice([3, 60, 500]))
     source = tiny_jpeg.random_picture(rng, height, width, factors, most=most, largest_step=4000 // most)
     luma, chroma = np.exp(rng.uniform(0, np.log(255), (2, 8, 8))).round().astype(np.int32)
-    parameters = EncodingParameters(luma, chroma, sampling, sharpness, zone, zone)
+    parameters = EncodingParameters(Quantization(luma, zone), Quantization(chroma, zone), sampling, sharpness)
     data = tiny_jpeg.write(source)
     result = read_coefficients(transcode(data, parameters, seed=key, never_grow=False))
     expected = sampled(read_coefficients(data), parameters, key, sharpness)
@@ -165,7 +165,7 @@ def test_drawn_indices_are_the_laws_for_coefficients_that_no_picture_has(
         source = tiny_jpeg.random_picture(rng, 80, 200, ((1, 1),), most=most, largest_step=largest_step)
         data = tiny_jpeg.write(source, sof=0xC0 if largest_step < 256 else 0xC1)
         steps = np.exp(rng.uniform(0, np.log(255), (8, 8))).round().astype(np.int32)
-        parameters = EncodingParameters(steps, steps, "gray", sharpness, np.full((8, 8), zone), np.full((8, 8), zone))
+        parameters = EncodingParameters(*[Quantization(steps, np.full((8, 8), zone))] * 2, "gray", sharpness)
         result = tiny_jpeg.read(transcode(data, parameters, seed=key, never_grow=False))
         before, after = source.components[0], result.components[0]
         u = before.blocks.reshape(-1, 8, 8).astype(float) * before.table / steps
@@ -340,7 +340,7 @@ def test_another_sampling_resamples_the_decoded_chroma_and_leaves_luma_alone(
     simplejpeg = pytest.importorskip("simplejpeg")
     data = simplejpeg.encode_jpeg(picture(height, width), 90, colorsubsampling=own.replace(":", ""))
     base = EncodingParameters.from_quality(70, wanted)
-    parameters = EncodingParameters(base.luma, base.chroma, wanted, 6.0 if draw else None)
+    parameters = EncodingParameters(base.luma.steps, base.chroma.steps, wanted, 6.0 if draw else None)
     result = tiny_jpeg.read(transcode(data, parameters, sampling="parameters", never_grow=False, seed=9))
     kept = tiny_jpeg.read(transcode(data, parameters, never_grow=False, seed=9))
     assert [(c.horizontal, c.vertical) for c in result.components] == list(USUAL[wanted])
@@ -364,7 +364,7 @@ def test_another_sampling_resamples_the_decoded_chroma_and_leaves_luma_alone(
         sharpness = 6.0 if draw else math.inf
         zone = np.full((8, 8), 0.0 if draw else 1e-6)  # ties of AC go to the index nearer zero
         zone[0, 0] = 0
-        expected = _core.quantize(values, parameters.chroma, zone, sharpness, 9, i)
+        expected = _core.quantize(values, parameters.chroma.steps, zone, sharpness, 9, i)
         assert np.array_equal(result.components[i].blocks, expected)
 
 

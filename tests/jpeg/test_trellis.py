@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from changes import changed
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
@@ -106,15 +106,15 @@ def by_formula(
     """What the trellis makes of indices; coefficients are integers in 1 / `units`."""
     result, lengths = [], code_lengths(nearest)
     for component, (plane, values) in enumerate(zip(nearest, coefficients, strict=True)):
-        by_frequency = (parameters.luma_weights, parameters.chroma_weights)[component > 0]
+        by_frequency = (parameters.luma.weights, parameters.chroma.weights)[component > 0]
         factors = [round(w * 2**20) for w in (np.ones(64) if by_frequency is None else by_frequency.ravel()).tolist()]
-        divisors = units * (parameters.luma, parameters.chroma)[component > 0].ravel().astype(int)
+        divisors = units * (parameters.luma.steps, parameters.chroma.steps)[component > 0].ravel().astype(int)
         out = []
         for block, value in zip(plane.reshape(-1, 64), values.reshape(-1, 64).astype(int), strict=True):
             magnitudes = [min(1024 * abs(v) / d, 1024 << 10) for v, d in zip(value.tolist(), divisors, strict=True)]
             energy = float((value[1:] ** 2).sum())
-            unit = np.inf if parameters.masking is None else parameters.masking**2 * units**2
-            weight = int(parameters.trellis / (1 + energy / unit) * 65536)
+            unit = np.inf if parameters.trellis.masking is None else parameters.trellis.masking**2 * units**2
+            weight = int(parameters.trellis.mu / (1 + energy / unit) * 65536)
             rounded = [int(magnitudes[z] + 0.5) for z in ZIGZAG]
             weights = [min(weight * factors[z] >> 20, 1000 << 16) for z in ZIGZAG]
             out.append(_core.choose_indices(block[ZIGZAG].tolist(), rounded, weights, lengths[component]))
@@ -127,7 +127,7 @@ def by_formula(
 def with_weights(parameters: EncodingParameters) -> EncodingParameters:
     """Weights from the least to the greatest, luma's and chroma's far from each other."""
     luma = np.geomspace(0.001, 1000, 64).reshape(8, 8)
-    return replace(parameters, luma_weights=luma, chroma_weights=luma.T**0.5)
+    return changed(parameters, luma_weights=luma, chroma_weights=luma.T**0.5)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -137,7 +137,7 @@ def test_pictures_are_chosen_by_the_formula(
     sampling: str, size: int, masking: float | None, weighted: bool, photographs: dict[str, np.ndarray]
 ) -> None:
     image = photographs["coffee"][60 : 57 + size, 200 : 230 + size]
-    parameters = replace(EncodingParameters.from_quality(80, sampling), trellis=7.0, masking=masking)
+    parameters = changed(EncodingParameters.from_quality(80, sampling), trellis=7.0, masking=masking)
     if weighted:
         parameters = with_weights(parameters)
     nearest = quantize(image, parameters, effort=0)
@@ -155,7 +155,7 @@ def test_files_are_transcoded_by_the_formula(
     progressive: bool, weighted: bool, photographs: dict[str, np.ndarray]
 ) -> None:
     source = encoding.encode(photographs["coffee"][60:117, 200:283], EncodingParameters.from_quality(93))
-    parameters = replace(EncodingParameters.from_quality(70), trellis=7.0, masking=120.0)
+    parameters = changed(EncodingParameters.from_quality(70), trellis=7.0, masking=120.0)
     if weighted:
         parameters = with_weights(parameters)
     stored = read_coefficients(source)
@@ -185,8 +185,8 @@ pictures = st.tuples(st.integers(1, 40), st.integers(1, 40)).flatmap(
 def test_indices_move_towards_zero_and_files_hold_them(
     image: np.ndarray, sampling: str, trellis: float, masking: float | None, dc_trellis: float | None
 ) -> None:
-    parameters = replace(EncodingParameters.from_quality(85, sampling), trellis=trellis, masking=masking)
-    parameters = replace(parameters, dc_trellis=dc_trellis)
+    parameters = changed(EncodingParameters.from_quality(85, sampling), trellis=trellis, masking=masking)
+    parameters = changed(parameters, dc_trellis=dc_trellis)
     nearest, chosen = quantize(image, parameters, effort=0), quantize(image, parameters)
     for before, after in zip(nearest.planes, chosen.planes, strict=True):
         before, after = before.astype(int), after.astype(int)
@@ -209,18 +209,18 @@ def test_indices_move_towards_zero_and_files_hold_them(
 def test_photographs_get_smaller(sampling: str, quality: int, photographs: dict[str, np.ndarray]) -> None:
     for image in photographs.values():
         plain = EncodingParameters.from_quality(quality, sampling)
-        sizes = [len(encoding.encode(image, replace(plain, trellis=t))) for t in (None, 1000.0, 30.0, 10.0)]
+        sizes = [len(encoding.encode(image, changed(plain, trellis=t))) for t in (None, 1000.0, 30.0, 10.0)]
         assert sizes == sorted(sizes, reverse=True) and sizes[-1] < 0.95 * sizes[0]
-        masked = len(encoding.encode(image, replace(plain, trellis=30.0, masking=302.0)))
+        masked = len(encoding.encode(image, changed(plain, trellis=30.0, masking=302.0)))
         assert masked < sizes[2]
         source = encoding.encode(image, EncodingParameters.from_quality(92, sampling))
-        assert len(transcode(source, replace(plain, trellis=10.0))) < len(transcode(source, plain))
+        assert len(transcode(source, changed(plain, trellis=10.0))) < len(transcode(source, plain))
 
 
 def test_an_endless_masking_is_none(photographs: dict[str, np.ndarray]) -> None:
-    parameters = replace(EncodingParameters.from_quality(60), trellis=12.0)
+    parameters = changed(EncodingParameters.from_quality(60), trellis=12.0)
     image = photographs["rocket"]
-    assert encoding.encode(image, parameters) == encoding.encode(image, replace(parameters, masking=1e30))
+    assert encoding.encode(image, parameters) == encoding.encode(image, changed(parameters, masking=1e30))
 
 
 def test_a_frequency_of_great_weight_keeps_its_indices_and_one_of_little_loses_them(
@@ -230,11 +230,11 @@ def test_a_frequency_of_great_weight_keeps_its_indices_and_one_of_little_loses_t
     nearest = quantize(image, EncodingParameters.from_quality(70), effort=0).planes[0]
     great = np.full((8, 8), 0.001)
     great[0, 1], great[2, 0] = 1000, 300
-    parameters = replace(EncodingParameters.from_quality(70), trellis=1.0, luma_weights=great)
+    parameters = changed(EncodingParameters.from_quality(70), trellis=1.0, luma_weights=great)
     chosen = quantize(image, parameters).planes[0]
     for y, x in ((0, 1), (2, 0)):
-        changed = chosen[..., y, x] != nearest[..., y, x]
-        assert changed.mean() < 0.02  # but for those next to a tie
+        moved = chosen[..., y, x] != nearest[..., y, x]
+        assert moved.mean() < 0.02  # but for those next to a tie
         chosen[..., y, x] = 0
     left, had = (np.count_nonzero(plane.reshape(-1, 64)[:, 1:]) for plane in (chosen, nearest))
     assert left < 0.01 * had  # but for those that make the codes of others shorter
@@ -243,21 +243,21 @@ def test_a_frequency_of_great_weight_keeps_its_indices_and_one_of_little_loses_t
 def test_weights_count_times_mu_and_no_further_than_to_its_limit(photographs: dict[str, np.ndarray]) -> None:
     image, plain = photographs["coffee"], EncodingParameters.from_quality(60)
     twos, most = np.full((8, 8), 2.0), np.full((8, 8), 1000.0)
-    twice = replace(plain, trellis=6.0, masking=200.0, luma_weights=twos, chroma_weights=twos)
-    assert encoding.encode(image, twice) == encoding.encode(image, replace(plain, trellis=12.0, masking=200.0))
-    beyond = replace(plain, trellis=1000.0, luma_weights=most, chroma_weights=most)
-    assert encoding.encode(image, beyond) == encoding.encode(image, replace(plain, trellis=1000.0))
+    twice = changed(plain, trellis=6.0, masking=200.0, luma_weights=twos, chroma_weights=twos)
+    assert encoding.encode(image, twice) == encoding.encode(image, changed(plain, trellis=12.0, masking=200.0))
+    beyond = changed(plain, trellis=1000.0, luma_weights=most, chroma_weights=most)
+    assert encoding.encode(image, beyond) == encoding.encode(image, changed(plain, trellis=1000.0))
 
 
 def test_gray_and_rgb_files_take_lumas_weights(photographs: dict[str, np.ndarray]) -> None:
-    parameters = with_weights(replace(EncodingParameters.from_quality(60), trellis=12.0))
-    other = replace(parameters, chroma_weights=None)
+    parameters = with_weights(changed(EncodingParameters.from_quality(60), trellis=12.0))
+    other = changed(parameters, chroma_weights=None)
     for source in (
         encoding.encode(photographs["coffee"], EncodingParameters.from_quality(95, "gray")),
         rgb_file(photographs),
     ):
         assert transcode(source, parameters) == transcode(source, other)
-        assert transcode(source, parameters) != transcode(source, replace(other, luma_weights=None))
+        assert transcode(source, parameters) != transcode(source, changed(other, luma_weights=None))
 
 
 def rgb_file(photographs: dict[str, np.ndarray]) -> bytes:
@@ -268,7 +268,7 @@ def rgb_file(photographs: dict[str, np.ndarray]) -> bytes:
 
 def test_threads_do_not_change_the_bytes(photographs: dict[str, np.ndarray]) -> None:
     images = crops(list(photographs.values()), 90, 130, 6)
-    parameters = with_weights(replace(EncodingParameters.from_quality(60), trellis=12.0, masking=300.0))
+    parameters = with_weights(changed(EncodingParameters.from_quality(60), trellis=12.0, masking=300.0))
     alone = [encoding.encode(image, parameters) for image in images]
     assert encode_many(images, parameters, threads=8) == alone
     sources = [encoding.encode(image, EncodingParameters.from_quality(95)) for image in images]
@@ -277,7 +277,7 @@ def test_threads_do_not_change_the_bytes(photographs: dict[str, np.ndarray]) -> 
 
 def test_chroma_that_is_resampled_is_chosen_too(photographs: dict[str, np.ndarray]) -> None:
     source = encoding.encode(photographs["chelsea"], EncodingParameters.from_quality(95, "4:4:4"))
-    parameters = replace(EncodingParameters.from_quality(60), trellis=8.0)
+    parameters = changed(EncodingParameters.from_quality(60), trellis=8.0)
     files = [
         Transcoder(parameters, sampling="parameters", effort=effort, never_grow=False).one(source).data
         for effort in (0, 2)

@@ -77,7 +77,7 @@ def called(model: nn.Module, *, interrupt_at: int | None = None) -> Iterator[lis
 
 
 def luma(profile: Profile, point: int = 0) -> np.ndarray:
-    return profile.points[point].parameters.luma
+    return profile.points[point].parameters.luma.steps
 
 
 # What is learned
@@ -98,11 +98,11 @@ def test_steps_grow_where_the_model_does_not_look(transposed: bool, large_images
         here = sum(int(used[frequency]) for frequency in seen)
         spent.append((here, int(used.sum() - used[0, 0] - here)))
     assert spent[0][0] > 1.5 * spent[1][0] and spent[0][1] < 0.8 * spent[1][1], "nonzero indices, seen and unseen"
-    table, before = ((p.luma.T if transposed else p.luma).astype(float) for p in (learned, start))
+    table, before = ((p.luma.steps.T if transposed else p.luma.steps).astype(float) for p in (learned, start))
     assert 0.6 < before[0, 1] / before[1, 0] < 1.7, "default JPEG treats both directions alike"
     assert table[0, 1:3].max() * 1.5 < table[1:3, 0].min()
     assert table[0, 1:3].max() < before[0, 1:3].min() and table[1:3, 0].min() > before[1:3, 0].max()
-    assert np.median(table) > 240 and np.median(learned.chroma) > 240
+    assert np.median(table) > 240 and np.median(learned.chroma.steps) > 240
 
 
 def test_learned_tables_do_better_than_default_ones_at_the_same_rate(large_images: list[np.ndarray]) -> None:

@@ -92,7 +92,7 @@ def test_weights_and_the_worst_move_bits_to_the_model_meant(images: list[np.ndar
     options["trellises"] = ()
     coarser = {}  # how many times the steps of what the first looks at are those of what the second looks at
     for name, change in {"mean": {}, "first": {"weights": [9, 1]}, "worst": {"combine": "worst"}}.items():
-        steps = np.log(learn(models, images, **options, **change).points[0].parameters.luma)
+        steps = np.log(learn(models, images, **options, **change).points[0].parameters.luma.steps)
         coarser[name] = np.exp((steps[0, 1:4] - steps[1:4, 0]).mean())
     assert coarser["first"] < 0.85 * coarser["mean"] and coarser["worst"] > 1.25 * coarser["mean"]
 
@@ -193,7 +193,7 @@ def test_tables_learned_in_bfloat16_are_those_of_float32_within_what_a_seed_chan
     model = Frequencies([(row, column) for row in range(5) for column in range(5)])
     profiles = [learn(model, images, **options, precision=p) for p in ("float32", "bfloat16")]
     for one, other in zip(*(profile.points for profile in profiles), strict=True):
-        first, second = (np.log([p.parameters.luma, p.parameters.chroma]) for p in (one, other))
+        first, second = (np.log([p.parameters.luma.steps, p.parameters.chroma.steps]) for p in (one, other))
         assert 0 < np.sqrt(np.square(first - second).mean()) < 0.1
         assert other.estimated_bpp == pytest.approx(one.estimated_bpp, rel=0.04)  # steps are whole: there are gaps
 

@@ -16,7 +16,7 @@ from j4d.errors import ModelError
 from j4d.images.image_set import ImageSet
 from j4d.jpeg import decoding, encoding
 from j4d.jpeg.coefficients import forward_dct, quantize
-from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters, Quantization
 from j4d.learning.allocation import Allocation
 from j4d.learning.optimizer import Optimizer
 from j4d.learning.recipe import Recipe
@@ -43,13 +43,13 @@ def spectrum(images: ImageSet) -> Spectrum:
 
 def test_squared_errors_are_those_of_encoded_pictures(images: ImageSet, spectrum: Spectrum) -> None:
     parameters = EncodingParameters.from_quality(40, "4:4:4")
-    steps = [torch.from_numpy(t.astype(np.float32)) for t in (parameters.luma, parameters.chroma)]
+    steps = [torch.from_numpy(t.astype(np.float32)) for t in (parameters.luma.steps, parameters.chroma.steps)]
     truth, blocks = np.zeros((2, 8, 8)), np.zeros(2)
     for image in images:
         exact, indices = forward_dct(image, "4:4:4"), quantize(image, parameters).planes
         for component, (c, k) in enumerate(zip(exact, indices, strict=True)):
             table = min(component, 1)
-            step = parameters.chroma if table else parameters.luma
+            step = parameters.chroma.steps if table else parameters.luma.steps
             truth[table] += ((c / 8 - k * step.astype(float)) ** 2).sum((0, 1))
             blocks[table] += k.shape[0] * k.shape[1]
     for table, error in enumerate(spectrum.squared_error(steps)):
@@ -100,7 +100,9 @@ def test_dead_zones_are_in_the_pictures_that_a_sensitivity_is_of(images: ImageSe
 
     luma, chroma = np.full((8, 8), 0.4), np.full((8, 8), 0.1)
     default = EncodingParameters.from_quality(30, sampling)
-    parameters = EncodingParameters(default.luma, default.chroma, sampling, None, luma, chroma)
+    parameters = EncodingParameters(
+        Quantization(default.luma.steps, luma), Quantization(default.chroma.steps, chroma), sampling, None
+    )
     sensitivity(images, Classification(model), parameters)
     assert len(seen) == len(images)
     for image, pixels in zip(images, seen, strict=True):
@@ -139,7 +141,7 @@ def test_an_allocation_meets_its_rate_and_no_change_of_two_steps_is_better(
     cost, bpp = judged(luma, chroma)
     assert bpp == pytest.approx(1.5, rel=0.02)
     ladder = [EncodingParameters.from_quality(quality, "4:4:4") for quality in range(40, 91, 2)]
-    costs = [judged(p.luma, p.chroma)[0] for p in ladder if judged(p.luma, p.chroma)[1] > bpp]
+    costs = [judged(p.luma.steps, p.chroma.steps)[0] for p in ladder if judged(p.luma.steps, p.chroma.steps)[1] > bpp]
     assert costs[0] > 1.05 * cost, "default JPEG at no lower rate costs more"
     rng = np.random.default_rng(0)
     better = 0
@@ -168,9 +170,14 @@ def test_each_start_is_what_it_says(images: ImageSet, spectrum: Spectrum) -> Non
     default = EncodingParameters.from_quality(30, "4:4:4")
     assert first_parameters(*given, "annex-k", default, 1.0) is default
     flat = first_parameters(*given, "flat", default, 1.0)
-    assert len(np.unique(flat.luma)) == 1 and default.luma.min() < flat.luma[0, 0] < default.luma.max()
+    assert (
+        len(np.unique(flat.luma.steps)) == 1
+        and default.luma.steps.min() < flat.luma.steps[0, 0] < default.luma.steps.max()
+    )
     seen = first_parameters(*given, "sensitivity", default, 0.5)
-    assert (np.delete(seen.luma, 1) >= 15 * seen.luma[0, 1]).all() and (seen.chroma >= 15 * seen.luma[0, 1]).all()
+    assert (np.delete(seen.luma.steps, 1) >= 15 * seen.luma.steps[0, 1]).all() and (
+        seen.chroma.steps >= 15 * seen.luma.steps[0, 1]
+    ).all()
     assert first_parameters(*given, "sensitivity", default, 0.5) == seen
 
 
@@ -187,9 +194,9 @@ def test_ready_made_tables_have_the_rate_and_the_built_in_ones_come_with_best_al
     assert all(p.sampling == sampling and p.trellis is None for p in (*others, built_in))
     assert allocation.rate_model.bpp(allocation.spectrum, built_in) == pytest.approx(bpp, rel=0.03)
     ladder = lookup.nearest_to(sampling).ladder
-    steps = [np.log(p.luma) for p in ladder.parameters]
-    near = min(np.abs(np.log(built_in.luma) - table).mean() for table in steps)
-    assert near < min(np.abs(np.log(built_in.luma) - np.log(p.luma)).mean() for p in others), (
+    steps = [np.log(p.luma.steps) for p in ladder.parameters]
+    near = min(np.abs(np.log(built_in.luma.steps) - table).mean() for table in steps)
+    assert near < min(np.abs(np.log(built_in.luma.steps) - np.log(p.luma.steps)).mean() for p in others), (
         "of the ladder's own shape"
     )
 
@@ -203,9 +210,9 @@ class Stub:
     def __init__(self, formula: Any) -> None:
         self.formula = formula
 
-    def measured(self, parameters: EncodingParameters) -> tuple[float, float]:
-        zone = 0.0 if parameters.luma_dead_zone is None else float(parameters.luma_dead_zone[0, 1])
-        return self.formula(zone, float(parameters.luma.mean()))  # type: ignore[no-any-return]
+    def means(self, parameters: EncodingParameters) -> tuple[float, float]:
+        zone = 0.0 if parameters.luma.dead_zone is None else float(parameters.luma.dead_zone[0, 1])
+        return self.formula(zone, float(parameters.luma.steps.mean()))  # type: ignore[no-any-return]
 
 
 def _optimizer(images: ImageSet, spectrum: Spectrum) -> Optimizer:
@@ -240,7 +247,7 @@ def test_a_single_candidate_is_taken_without_looking(images: ImageSet, spectrum:
 
 def test_a_dead_zone_leaves_dc_alone_and_zero_is_none() -> None:
     parameters = EncodingParameters.from_quality(30)
-    zone = with_dead_zone(parameters, 0.1).chroma_dead_zone
+    zone = with_dead_zone(parameters, 0.1).chroma.dead_zone
     assert zone is not None and zone[0, 0] == 0 and (zone.ravel()[1:] == 0.1).all()
     assert with_dead_zone(with_dead_zone(parameters, 0.1), 0.0) == parameters
 

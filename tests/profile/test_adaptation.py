@@ -50,7 +50,7 @@ def measured_profile(by_bpp: float, by_side: float, offsets: tuple[float, ...] =
 
 
 def level(parameters: EncodingParameters) -> float:
-    return float(np.log([parameters.luma, parameters.chroma]).mean())
+    return float(np.log([parameters.luma.steps, parameters.chroma.steps]).mean())
 
 
 def rate(picture: np.ndarray, parameters: EncodingParameters) -> float:
@@ -100,13 +100,13 @@ def test_beyond_the_ends_the_steps_are_scaled_as_far_as_adaptation_reaches() -> 
     ladder, end = profile.ladder, profile.points[0].parameters
     lowest = profile.adapted(texture(90.0), index=0)
     assert lowest == ladder.at(ladder.log_rates[0] - REACH)
-    free = (end.luma > 3) & (lowest.luma < 255)
-    factors = lowest.luma[free] / end.luma[free]
+    free = (end.luma.steps > 3) & (lowest.luma.steps < 255)
+    factors = lowest.luma.steps[free] / end.luma.steps[free]
     assert factors.min() > 1.3 and np.ptp(factors) < 0.1
     highest = profile.adapted(texture(1.0), index=-1)
     assert (
         highest == ladder.at(ladder.log_rates[-1] + REACH)
-        and highest.luma.max() < profile.points[-1].parameters.luma.max()
+        and highest.luma.steps.max() < profile.points[-1].parameters.luma.steps.max()
     )
 
 

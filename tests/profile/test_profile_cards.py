@@ -155,7 +155,7 @@ def test_a_profile_is_renewed_with_a_point_below_its_first(
     made = tool.renewed(old, {"low": model}, {"dc": other}, images, 0.7 * old.points[0].estimated_bpp)
     assert len(made.points) == 5 and made.points[-1] == old.points[-1], "the last point stays as it is"
     assert made.points[0].parameters.trellis is not None
-    assert np.all(made.points[0].parameters.luma >= made.points[1].parameters.luma)
+    assert np.all(made.points[0].parameters.luma.steps >= made.points[1].parameters.luma.steps)
 
     def size(parameters: j4d.EncodingParameters) -> int:
         return sum(len(j4d.encode(image, parameters)) for image in images)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
+from changes import changed
 from pictures import crops
 
 from j4d.jpeg.coefficients import forward_dct, quantize
@@ -44,7 +43,7 @@ def test_of_a_few_small_pictures_the_share_is_that_of_their_files(
     sampling: str, trellis: dict[str, object], photographs: dict[str, np.ndarray]
 ) -> None:
     images = [photographs["coffee"], photographs["chelsea"] // 4]  # each with codes of its own
-    parameters = replace(EncodingParameters.from_quality(35, sampling), **trellis)
+    parameters = changed(EncodingParameters.from_quality(35, sampling), **trellis)
 
     def ac_bits(image: np.ndarray, parameters: EncodingParameters) -> float:
         luma, *chroma = (torch.from_numpy(ac_symbols(plane))[None] for plane in quantize(image, parameters).planes)
@@ -99,7 +98,7 @@ def test_a_masked_trellis_is_estimated_where_it_saves_less(photographs: dict[str
     """Quiet pictures mask little, and lose few bits: what learning pictures lose is more than 5 percent off."""
     learned = crops(list(photographs.values()), 192, 192, 12)
     quiet = [(image // 3 + 80).astype(np.uint8) for image in crops(list(photographs.values()), 192, 192, 12, seed=3)]
-    parameters = replace(EncodingParameters.from_quality(20), trellis=30.0, masking=100.0)
+    parameters = changed(EncodingParameters.from_quality(20), trellis=30.0, masking=100.0)
     plain = parameters.without_trellis()
     spectrum = Spectrum.of(learned, "4:2:0")
     model = RateModel.fit(spectrum, learned, [EncodingParameters.from_quality(q) for q in (10, 20, 35, 50, 70)])

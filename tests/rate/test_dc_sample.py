@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
+from changes import changed
 from pictures import crops
 
 from j4d.jpeg.coefficients import forward_dct, quantize
@@ -21,7 +20,7 @@ from j4d.simulation.entropy import dc_differences
 
 
 def chosen(quality: int, sampling: str = "4:2:0") -> EncodingParameters:
-    return replace(EncodingParameters.from_quality(quality, sampling), trellis=30.0, masking=302.0, dc_trellis=6.0)
+    return changed(EncodingParameters.from_quality(quality, sampling), trellis=30.0, masking=302.0, dc_trellis=6.0)
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
@@ -37,7 +36,7 @@ def test_of_a_few_pictures_the_share_is_that_of_their_files(sampling: str, photo
         return float(coded([*users] if sampling != "gray" else [users[0]])[0] + extra_bits(users).sum())
 
     left, before = (
-        sum(dc_bits(image, p) for image in images) for p in (parameters, replace(parameters, dc_trellis=None))
+        sum(dc_bits(image, p) for image in images) for p in (parameters, changed(parameters, dc_trellis=None))
     )
     share = Spectrum.of(images, sampling).dc_share(parameters)
     assert share == pytest.approx(left / before, rel=1e-9) and 0.7 < share < 0.99
@@ -45,7 +44,7 @@ def test_of_a_few_pictures_the_share_is_that_of_their_files(sampling: str, photo
 
 def test_where_dc_indices_stay_all_is_left(photographs: dict[str, np.ndarray]) -> None:
     spectrum = Spectrum.of([photographs["coffee"]], "4:2:0")
-    assert spectrum.dc_share(replace(chosen(20), dc_trellis=None)) == 1
+    assert spectrum.dc_share(changed(chosen(20), dc_trellis=None)) == 1
 
 
 def test_whoever_looks_and_in_whatever_order_the_same_files_are_drawn(
@@ -78,7 +77,7 @@ def test_an_estimate_knows_what_the_choice_of_dc_takes(photographs: dict[str, np
             parameters = chosen(quality)
             actual, before = (
                 sum(8 * len(encode(image, p)) for image in images)
-                for p in (parameters, replace(parameters, dc_trellis=None))
+                for p in (parameters, changed(parameters, dc_trellis=None))
             )
             assert model.bpp(spectrum, parameters) * spectrum.pixels == pytest.approx(actual, rel=0.02)
             assert actual < 0.985 * before

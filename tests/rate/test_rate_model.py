@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pictures import crops, whole_file_bpp
 
-from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters, Quantization
 from j4d.rate import model
 from j4d.rate.model import RATES, Rate, RateModel
 from j4d.rate.spectrum import Spectrum
@@ -74,8 +74,10 @@ def test_numbers_that_profiles_keep_from_before_are_of_marginals() -> None:
 def test_dead_zones_and_sharpness_count(kind: Rate, photographs: dict[str, np.ndarray]) -> None:
     images = crops(list(photographs.values()), 200, 256, 8)
     tables, zone = EncodingParameters.from_quality(30), np.full((8, 8), 0.25)
-    zoned = EncodingParameters(tables.luma, tables.chroma, "4:2:0", None, zone, zone)
-    sampled = EncodingParameters(tables.luma, tables.chroma, "4:2:0", 6.0)
+    zoned = EncodingParameters(
+        Quantization(tables.luma.steps, zone), Quantization(tables.chroma.steps, zone), "4:2:0", None
+    )
+    sampled = EncodingParameters(tables.luma.steps, tables.chroma.steps, "4:2:0", 6.0)
     spectrum, ladder = Spectrum.of(images, "4:2:0"), [zoned, tables, sampled]
     model = RateModel.fit(spectrum, images, ladder, kind)
     assert np.abs(relative_errors(model, images, ladder)).max() < 0.03

@@ -242,7 +242,7 @@ def test_files_of_photographs_are_as_large_as_estimated(sampling: str, photograp
     spectrum = Spectrum.of(images, sampling)
     for quality in (8, 30, 75):
         parameters = EncodingParameters.from_quality(quality, sampling)
-        steps = [torch.tensor(t).float() for t in (parameters.luma, parameters.chroma)]
+        steps = [torch.tensor(t).float() for t in (parameters.luma.steps, parameters.chroma.steps)]
         bits = spectrum.symbol_bits(steps, 80.0)
         actual = sum(8 * len(encode(image, parameters)) for image in images)
         assert float(bits.ac + bits.dc + bits.header) == pytest.approx(actual, rel=0.03), quality
@@ -251,7 +251,9 @@ def test_files_of_photographs_are_as_large_as_estimated(sampling: str, photograp
 def test_gradients_of_the_whole_are_those_of_differences(photographs: dict[str, np.ndarray]) -> None:
     spectrum = Spectrum.of(on_photographs(photographs), "4:2:0")
     parameters = EncodingParameters.from_quality(40)
-    log_steps = torch.from_numpy(np.log(np.stack([parameters.luma, parameters.chroma]))).double().requires_grad_()
+    log_steps = (
+        torch.from_numpy(np.log(np.stack([parameters.luma.steps, parameters.chroma.steps]))).double().requires_grad_()
+    )
     zone = torch.full((8, 8), 0.1).double().requires_grad_()
     kappa = torch.tensor(6.0).double().requires_grad_()
 
@@ -311,7 +313,7 @@ def test_classes_are_in_range_and_know_nothing_of_dc_and_signs(seed: int) -> Non
 def test_a_single_pixel_has_a_rate(photographs: dict[str, np.ndarray]) -> None:
     image = photographs["coffee"][:1, :1]
     parameters = EncodingParameters.from_quality(50)
-    steps = [torch.tensor(t).float() for t in (parameters.luma, parameters.chroma)]
+    steps = [torch.tensor(t).float() for t in (parameters.luma.steps, parameters.chroma.steps)]
     bits = Spectrum.of([image], "4:2:0").symbol_bits(steps, 80.0)
     assert float(bits.ac + bits.dc + bits.header) == pytest.approx(
         8 * len(encoding.encode(image, parameters)), rel=0.05

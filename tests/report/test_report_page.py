@@ -22,7 +22,7 @@ from j4d.codecs.learned import LearnedJPEG
 from j4d.errors import DataError
 from j4d.evaluation import bd
 from j4d.evaluation.results import Comparison, Evaluation
-from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters, Trellis
 from j4d.jpeg.presets import nearest_quality
 from j4d.profile.adaptation import Adaptation
 from j4d.report.page import render_page
@@ -160,9 +160,9 @@ def test_of_many_codecs_the_plot_begins_with_the_reference_the_headlines_and_tho
 def test_tables_stand_beside_annex_k_of_the_nearest_quality():
     points = view(evaluation(), {})["tables"][0]["points"]
     for shown, point in zip(points, profile().points, strict=True):
-        assert shown["luma"] == point.parameters.luma.ravel().tolist()
+        assert shown["luma"] == point.parameters.luma.steps.ravel().tolist()
         assert shown["quality"] == nearest_quality(point.parameters)
-        assert shown["annex_chroma"] == EncodingParameters.from_quality(shown["quality"]).chroma.ravel().tolist()
+        assert shown["annex_chroma"] == EncodingParameters.from_quality(shown["quality"]).chroma.steps.ravel().tolist()
     assert points[0]["luma_zone"][:2] == [0, 0.12] and points[1]["luma_zone"] is None
 
 
@@ -217,10 +217,12 @@ def test_dead_zones_in_words():
     assert "0.12 steps on AC frequencies, none on DC: a coefficient becomes zero below 0.62" in dead_zone_text(
         [0, *[0.12] * 63]
     )
-    assert indices_text(None, None, None, None) == dead_zone_text(None)
-    assert indices_text(None, 30.0, None, None).endswith("a squared step is worth 30 bits.")
-    assert "half of that where the block's AC coefficients have a norm of 302" in indices_text(None, 30.0, 302.0, None)
-    assert "from block to block, a squared step being worth 8 bits." in indices_text(None, 30.0, None, 8.0)
+    assert indices_text(None, None) == dead_zone_text(None)
+    assert indices_text(None, Trellis(30.0)).endswith("a squared step is worth 30 bits.")
+    assert "half of that where the block's AC coefficients have a norm of 302" in indices_text(
+        None, Trellis(30.0, 302.0)
+    )
+    assert "from block to block, a squared step being worth 8 bits." in indices_text(None, Trellis(30.0, dc=8.0))
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_every_control_changes_what_it_says(opened):
         slider = article.locator("[data-point]")
         for place, point in enumerate(profile().points):
             slider.fill(str(place))
-            assert cell.inner_text() == str(point.parameters.luma[0, 0])
+            assert cell.inner_text() == str(point.parameters.luma.steps[0, 0])
             assert f"point {place}" in slider.get_attribute("aria-valuetext")
         assert article.locator(".heatmap .zone").count() == 0
         slider.fill("0")
@@ -213,7 +213,7 @@ def test_cells_of_the_tables_answer_to_pointer_and_keyboard(opened):
         table = page.locator("article:not([hidden]) .heatmap").first
         table.locator("tbody td").nth(8 * 2 + 3).hover()
         tip = page.locator("#tip").inner_text()
-        luma = profile().points[0].parameters.luma
+        luma = profile().points[0].parameters.luma.steps
         assert "vertical frequency 2, horizontal 3" in tip and str(luma[2, 3]) in tip and "0.12 of a step" in tip
         table.locator("tbody td").first.focus()
         for key in (

@@ -134,8 +134,8 @@ def test_a_preset_is_scaled_as_mozjpeg_scales_it(preset, photographs):
     for quality in (1, 7, 49, 51, 75, 100):
         file = mozjpeg_file(photographs["rocket"][:16, :16], quality, "4:4:4", preset=preset)
         written, parameters = dqt(file), preset_parameters(preset, quality, "4:4:4")
-        np.testing.assert_array_equal(written[0], parameters.luma)
-        np.testing.assert_array_equal(written.get(1, written[0]), parameters.chroma)
+        np.testing.assert_array_equal(written[0], parameters.luma.steps)
+        np.testing.assert_array_equal(written.get(1, written[0]), parameters.chroma.steps)
 
 
 def test_annex_k_is_default_jpeg_and_qualities_have_limits():

@@ -23,7 +23,7 @@ from j4d.codecs.protocol import Codec
 from j4d.images.image_set import ImageSet
 from j4d.jpeg import encoding
 from j4d.jpeg.coefficients import Coefficients, forward_dct, quantize, write_coefficients
-from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters, Trellis
 from j4d.jpeg.tables import ZIGZAG
 from j4d.rivals import deepn_jpeg, registry
 from j4d.rivals.deepn_jpeg import Mapping, deviations
@@ -116,7 +116,9 @@ def test_deepn_jpeg_scales_its_mapping_to_other_rates(learning: Learning) -> Non
     base = Mapping(**made.constants["mapping"]).steps(deepn_jpeg.deviations(learning.images, "4:4:4"))
     for setting, factor in zip(made.settings, made.constants["factor"], strict=True):
         point = made.parameters(setting)
-        np.testing.assert_array_equal(np.stack([point.luma, point.chroma]), np.rint((base * factor).clip(1, 255)))
+        np.testing.assert_array_equal(
+            np.stack([point.luma.steps, point.chroma.steps]), np.rint((base * factor).clip(1, 255))
+        )
 
 
 # GRACE
@@ -220,8 +222,8 @@ def test_no_other_indices_of_a_block_cost_less_than_soft_decisions(seed: int, la
         return float(error[1:].sum()) + lagrangian * bits_of(block, lengths)
 
     soft = with_soft_decisions(EncodingParameters(*steps), weights, lagrangian)
-    assert soft.trellis == 1 and soft.luma_weights is not None
-    in_bits = (soft.luma_weights.ravel()[ZIGZAG] * 65536).astype(int).tolist()
+    assert soft.trellis == Trellis(1.0) and soft.luma.weights is not None
+    in_bits = (soft.luma.weights.ravel()[ZIGZAG] * 65536).astype(int).tolist()
     magnitudes = np.rint(1024 * np.abs(c) / step).astype(int).tolist()
     found = np.array(_core.choose_indices(nearest.tolist(), magnitudes, in_bits, bytes(lengths.tolist())))
     assert found[0] == nearest[0]

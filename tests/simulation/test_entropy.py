@@ -123,7 +123,7 @@ def test_at_great_sharpness_the_estimate_is_the_entropy_of_the_indices_in_the_fi
 ) -> None:
     image, parameters = photographs["coffee"], EncodingParameters.from_quality(quality, sampling)
     written = quantize(image, parameters, deterministic=True)
-    steps = [torch.tensor(t).float() for t in (parameters.luma, parameters.chroma)]
+    steps = [torch.tensor(t).float() for t in (parameters.luma.steps, parameters.chroma.steps)]
     estimates = batch_bits(pixels_to_coefficients(batch(image), sampling), sampling, steps, 80.0)
     for table, members in enumerate((written.planes[:1], written.planes[1:])):
         if not members:
@@ -164,7 +164,7 @@ def test_a_spectrum_has_the_bits_and_gradients_of_the_images_it_was_made_of(
     planes = pixels_to_coefficients(batch(*images), sampling)
     results = []
     for bits_of in (spectrum.bits, lambda *args: batch_bits(planes, sampling, *args)):
-        steps = [torch.tensor(t).float().requires_grad_() for t in (parameters.luma, parameters.chroma)]
+        steps = [torch.tensor(t).float().requires_grad_() for t in (parameters.luma.steps, parameters.chroma.steps)]
         zones = [torch.full((8, 8), 0.1, requires_grad=True) for _ in range(2)]
         tables = bits_of(steps, kappa, zones)
         sum(t.total for t in tables).backward()

@@ -17,7 +17,7 @@ from j4d import SimulatedJPEG
 from j4d.errors import ImageError, ParameterError
 from j4d.jpeg import decoding, encoding
 from j4d.jpeg.coefficients import quantize, write_coefficients
-from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters
+from j4d.jpeg.parameters import SAMPLINGS, EncodingParameters, Quantization
 from j4d.simulation.quantizer import FORWARDS, nearest
 from j4d.simulation.transform import pixels_to_coefficients
 
@@ -144,7 +144,9 @@ def test_steps_at_either_end_of_their_range_still_learn(photographs: dict[str, n
 def test_the_dead_zone_of_dc_is_kept_but_not_learned(photographs: dict[str, np.ndarray]) -> None:
     zones = np.full((8, 8), 0.25)
     tables = EncodingParameters.from_quality(30)
-    parameters = EncodingParameters(tables.luma, tables.chroma, "4:2:0", None, zones, zones)
+    parameters = EncodingParameters(
+        Quantization(tables.luma.steps, zones), Quantization(tables.chroma.steps, zones), "4:2:0", None
+    )
     jpeg = SimulatedJPEG(parameters, learn_dead_zone=True, sharpness=3.0)
     decoded, bpp = jpeg(batch(photographs["coffee"][:64, :64]))
     (decoded.square().mean() + bpp).backward()
@@ -253,9 +255,12 @@ def test_parameters_in_the_middle_of_learning_become_a_legal_file(rng: np.random
         jpeg.dead_zone.copy_(torch.from_numpy(rng.uniform(-0.5, 1, (2, 8, 8))))
     parameters = jpeg.encoding_parameters()
     steps = jpeg.log_steps.detach().double().exp().clamp(1, 255).numpy()
-    assert np.abs(parameters.luma - steps[0]).max() <= 0.51 and np.abs(parameters.chroma - steps[1]).max() <= 0.51
+    assert (
+        np.abs(parameters.luma.steps - steps[0]).max() <= 0.51
+        and np.abs(parameters.chroma.steps - steps[1]).max() <= 0.51
+    )
     zones = jpeg.dead_zone.detach().double().clamp(0, 0.5).numpy()
-    assert np.abs(parameters.luma_dead_zone - zones[0]).max() <= 1e-3
+    assert np.abs(parameters.luma.dead_zone - zones[0]).max() <= 1e-3
 
 
 @pytest.mark.parametrize(

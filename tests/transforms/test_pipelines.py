@@ -33,7 +33,7 @@ from j4d.readers.loading import load_model
 from j4d.transforms import RecodeRow, RecodeSample
 
 QUALITY_30 = EncodingParameters.from_quality(30)
-DRAWN = Settings(parameters=EncodingParameters(QUALITY_30.luma, QUALITY_30.chroma, "4:2:0", 2.0), seed=3)
+DRAWN = Settings(parameters=EncodingParameters(QUALITY_30.luma.steps, QUALITY_30.chroma.steps, "4:2:0", 2.0), seed=3)
 
 
 def bulk(source: Path, settings: Settings) -> Path:

@@ -50,7 +50,7 @@ def tensor(*pictures: np.ndarray) -> torch.Tensor:
 
 def points_of(transform: JPEG, *pictures: Any) -> list[int]:
     """Which point of PROFILE each picture's file is at."""
-    steps = [point.parameters.luma[7, 7] for point in PROFILE.points]
+    steps = [point.parameters.luma.steps[7, 7] for point in PROFILE.points]
     return [steps.index(read_coefficients(transform.encode(p)).tables[0][7, 7]) for p in pictures]
 
 

@@ -106,10 +106,10 @@ def tables_figure(points: Sequence[tuple[str, EncodingParameters]]) -> Figure:
     for row, (title, parameters) in zip(axes, points, strict=True):
         quality = nearest_quality(parameters)
         default = EncodingParameters.from_quality(quality)
-        _table(row[0], parameters.luma, f"{title}: luma")
-        _table(row[1], parameters.chroma, "chroma")
-        _table(row[2], default.luma, f"Annex K at quality {quality}: luma")
-        _table(row[3], default.chroma, "chroma")
+        _table(row[0], parameters.luma.steps, f"{title}: luma")
+        _table(row[1], parameters.chroma.steps, "chroma")
+        _table(row[2], default.luma.steps, f"Annex K at quality {quality}: luma")
+        _table(row[3], default.chroma.steps, "chroma")
     return figure
 
 

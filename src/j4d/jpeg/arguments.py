@@ -36,21 +36,23 @@ def quantizers(
     if not isinstance(parameters, EncodingParameters):
         raise ParameterError(f"a {type(parameters).__name__} is no EncodingParameters; of a profile, take .at(...)")
     none = np.zeros((8, 8))
-    given = (parameters.luma_dead_zone, parameters.chroma_dead_zone)
-    luma_zone, chroma_zone = (none if zone is None else zone for zone in given)
     count = FACTORS[parameters.sampling][0]
-    steps = [parameters.luma, parameters.chroma, parameters.chroma][:count]
+    components = [parameters.luma, parameters.chroma, parameters.chroma][:count]
+    zones = [none if each.dead_zone is None else each.dead_zone for each in components]
     sharpness = math.inf if deterministic or parameters.sharpness is None else parameters.sharpness
-    return steps, [luma_zone, chroma_zone, chroma_zone][:count], sharpness
+    return [each.steps for each in components], zones, sharpness
 
 
 def trellis_of(parameters: EncodingParameters) -> dict[str, Any]:
     """The trellis as `_core` wants it: mu, 0 for none, masking, infinite for none, mu of DC, 0 for none, and weights of
     luma and chroma."""
-    masking = math.inf if parameters.masking is None else parameters.masking
     even = np.ones((8, 8))
-    luma, chroma = (even if w is None else w for w in (parameters.luma_weights, parameters.chroma_weights))
-    return {"trellis": (parameters.trellis or 0.0, masking, parameters.dc_trellis or 0.0, luma, chroma)}
+    weights = [even if each.weights is None else each.weights for each in parameters.quantizations]
+    trellis = parameters.trellis
+    if trellis is None:
+        return {"trellis": (0.0, math.inf, 0.0, *weights)}
+    masking = math.inf if trellis.masking is None else trellis.masking
+    return {"trellis": (trellis.mu, masking, trellis.dc or 0.0, *weights)}
 
 
 def check_seed(seed: Any) -> int:

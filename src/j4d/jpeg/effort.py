@@ -15,10 +15,10 @@ from dataclasses import replace
 from typing import Any
 
 from j4d.errors import ParameterError
-from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters, Trellis
 
 EFFORTS = (0, 1, 2)
-DEFAULT_TRELLIS = 30.0  # bits per squared step, where the parameters have none
+DEFAULT_TRELLIS = Trellis(30.0)  # where the parameters have none
 
 
 def check_effort(effort: Any) -> int | None:
@@ -36,4 +36,4 @@ def with_effort(parameters: EncodingParameters, effort: int | None) -> EncodingP
     if effort == 2:
         return parameters if parameters.trellis else replace(parameters, sharpness=None, trellis=DEFAULT_TRELLIS)
     plain = parameters.without_trellis()
-    return plain if effort == 1 else replace(plain, sharpness=None, luma_dead_zone=None, chroma_dead_zone=None)
+    return plain if effort == 1 else replace(plain.with_dead_zones(None, None), sharpness=None)

@@ -25,7 +25,8 @@ _ROUNDS = "this encoder rounds to the nearest index; j4d's sharpness, dead zones
 
 def _tables(parameters: EncodingParameters) -> dict[str, npt.NDArray[np.int32]]:
     gray = parameters.sampling == "gray"
-    return {"luma": parameters.luma} if gray else {"luma": parameters.luma, "chroma": parameters.chroma}
+    luma = {"luma": parameters.luma.steps}
+    return luma if gray else {**luma, "chroma": parameters.chroma.steps}
 
 
 def _rows(table: npt.NDArray[np.int32], indent: str, comma: str) -> str:
@@ -33,7 +34,8 @@ def _rows(table: npt.NDArray[np.int32], indent: str, comma: str) -> str:
 
 
 def _notes(parameters: EncodingParameters, mark: str) -> str:
-    quantizer = (parameters.sharpness, parameters.luma_dead_zone, parameters.chroma_dead_zone, parameters.trellis)
+    zones = (each.dead_zone for each in parameters.quantizations)
+    quantizer = (parameters.sharpness, *zones, parameters.trellis)
     return "" if all(value is None for value in quantizer) else f"{mark} Note: {_ROUNDS}.\n"
 
 

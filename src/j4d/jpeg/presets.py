@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from j4d.errors import ParameterError
-from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters, Quantization
 from j4d.jpeg.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA, MAX_STEP
 
 if TYPE_CHECKING:
@@ -133,17 +132,17 @@ def preset_parameters(preset: int, quality: int, sampling: str) -> EncodingParam
         raise ParameterError(f"quality {quality!r} is not an integer 1..100")
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
 
-    def scaled(table: Sequence[int]) -> NDArray[np.int32]:
+    def quantization(table: Sequence[int]) -> Quantization:
         steps = (np.reshape(table, (8, 8)) * percent + 50) // 100
-        return steps.clip(1, MAX_STEP).astype(np.int32)
+        return Quantization(steps.clip(1, MAX_STEP).astype(np.int32))
 
     _, luma, chroma = PRESETS[preset]
-    return EncodingParameters(scaled(luma), scaled(chroma), sampling)
+    return EncodingParameters(quantization(luma), quantization(chroma), sampling)
 
 
 def nearest_quality(parameters: EncodingParameters) -> int:
     """The IJG quality whose Annex K luma table has the nearest mean log step."""
-    target = float(np.log(parameters.luma).mean())
+    target = float(np.log(parameters.luma.steps).mean())
     qualities = range(1, 101)
-    means = [np.log(EncodingParameters.from_quality(q).luma).mean() for q in qualities]
+    means = [np.log(EncodingParameters.from_quality(q).luma.steps).mean() for q in qualities]
     return qualities[int(np.argmin(np.abs(np.array(means) - target)))]

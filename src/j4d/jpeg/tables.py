@@ -65,19 +65,20 @@ def check_table(table: Any, name: str) -> npt.NDArray[np.int32]:
     `name` ("luma", "chroma") opens the message. Raises ParameterError where the shape is not (8, 8), the
     type is not an integer type, or a step is outside 1..255; the message has the position and the value.
     """
+    where = f"{name} table".lstrip()
     try:
         array = np.asarray(table)
     except ValueError:
-        raise ParameterError(f"{name} table: rows differ in length; a table is 8 rows of 8 steps") from None
+        raise ParameterError(f"{where}: rows differ in length; a table is 8 rows of 8 steps") from None
     if array.shape != (8, 8):
-        raise ParameterError(f"{name} table: shape {array.shape}, expected (8, 8) in natural (row-major) order")
+        raise ParameterError(f"{where}: shape {array.shape}, expected (8, 8) in natural (row-major) order")
     if not np.issubdtype(array.dtype, np.integer):
-        raise ParameterError(f"{name} table: type {array.dtype}, expected integers; round the steps first")
+        raise ParameterError(f"{where}: type {array.dtype}, expected integers; round the steps first")
     wrong = np.argwhere((array < 1) | (array > MAX_STEP))
     if len(wrong):
         row, column = (int(i) for i in wrong[0])
         raise ParameterError(
-            f"{name} table: step {array[row, column]} at row {row}, column {column} is outside "
+            f"{where}: step {array[row, column]} at row {row}, column {column} is outside "
             f"1..{MAX_STEP}; a baseline JPEG file stores 8-bit steps"
         )
     copy = array.astype(np.int32)

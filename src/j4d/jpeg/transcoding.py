@@ -117,15 +117,15 @@ class Transcoder:
         if sampling not in get_args(Sampling):
             raise ParameterError(f"sampling {sampling!r} is not one of {', '.join(get_args(Sampling))}")
         parameters = with_effort(parameters, effort)
-        zones = (parameters.luma_dead_zone, parameters.chroma_dead_zone)
+        zones = (each.dead_zone for each in parameters.quantizations)
         sharpness = math.inf if deterministic or parameters.sharpness is None else parameters.sharpness
         luma_dead_zones, chroma_dead_zones = (_widened(zone, ties=math.isinf(sharpness)) for zone in zones)
         self._strip, self._never_grow = bool(strip), bool(never_grow)
         self._to_gray = sampling == "parameters" and parameters.sampling == "gray"
         self._keep = check_keep(keep, self._strip)
         self._core = _core.Transcoder(
-            luma=parameters.luma,
-            chroma=parameters.chroma,
+            luma=parameters.luma.steps,
+            chroma=parameters.chroma.steps,
             luma_dead_zones=luma_dead_zones,
             chroma_dead_zones=chroma_dead_zones,
             sharpness=sharpness,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters, Quantization
 from j4d.rate.model import RateModel
 from j4d.rate.spectrum import Spectrum
 from j4d.simulation.quantizer import SHARPNESS_RANGE
@@ -69,7 +69,8 @@ class Allocation:
         choice = _cheapest(cost, bits * counted, wanted)
         for _ in range(_ROUNDS if self.rate_model.kind == "symbols" else 0):
             tables = _STEPS[choice.numpy()]
-            parameters = EncodingParameters(tables[0], tables[-1], self.spectrum.sampling)
+            luma, chroma = Quantization(tables[0]), Quantization(tables[-1])
+            parameters = EncodingParameters(luma, chroma, self.spectrum.sampling)
             excess = (self.rate_model.bpp(self.spectrum, parameters) - bpp) * self.spectrum.pixels
             counted = (counted * self._exchange(tables)).sqrt()
             now = (bits * counted).gather(0, choice[None]).sum()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -104,7 +104,7 @@ def learn(
 
     Raises DataError, ModelError, ParameterError with what to change.
     """
-    recipe = Recipe(**{**(asdict(recipe) if recipe else {}), **_known(options)})
+    recipe = Recipe(**{**(recipe.to_json() if recipe else {}), **_known(options)})
     image_set = images if isinstance(images, ImageSet) else ImageSet.from_arrays(list(images))
     classes = image_set.labels if labels is None else np.asarray(labels)
     if classes is not None and len(classes) != len(image_set):
@@ -149,7 +149,7 @@ def learn(
             "forward": recipe.forward,
             "seed": seed,
             "settings": {
-                **asdict(recipe),
+                **recipe.to_json(),
                 "answers": tasks[0].answers,
                 "labels": _digest(classes),
                 "goals": per_given_pixel(share, goals),
@@ -211,9 +211,9 @@ def _digest(labels: NDArray[np.int64] | None) -> str | None:
 
 
 def _known(options: dict[str, Any]) -> dict[str, Any]:
-    unknown = sorted(set(options) - set(asdict(Recipe())))
+    unknown = sorted(set(options) - set(Recipe().to_json()))
     if unknown:
-        raise ParameterError(f"unknown option {unknown[0]!r}; known are {', '.join(asdict(Recipe()))}")
+        raise ParameterError(f"unknown option {unknown[0]!r}; known are {', '.join(Recipe().to_json())}")
     return options
 
 
@@ -274,15 +274,15 @@ def _point(
         trust = 3.0
     last = Progress(0, math.nan, math.nan, lagrangian)
     stop = EarlyStop(judge)
-    trellises = () if recipe.forward == "sampled" else recipe.trellises
+    trellises = () if recipe.forward == "sampled" else recipe.candidate_trellises
     steps = optimizer.run(jpeg, index, lagrangian, target, trust)
     for last in steps:
         display.step(last.step, last.loss, last.bpp)
         if (last.step + 1) % max(1, recipe.steps // CHECKS) == 0 and ranks.agreed(stop.worse(jpeg, last.lagrangian)):
             steps.close()
-            return best_trellis(trial, stop.best, trellises, recipe.dc_trellis), last.lagrangian
+            return best_trellis(trial, stop.best, trellises), last.lagrangian
     _met(optimizer, trial, jpeg, goal)
-    return best_trellis(trial, jpeg.encoding_parameters(), trellises, recipe.dc_trellis), last.lagrangian
+    return best_trellis(trial, jpeg.encoding_parameters(), trellises), last.lagrangian
 
 
 def _met(optimizer: Optimizer, trial: FileEvaluator, jpeg: SimulatedJPEG, goal: dict[str, float]) -> float | None:

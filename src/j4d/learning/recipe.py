@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from j4d.errors import ParameterError
-from j4d.jpeg.parameters import check_price, check_trellises
+from j4d.jpeg.parameters import Trellis, check_price
 from j4d.learning.objective import COMBINES, Combine
 from j4d.learning.start import STARTS, Start
 from j4d.learning.task import PRECISIONS, Precision
@@ -23,22 +24,21 @@ class Recipe:
     hard_dc: with a soft forward, DC takes the nearest index. sharpness: kappa of the gradient (and of files, where the
     forward is "sampled"); learn_sharpness lets it move. dead_zones: for all AC frequencies, in steps; each point takes
     the one that real files of learning pictures do best with at its rate (`j4d.learning.selection`). learn_dead_zone:
-    instead, move one per frequency at dead_zone_pace times the learning rate. trellises: (mu, masking), or (mu,
-    masking, power of weights by sensitivity, see `j4d.learning.weighting`), that a learned point's indices may be
-    chosen with in place of the dead zone, where real files of learning pictures do better so at the same rate
-    (`j4d.learning.selection`). dc_trellis: what DC indices are chosen with wherever a trellis is, None to leave them.
-    smoothness: log steps are a Gaussian average over neighbouring frequencies of the numbers that Adam moves, with this
-    standard deviation in frequencies; 0 moves each alone. rate: of the files' expected "symbols" (`j4d.rate.activity`),
-    or the "marginal" entropies of single frequencies (`j4d.simulation.entropy`). calibrate: weigh its parts as real
-    files do (`j4d.rate.model`). flip: mirror pictures at random. start: tables to begin with, "best" (from the model's
-    Fisher information, or the point before, or ready-made ones, the built-in profile's among them: the best on real
-    files), "sensitivity" (the same without the built-in profile's), "annex-k" (default JPEG's at the target rate) or
-    "flat" (both for the first point; the others begin with the point before), see `j4d.learning.start`. trial_pictures:
-    how many files of learning pictures such choices are made on. holdout: share of the pictures kept for early stopping
-    and for the measured figures. adapt: learn how single pictures are moved along the ladder, too
-    (`j4d.profile.adaptation`). combine: of several models' losses the "mean", or "worst", what the one that fares worst
-    loses (`j4d.learning.objective`). precision: of the models while learning, "float32" or "bfloat16"; files are judged
-    in float32.
+    instead, move one per frequency at dead_zone_pace times the learning rate. trellises: `Trellis` each, or (mu,
+    masking), that a learned point's indices may be chosen with in place of the dead zone, where real files of learning
+    pictures do better so at the same rate (`j4d.learning.selection`). dc_trellis: what DC indices are chosen with
+    wherever a trellis is, None to leave them. smoothness: log steps are a Gaussian average over neighbouring
+    frequencies of the numbers that Adam moves, with this standard deviation in frequencies; 0 moves each alone. rate:
+    of the files' expected "symbols" (`j4d.rate.activity`), or the "marginal" entropies of single frequencies
+    (`j4d.simulation.entropy`). calibrate: weigh its parts as real files do (`j4d.rate.model`). flip: mirror pictures at
+    random. start: tables to begin with, "best" (from the model's Fisher information, or the point before, or ready-made
+    ones, the built-in profile's among them: the best on real files), "sensitivity" (the same without the built-in
+    profile's), "annex-k" (default JPEG's at the target rate) or "flat" (both for the first point; the others begin with
+    the point before), see `j4d.learning.start`. trial_pictures: how many files of learning pictures such choices are
+    made on. holdout: share of the pictures kept for early stopping and for the measured figures. adapt: learn how
+    single pictures are moved along the ladder, too (`j4d.profile.adaptation`). combine: of several models' losses the
+    "mean", or "worst", what the one that fares worst loses (`j4d.learning.objective`). precision: of the models while
+    learning, "float32" or "bfloat16"; files are judged in float32.
     """
 
     steps: int = 48
@@ -50,11 +50,7 @@ class Recipe:
     sharpness: float = 8.0
     learn_sharpness: bool = False
     dead_zones: tuple[float, ...] = (0.0, 0.04, 0.08, 0.12)
-    trellises: tuple[tuple[float, float | None] | tuple[float, float | None, float], ...] = (
-        (30.0, None),
-        (30.0, 302.0),
-        (60.0, None),
-    )
+    trellises: tuple[Trellis, ...] = (Trellis(30.0), Trellis(30.0, 302.0), Trellis(60.0))
     dc_trellis: float | None = 8.0
     learn_dead_zone: bool = False
     dead_zone_pace: float = 0.1
@@ -92,5 +88,26 @@ class Recipe:
                 raise ParameterError(f"{name} {getattr(self, name)!r} is not one of {', '.join(known)}")
         if not self.dead_zones or not all(0 <= d <= DEAD_ZONE_LIMIT for d in self.dead_zones):
             raise ParameterError(f"dead zones {self.dead_zones} are not numbers in 0..{DEAD_ZONE_LIMIT:g}, one or more")
-        check_trellises(self.trellises)
-        check_price(self.dc_trellis, "DC trellis")
+        object.__setattr__(self, "trellises", tuple(map(_trellis, self.trellises)))
+        if self.dc_trellis is not None:
+            check_price(self.dc_trellis, "DC trellis")
+
+    @property
+    def candidate_trellises(self) -> tuple[Trellis, ...]:
+        """`trellises` with `dc_trellis` in each."""
+        return tuple(replace(trellis, dc=self.dc_trellis) for trellis in self.trellises)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, from which the constructor makes an equal recipe; a trellis is [mu, masking]."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**values, "trellises": [[trellis.mu, trellis.masking] for trellis in self.trellises]}
+
+
+def _trellis(given: Any) -> Trellis:
+    """A trellis of learning, which may be given as (mu, masking)."""
+    if isinstance(given, Trellis) and given.dc is None:
+        return given
+    if not isinstance(given, (list, tuple)) or len(given) != 2:
+        expected = "such as Trellis(30) or (30.0, None); dc_trellis is that of all of them"
+        raise ParameterError(f"trellises: {given!r} is no trellis and masking, {expected}")
+    return Trellis(*given)

@@ -12,16 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters, Quantization, Trellis
 from j4d.learning.budget import fewer
 from j4d.learning.optimizer import Optimizer
 from j4d.learning.validation import FileEvaluator
-from j4d.learning.weighting import StepSensitivity
 from j4d.profile.ladder import with_scaled_steps
 from j4d.simulation.module import SimulatedJPEG
 from j4d.support import ranks
@@ -31,17 +28,12 @@ _SLOPE = 1.3  # - d log(step) / d log(rate), to find a rate
 _TRIES, _NEAR = 5, 0.002  # and how often, and how near in log rate
 
 
-# mu and masking, see `EncodingParameters`, and where it is given the power of `StepSensitivity.weights`, 0 for none.
-Trellis = tuple[float, float | None] | tuple[float, float | None, float]
-Trellises = Sequence[Trellis]
-
-
 def with_dead_zone(parameters: EncodingParameters, dead_zone: float) -> EncodingParameters:
     """The same with this dead zone, in steps, for all AC frequencies of luma and chroma; 0 is none."""
     zones = np.full((8, 8), dead_zone)
     zones[0, 0] = 0
     both = zones if dead_zone else None
-    return replace(parameters, luma_dead_zone=both, chroma_dead_zone=both)
+    return parameters.with_dead_zones(both, both)
 
 
 def evaluator_of(optimizer: Optimizer) -> FileEvaluator:
@@ -77,43 +69,23 @@ def best_of(
     return candidates[least(found, judge.means(met(candidates[0], bpp / PROBE)))]
 
 
-def with_trellis(
-    parameters: EncodingParameters,
-    trellis: float,
-    masking: float | None,
-    weights: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
-    dc_trellis: float | None = None,
-) -> EncodingParameters:
-    """The same with a trellis in place of dead zones and random draws; weights: of luma and chroma, (8, 8) each."""
-    luma, chroma = (None, None) if weights is None else weights
-    return EncodingParameters(
-        parameters.luma,
-        parameters.chroma,
-        parameters.sampling,
-        trellis=trellis,
-        masking=masking,
-        dc_trellis=dc_trellis,
-        luma_weights=luma,
-        chroma_weights=chroma,
-    )
+def with_trellis(parameters: EncodingParameters, trellis: Trellis) -> EncodingParameters:
+    """The same with a trellis in place of dead zones and random draws."""
+    luma, chroma = (Quantization(each.steps) for each in parameters.quantizations)
+    return EncodingParameters(luma, chroma, parameters.sampling, trellis=trellis)
 
 
 def best_trellis(
-    judge: FileEvaluator, parameters: EncodingParameters, trellises: Trellises, dc_trellis: float | None = None
+    judge: FileEvaluator, parameters: EncodingParameters, trellises: Sequence[Trellis]
 ) -> EncodingParameters:
-    """`parameters`, or them with one of the trellises, and dc_trellis: the least task loss at equal actual rate.
+    """`parameters`, or them with one of the trellises: the least task loss at equal actual rate.
 
     A trellis takes bits away; its steps are scaled so that the judge's pictures have the rate that they have now.
     """
     if not trellises:
         return parameters
     bpp = judge.rate(parameters)
-    powers = [t[2] if len(t) == 3 else 0.0 for t in trellises]
-    sensitivity = StepSensitivity(judge, parameters) if any(powers) else None
-    candidates = [parameters]
-    for (mu, masking, *_), power in zip(trellises, powers, strict=True):
-        weights = sensitivity.weights(power) if sensitivity and power else None
-        candidates.append(at_rate(judge, with_trellis(parameters, mu, masking, weights, dc_trellis), bpp))
+    candidates = [parameters, *(at_rate(judge, with_trellis(parameters, trellis), bpp) for trellis in trellises)]
     found = [judge.means(candidate) for candidate in candidates]
     return candidates[least(found, judge.means(at_rate(judge, parameters, bpp / PROBE)))]
 

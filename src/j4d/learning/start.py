@@ -20,7 +20,7 @@ from torch import Tensor
 
 from j4d.images.image_set import ImageSet
 from j4d.jpeg.effort import with_effort
-from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters, Quantization
 from j4d.jpeg.presets import preset_parameters
 from j4d.learning.allocation import Allocation
 from j4d.learning.task import Classification
@@ -52,8 +52,8 @@ def sensitivity(
     deterministic limit: at low rates it differs from that of the originals, and predicts better. device: the model's.
     """
     generator = torch.Generator()
-    steps = [_on(device, t) for t in (parameters.luma, parameters.chroma)]
-    zones = [None if t is None else _on(device, t) for t in (parameters.luma_dead_zone, parameters.chroma_dead_zone)]
+    steps = [_on(device, t) for t in (parameters.luma.steps, parameters.chroma.steps)]
+    zones = [None if t is None else _on(device, t) for t in (parameters.luma.dead_zone, parameters.chroma.dead_zone)]
     sums: Tensor = torch.zeros(2, 2, 8, 8, dtype=torch.float64)
     for number in ranks.share(range(0, len(images), max(1, len(images) // PICTURES))):
         image = images[number]
@@ -99,12 +99,13 @@ def first_parameters(
     if start == "annex-k":
         return default
     if start == "flat":
-        level = np.full((8, 8), round(math.exp(float(np.log(default.luma).mean()))), np.int32)
-        return EncodingParameters(level, level, default.sampling)
+        level = np.full((8, 8), round(math.exp(float(np.log(default.luma.steps).mean()))), np.int32)
+        return EncodingParameters(Quantization(level), Quantization(level), default.sampling)
     shares = weights or [1 / len(tasks)] * len(tasks)
     found = [sensitivity(images, task, default, seed=seed, device=device) for task in tasks]
     mean = torch.stack([table * share for table, share in zip(found, shares, strict=True)]).sum(0)
-    return EncodingParameters(*allocation.steps(mean, bpp), default.sampling)
+    luma, chroma = map(Quantization, allocation.steps(mean, bpp))
+    return EncodingParameters(luma, chroma, default.sampling)
 
 
 def ready_made(
@@ -147,7 +148,7 @@ def carry(learned: EncodingParameters, before: EncodingParameters, now: Encoding
 
     return replace(
         learned,
-        luma=move(learned.luma, before.luma, now.luma),
-        chroma=move(learned.chroma, before.chroma, now.chroma),
+        luma=replace(learned.luma, steps=move(learned.luma.steps, before.luma.steps, now.luma.steps)),
+        chroma=replace(learned.chroma, steps=move(learned.chroma.steps, before.chroma.steps, now.chroma.steps)),
         sampling=now.sampling,
     )

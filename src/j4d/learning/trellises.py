@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from j4d.images.image_set import ImageSet
-from j4d.jpeg.parameters import check_price, check_trellises
+from j4d.jpeg.parameters import Trellis
 from j4d.learning.adaptation import fit_ladder
 from j4d.learning.recipe import Recipe
-from j4d.learning.selection import Trellises, best_trellis
+from j4d.learning.selection import best_trellis
 from j4d.learning.validation import FileEvaluator
 from j4d.profile.profile import OperatingPoint, Profile
 from j4d.rate.model import RateModel
@@ -30,29 +30,29 @@ def choose_trellises(
     model: Model | Sequence[Model],
     images: ImageSet | Sequence[NDArray[np.uint8]],
     *,
-    trellises: Trellises = Recipe.trellises,
+    trellises: Sequence[Trellis] = Recipe.trellises,
     dc_trellis: float | None = Recipe.dc_trellis,
     pictures: int = 96,
     answers: float | None = None,
 ) -> Profile:
     """The profile with the trellis at each point that real files of `pictures` of the images do best with.
 
-    dc_trellis: of all of them, see `EncodingParameters`. model, images, answers: as for `learn`; learning pictures, not
+    dc_trellis: of all of them, see `Trellis`. model, images, answers: as for `learn`; learning pictures, not
     those that anything is judged on. Steps are scaled so that the actual rate stays; the estimate of a changed point
     moves as the files did, and what was measured of it is forgotten. Points that draw their indices stay. Adaptation
     and choices are learned anew where the profile had any, on all images and for these models.
     Raises ProfileError where the ladder would no longer climb, ParameterError for what no trellis is.
     """
-    check_trellises(trellises)
-    check_price(dc_trellis, "DC trellis")
+    recipe = Recipe(trellises=tuple(trellises), dc_trellis=dc_trellis)
+    candidates = recipe.candidate_trellises
     models = tuple(model) if isinstance(model, (list, tuple)) else (model,)
     everything = images if isinstance(images, ImageSet) else ImageSet.from_arrays(list(images))
     some = everything.subset(range(0, len(everything), max(1, len(everything) // pictures)))
     with Frozen(models) as device:
         some = some.at_most(profile.longest_side)
         judge = FileEvaluator(models, some, answers, RateModel(), profile.provenance.sampling, device)
-        points = tuple(choose_trellis(judge, point, trellises, dc_trellis) for point in profile.points)
-        told: dict[str, Json] = {"retried": [list(t) for t in trellises], "dc_trellis": dc_trellis}
+        points = tuple(choose_trellis(judge, point, candidates) for point in profile.points)
+        told: dict[str, Json] = {"retried": recipe.to_json()["trellises"], "dc_trellis": dc_trellis}
         settings: dict[str, Json] = {**profile.provenance.settings, **told}
         changed = replace(profile, points=points, provenance=replace(profile.provenance, settings=settings))
         if changed.points == profile.points:
@@ -67,14 +67,12 @@ def choose_trellises(
     return replace(changed, adaptation=adaptation, choices=choices, provenance=provenance)
 
 
-def choose_trellis(
-    judge: FileEvaluator, point: OperatingPoint, trellises: Trellises, dc_trellis: float | None
-) -> OperatingPoint:
+def choose_trellis(judge: FileEvaluator, point: OperatingPoint, trellises: Sequence[Trellis]) -> OperatingPoint:
     """The point with the trellis of these, or as it is, that does best on the judge's files; see `choose_trellises`."""
     if point.parameters.sharpness is not None:
         return point
     before = replace(point.parameters, longest_side=None)  # the judge's pictures are scaled already
-    best = best_trellis(judge, before, trellises, dc_trellis)
+    best = best_trellis(judge, before, trellises)
     if best == before:
         return point
     estimate = point.estimated_bpp * judge.rate(best) / judge.rate(before)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from j4d.jpeg.parameters import LEAST_TRELLIS, LEAST_WEIGHT, MOST_TRELLIS, MOST_WEIGHT, EncodingParameters
+from j4d.jpeg.parameters import (
+    LEAST_TRELLIS,
+    LEAST_WEIGHT,
+    MOST_TRELLIS,
+    MOST_WEIGHT,
+    EncodingParameters,
+    Quantization,
+    Trellis,
+)
 from j4d.jpeg.tables import MAX_STEP
 
 REACH = 0.7  # in log rate, how far beyond either end of a ladder a picture may go
@@ -50,7 +57,7 @@ class Ladder:
         """Mean d log(step) / d log(rate) from the first point to the last."""
         if len(self.log_rates) == 1:
             return _SLOPE
-        first, last = (np.log([p.luma, p.chroma]).mean() for p in (self.parameters[0], self.parameters[-1]))
+        first, last = (np.log([p.luma.steps, p.chroma.steps]).mean() for p in (self.parameters[0], self.parameters[-1]))
         return float(last - first) / (self.log_rates[-1] - self.log_rates[0])
 
 
@@ -61,7 +68,7 @@ def with_scaled_steps(parameters: EncodingParameters, factor: float) -> Encoding
         scaled: npt.NDArray[np.int32] = np.rint(table * factor).clip(1, MAX_STEP).astype(np.int32)
         return scaled
 
-    return replace(parameters, luma=steps(parameters.luma), chroma=steps(parameters.chroma))
+    return parameters.quantized_by(*(replace(each, steps=steps(each.steps)) for each in parameters.quantizations))
 
 
 def _between(low: EncodingParameters, high: EncodingParameters, t: float) -> EncodingParameters:
@@ -78,47 +85,45 @@ def _between(low: EncodingParameters, high: EncodingParameters, t: float) -> Enc
     sharpness = None  # None is infinite sharpness: anything between it and a finite one is infinite too
     if low.sharpness is not None and high.sharpness is not None:
         sharpness = low.sharpness ** (1 - t) * high.sharpness**t
-    return EncodingParameters(
-        steps(low.luma, high.luma),
-        steps(low.chroma, high.chroma),
-        low.sampling,
-        sharpness,
-        dead_zone(low.luma_dead_zone, high.luma_dead_zone),
-        dead_zone(low.chroma_dead_zone, high.chroma_dead_zone),
-        **_trellis_between(low, high, t),
-        longest_side=low.longest_side,
+    trellis, weights = _trellis_between(low, high, t)
+    luma, chroma = (
+        Quantization(steps(a.steps, b.steps), dead_zone(a.dead_zone, b.dead_zone), weights(a, b))
+        for a, b in zip(low.quantizations, high.quantizations, strict=True)
     )
+    return EncodingParameters(luma, chroma, low.sampling, sharpness, trellis, low.longest_side)
 
 
-def _trellis_between(low: EncodingParameters, high: EncodingParameters, t: float) -> dict[str, Any]:
-    """The trellis a share `t` of the way. What a bit is worth in squared steps, 1 / mu, is linear, and so is 1 / a^2;
-    all are 0 where there is none. Weights are linear in their logarithm, as steps are, of whose squares they have a
-    factor. Masking and weights are those of the point that has a trellis, where one has."""
+Weights = Callable[[Quantization, Quantization], npt.NDArray[np.float64] | None]
 
-    def mean(low_mu: float | None, high_mu: float | None) -> float | None:
-        worth = sum(part / mu for part, mu in ((1 - t, low_mu), (t, high_mu)) if mu is not None)
+
+def _trellis_between(low: EncodingParameters, high: EncodingParameters, t: float) -> tuple[Trellis | None, Weights]:
+    """The trellis a share `t` of the way, and the weights from those of its neighbours.
+
+    What a bit is worth in squared steps, 1 / mu, is linear, and so is 1 / a^2; all are 0 where there is none. Weights
+    are linear in their logarithm, as steps are, of whose squares they have a factor. Masking and weights are those of
+    the point that has a trellis, where one has.
+    """
+
+    def mean(name: str) -> float | None:
+        found = ((part, getattr(p.trellis, name, None)) for part, p in ((1 - t, low), (t, high)))
+        worth: float = sum(part / mu for part, mu in found if mu is not None)
         return None if worth * MOST_TRELLIS < 1 else max(1 / worth, LEAST_TRELLIS)
 
-    def hidden(parameters: EncodingParameters) -> float:
-        return 0.0 if parameters.masking is None else parameters.masking**-2
+    def hidden(trellis: Trellis | None) -> float:
+        return 0.0 if trellis is None or trellis.masking is None else trellis.masking**-2
 
-    trellis = mean(low.trellis, high.trellis)
-    if trellis is None:
-        return {}
-    share = 0.0 if high.trellis is None else 1.0 if low.trellis is None else t
-    masking = (1 - share) * hidden(low) + share * hidden(high)
+    below, above = low.trellis, high.trellis
+    mu = mean("mu")
+    if mu is None:
+        return None, lambda a, b: None
+    share = 0.0 if above is None else 1.0 if below is None else t
+    masking = (1 - share) * hidden(below) + share * hidden(above)
 
-    def weights(a: npt.NDArray[np.float64] | None, b: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
-        logs = (np.zeros((8, 8)) if w is None else np.log(w) for w in (a, b))
+    def weights(a: Quantization, b: Quantization) -> npt.NDArray[np.float64]:
+        logs = (np.zeros((8, 8)) if each.weights is None else np.log(each.weights) for each in (a, b))
         found: npt.NDArray[np.float64] = np.exp(
             sum(part * log for part, log in zip((1 - share, share), logs, strict=True))
         )
         return found.clip(LEAST_WEIGHT, MOST_WEIGHT)
 
-    return {
-        "trellis": trellis,
-        "masking": masking**-0.5 if masking else None,
-        "dc_trellis": mean(low.dc_trellis, high.dc_trellis),
-        "luma_weights": weights(low.luma_weights, high.luma_weights),
-        "chroma_weights": weights(low.chroma_weights, high.chroma_weights),
-    }
+    return Trellis(mu, masking**-0.5 if masking else None, mean("dc")), weights

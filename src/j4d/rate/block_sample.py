@@ -86,7 +86,8 @@ class BlockSample:
         return self._ac_bits(parameters) / self._ac_bits(parameters.without_trellis())
 
     def _ac_bits(self, parameters: EncodingParameters) -> float:
-        parameters = replace(parameters, dc_trellis=None)  # blocks of a sample have no neighbours
+        if parameters.trellis is not None:  # blocks of a sample have no neighbours
+            parameters = replace(parameters, trellis=replace(parameters.trellis, dc=None))
         counts = [[ac_symbols(p) for p in quantize_planes(g, parameters, deterministic=True)] for g in self.groups]
         luma, chroma = (torch.from_numpy(part.sum(1)) for part in np.split(np.array(counts), [1], 1))
         users = [luma, chroma] if chroma.any() else [luma]

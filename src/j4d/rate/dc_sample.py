@@ -54,9 +54,9 @@ class DCSample:
 
     def share(self, parameters: EncodingParameters) -> float:
         """Bits of DC symbols with the parameters' choice of DC indices over those without; 1 where there is none."""
-        if parameters.dc_trellis is None:
+        if parameters.trellis is None or parameters.trellis.dc is None:
             return 1.0
-        return self._bits(parameters) / self._bits(replace(parameters, dc_trellis=None))
+        return self._bits(parameters) / self._bits(replace(parameters, trellis=replace(parameters.trellis, dc=None)))
 
     def _bits(self, parameters: EncodingParameters) -> float:
         counts = torch.zeros(2, len(self.files), SYMBOLS, dtype=torch.float64)  # of luma and chroma

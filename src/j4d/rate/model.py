@@ -127,10 +127,10 @@ def _parts(
 
 def _tensors(parameters: EncodingParameters) -> tuple[list[Tensor], float, list[Tensor | None]]:
     """Steps, sharpness and dead zones of `parameters` as a spectrum takes them."""
-    steps = [torch.from_numpy(t.astype(np.float32)) for t in (parameters.luma, parameters.chroma)]
+    steps = [torch.from_numpy(t.astype(np.float32)) for t in (parameters.luma.steps, parameters.chroma.steps)]
     zones = [
         None if z is None else torch.from_numpy(z.astype(np.float32))
-        for z in (parameters.luma_dead_zone, parameters.chroma_dead_zone)
+        for z in (parameters.luma.dead_zone, parameters.chroma.dead_zone)
     ]
     kappa = SHARPNESS_RANGE[1] if parameters.sharpness is None else min(parameters.sharpness, SHARPNESS_RANGE[1])
     return steps, kappa, zones

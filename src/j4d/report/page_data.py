@@ -211,8 +211,7 @@ def _tables(evaluation: Evaluation, codec: CodecResult) -> dict[str, Any]:
         parameters = learned.parameters(setting)
         quality = nearest_quality(parameters)
         default = EncodingParameters.from_quality(quality)
-        luma, chroma = (_zone(zone) for zone in (parameters.luma_dead_zone, parameters.chroma_dead_zone))
-        joint = (parameters.trellis, parameters.masking, parameters.dc_trellis)
+        luma, chroma = (_zone(each.dead_zone) for each in parameters.quantizations)
         points.append(
             {
                 "label": text.setting_label(codec.config, setting),
@@ -220,14 +219,14 @@ def _tables(evaluation: Evaluation, codec: CodecResult) -> dict[str, Any]:
                 "estimated": plain(learned.estimated_bpp(setting)),
                 "sampling": parameters.sampling,
                 "quality": quality,
-                "luma": parameters.luma.ravel().tolist(),
-                "chroma": parameters.chroma.ravel().tolist(),
-                "annex_luma": default.luma.ravel().tolist(),
-                "annex_chroma": default.chroma.ravel().tolist(),
+                "luma": parameters.luma.steps.ravel().tolist(),
+                "chroma": parameters.chroma.steps.ravel().tolist(),
+                "annex_luma": default.luma.steps.ravel().tolist(),
+                "annex_chroma": default.chroma.steps.ravel().tolist(),
                 "luma_zone": luma,
                 "chroma_zone": chroma,
-                "luma_zone_text": text.indices_text(luma, *joint),
-                "chroma_zone_text": text.indices_text(chroma, *joint),
+                "luma_zone_text": text.indices_text(luma, parameters.trellis),
+                "chroma_zone_text": text.indices_text(chroma, parameters.trellis),
                 "sharpness": plain(parameters.sharpness),
             }
         )

@@ -16,6 +16,7 @@ from j4d.evaluation import bd
 from j4d.evaluation.comparison import Comparison
 from j4d.evaluation.metrics import short_name
 from j4d.evaluation.results import Evaluation
+from j4d.jpeg.parameters import Trellis
 from j4d.profile.adaptation import Adaptation
 
 MINUS, NARROW = "\u2212", "\u202f"
@@ -143,17 +144,15 @@ def dead_zone_text(zones: Sequence[float] | None) -> str:
     )
 
 
-def indices_text(
-    zones: Sequence[float] | None, trellis: float | None, masking: float | None, dc_trellis: float | None
-) -> str:
+def indices_text(zones: Sequence[float] | None, trellis: Trellis | None) -> str:
     """How the indices of one component are chosen, in a sentence or two."""
     if trellis is None:
         return dead_zone_text(zones)
-    chosen = f"A trellis chooses the indices of a block jointly; a squared step is worth {trellis:.3g} bits"
-    if masking is not None:
-        chosen += f", half of that where the block's AC coefficients have a norm of {masking:.3g}"
-    if dc_trellis is not None:
-        chosen += f"; DC indices are chosen from block to block, a squared step being worth {dc_trellis:.3g} bits"
+    chosen = f"A trellis chooses the indices of a block jointly; a squared step is worth {trellis.mu:.3g} bits"
+    if trellis.masking is not None:
+        chosen += f", half of that where the block's AC coefficients have a norm of {trellis.masking:.3g}"
+    if trellis.dc is not None:
+        chosen += f"; DC indices are chosen from block to block, a squared step being worth {trellis.dc:.3g} bits"
     return chosen + "." if zones is None else f"{chosen}. {dead_zone_text(zones)}"
 
 

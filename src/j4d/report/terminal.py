@@ -126,15 +126,16 @@ def quantizer_text(parameters: EncodingParameters) -> str:
     """How indices are chosen, in words."""
     sharpness = parameters.sharpness
     how = "nearest index" if sharpness is None else f"random index of sharpness {sharpness:.3g}"
-    zones = (parameters.luma_dead_zone, parameters.chroma_dead_zone)
+    zones = [each.dead_zone for each in parameters.quantizations]
     how = how if all(zone is None for zone in zones) else f"{how} with dead zones"
-    if parameters.trellis is None:
+    trellis = parameters.trellis
+    if trellis is None:
         return how
-    masking = "" if parameters.masking is None else f", masking {parameters.masking:.3g}"
-    dc = "" if parameters.dc_trellis is None else f", of DC {parameters.dc_trellis:.3g}"
-    even = parameters.luma_weights is None and parameters.chroma_weights is None
+    masking = "" if trellis.masking is None else f", masking {trellis.masking:.3g}"
+    dc = "" if trellis.dc is None else f", of DC {trellis.dc:.3g}"
+    even = all(each.weights is None for each in parameters.quantizations)
     weights = "" if even else ", weighted by frequency"
-    return f"{how}, then a trellis of {parameters.trellis:.3g} bits per squared step{masking}{dc}{weights}"
+    return f"{how}, then a trellis of {trellis.mu:.3g} bits per squared step{masking}{dc}{weights}"
 
 
 def steps_table(title: str, steps: NDArray[np.int32]) -> Table:
@@ -150,7 +151,7 @@ def steps_table(title: str, steps: NDArray[np.int32]) -> Table:
 def parameters_tables(parameters: EncodingParameters) -> Table:
     """Luma and chroma steps side by side."""
     grid = Table.grid(padding=(0, 4))
-    grid.add_row(steps_table("luma steps", parameters.luma), steps_table("chroma steps", parameters.chroma))
+    grid.add_row(steps_table("luma steps", parameters.luma.steps), steps_table("chroma steps", parameters.chroma.steps))
     return grid
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from j4d.images.image_set import ImageSet
 from j4d.jpeg import encoding
-from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters, Quantization
 from j4d.jpeg.tables import MAX_STEP
 from j4d.rate.goals import ladder_goals
 from j4d.rate.model import RateModel
@@ -48,7 +48,7 @@ def spread(images: ImageSet, count: int) -> ImageSet:
 def whole_steps(tables: tuple[ArrayLike, ArrayLike], sampling: str) -> EncodingParameters:
     """Parameters from real-valued tables, rounded and clipped to 1..255."""
     luma, chroma = (np.rint(np.clip(np.asarray(t, np.float64), 1, MAX_STEP)).astype(np.int32) for t in tables)
-    return EncodingParameters(luma, chroma, sampling)
+    return EncodingParameters(Quantization(luma), Quantization(chroma), sampling)
 
 
 def plain(image: NDArray[np.uint8], parameters: EncodingParameters, knob: float) -> bytes:

@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from j4d.jpeg.parameters import LEAST_WEIGHT, MOST_WEIGHT, EncodingParameters
+from j4d.jpeg.parameters import LEAST_WEIGHT, MOST_WEIGHT, EncodingParameters, Trellis
 
 
 def with_soft_decisions(
@@ -28,6 +28,7 @@ def with_soft_decisions(
 
     What a squared step is worth is kept within 0.001..1000 bits, where it matters no more.
     """
-    steps = np.stack([parameters.luma, parameters.chroma]).astype(np.float64)
-    luma, chroma = (weights * steps**2 / lagrangian).clip(LEAST_WEIGHT, MOST_WEIGHT)
-    return replace(parameters, trellis=1.0, luma_weights=luma, chroma_weights=chroma)
+    steps = np.stack([each.steps for each in parameters.quantizations]).astype(np.float64)
+    worth = (weights * steps**2 / lagrangian).clip(LEAST_WEIGHT, MOST_WEIGHT)
+    luma, chroma = (replace(each, weights=w) for each, w in zip(parameters.quantizations, worth, strict=True))
+    return replace(parameters, luma=luma, chroma=chroma, trellis=Trellis(1.0))

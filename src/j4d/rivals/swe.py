@@ -29,7 +29,7 @@ FACTOR = 0.2
 
 def lagrangian_of(parameters: EncodingParameters, sensitivity: Table, magnitude: Table, factor: float) -> float:
     """factor x 2 ln 2 x mean s q^2 / 12 over the AC indices that are not 0, as Laplacians of `magnitude` have them."""
-    steps = np.stack([parameters.luma, parameters.chroma]).astype(np.float64)
+    steps = np.stack([parameters.luma.steps, parameters.chroma.steps]).astype(np.float64)
     coded = np.exp(-steps / (2 * np.maximum(magnitude, 1e-3)))
     coded[:, 0, 0] = 0
     error = (coded * sensitivity * steps**2 / 12).sum() / max(float(coded.sum()), 1e-30)

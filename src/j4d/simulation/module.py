@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from j4d.errors import ImageError, ParameterError
-from j4d.jpeg.parameters import EncodingParameters
+from j4d.jpeg.parameters import EncodingParameters, Quantization
 from j4d.simulation.entropy import batch_bits
 from j4d.simulation.quantizer import FORWARDS, GRADIENTS, SHARPNESS_RANGE, Forward, Gradient, quantize
 from j4d.simulation.transform import coefficients_to_pixels, pixels_to_coefficients
@@ -76,7 +76,7 @@ class SimulatedJPEG(nn.Module):
         self.gradient: Gradient = gradient
         self.hard_dc = hard_dc and forward == "soft"
         self.generator = generator
-        steps = np.stack((parameters.luma, parameters.chroma)).astype(np.float32)
+        steps = np.stack((parameters.luma.steps, parameters.chroma.steps)).astype(np.float32)
         zones = [z if z is not None else np.zeros((8, 8)) for z in _dead_zones(parameters)]
         self.uses_dead_zone = learn_dead_zone or any(z.any() for z in zones)
         self.log_steps = nn.Parameter(torch.from_numpy(steps).log())
@@ -150,11 +150,13 @@ class SimulatedJPEG(nn.Module):
             both = self.dead_zone.clamp(0, DEAD_ZONE_LIMIT).double().cpu().numpy()
             luma_zone, chroma_zone = (both * DEAD_ZONE_GRID).round() / DEAD_ZONE_GRID
         sharpness = round(float(self.sharpness), 4) if self.mode == "sampled" else None
-        return EncodingParameters(luma, chroma, self.sampling, sharpness, luma_zone, chroma_zone)
+        return EncodingParameters(
+            Quantization(luma, luma_zone), Quantization(chroma, chroma_zone), self.sampling, sharpness
+        )
 
 
 def _dead_zones(parameters: EncodingParameters) -> tuple[np.ndarray | None, np.ndarray | None]:
-    return parameters.luma_dead_zone, parameters.chroma_dead_zone
+    return parameters.luma.dead_zone, parameters.chroma.dead_zone
 
 
 def _is_dc(zones: Tensor) -> Tensor:
