@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ADAPTERS := .venv-adapters
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-CORE := $(wildcard src/core/*.cpp src/core/*.hpp)
+CORE := $(wildcard src/core/*/*.cpp src/core/*/*.hpp)
 CPP := $(CORE) $(wildcard fuzz/*.cpp fuzz/*.hpp)
 BUILD_INPUTS := pyproject.toml CMakeLists.txt constraints.txt $(CORE)
 

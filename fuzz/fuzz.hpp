@@ -5,8 +5,9 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "jpeg_read.hpp"
-#include "transcode.hpp"
+#include "files/read.hpp"
+#include "files/transcode.hpp"
+#include "support/errors.hpp"
 
 constexpr j4d::Limits kLimits{1 << 14, 40, 1000};
 

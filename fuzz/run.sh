@@ -10,6 +10,7 @@ cd "$(dirname "$0")/.."
 seconds=$1
 shift
 out=build/fuzz
+rm -rf "$out/objects"  # which may hold those of files that are gone
 mkdir -p "$out/objects"
 flags="-std=c++17 -g -O2 -fno-omit-frame-pointer -ffp-contract=off -fsanitize=address,undefined"
 flags="$flags -Wno-pass-failed -fno-sanitize-recover=undefined -Isrc/core -DJ4D_KERNELS_NAME=portable"
@@ -20,8 +21,8 @@ if [ -n "${J4D_FUZZ_JPEG:-}" ]; then
 fi
 
 # The codec, once for all harnesses, without what binds it to Python and what only learning uses.
-for source in src/core/*.cpp; do
-    case $source in */module*.cpp | */soft_*.cpp) continue ;; esac
+for source in src/core/*/*.cpp; do
+    case $source in */bindings/* | */learning/*) continue ;; esac
     # shellcheck disable=SC2086  # lists of words, here and below
     clang++ $flags -fsanitize=fuzzer-no-link -c "$source" -o "$out/objects/$(basename "$source" .cpp).o"
 done

@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "files/write.hpp"
 #include "fuzz.hpp"
-#include "joint_planes.hpp"
+#include "indices/joint_planes.hpp"
 
 namespace {
 

@@ -8,7 +8,7 @@ IS_DC = np.arange(64).reshape(8, 8) == 0
 
 
 def limit(u: np.ndarray, dead_zone: float | np.ndarray) -> np.ndarray:
-    """The deterministic limit as src/core/quantize.hpp states it."""
+    """The deterministic limit as src/core/indices/quantize.hpp states it."""
     magnitude = np.maximum(0, np.floor(np.abs(u) + (0.5 - dead_zone)))
     return np.clip(np.where(u < 0, -magnitude, magnitude), np.where(IS_DC, -1024, -1023), 1023).astype(int)
 

@@ -1,6 +1,6 @@
-"""The quantizer's kernels for learning on a CPU, in float32 (src/core/soft_kernels.hpp). Coefficients are (N, 64),
-tables (64,), natural order, contiguous; results are written or added into the arrays given for them. Shapes and types
-are checked (TypeError, ValueError)."""
+"""The quantizer's kernels for learning on a CPU, in float32 (src/core/learning/soft_kernels.hpp). Coefficients are
+(N, 64), tables (64,), natural order, contiguous; results are written or added into the arrays given for them. Shapes
+and types are checked (TypeError, ValueError)."""
 
 import numpy as np
 import numpy.typing as npt
