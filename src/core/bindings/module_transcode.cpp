@@ -16,12 +16,11 @@
 namespace j4d {
 namespace {
 
-QuantizerSettings to_table(const Table& steps, const PerFrequency& dead_zones) {
+QuantizerSettings to_table(const Table& steps, const PerFrequency& dead_zones, double sharpness) {
+    check_quantizer(steps, dead_zones, sharpness);
     QuantizerSettings table;
     std::copy_n(steps.data(), kBlockSize, table.steps.begin());
     std::copy_n(dead_zones.data(), kBlockSize, table.dead_zones.begin());
-    for (const int step : table.steps) require(1 <= step && step <= 255, "steps are 1..255");
-    for (const double zone : table.dead_zones) require(0.0 <= zone && zone <= 0.5, "dead zones are 0..1/2");
     return table;
 }
 
@@ -104,10 +103,10 @@ struct Outcome {
 class Transcoder {
   public:
     Transcoder(Table luma, Table chroma, PerFrequency luma_dead_zones, PerFrequency chroma_dead_zones, double sharpness,
-               std::uint64_t seed, std::optional<std::tuple<int, int, int>> factors, bool progressive, bool strip,
+               std::uint64_t seed, std::optional<SamplingFactors> factors, bool progressive, bool strip,
                bool tolerate_damage, LimitArguments limits, TrellisArguments trellis)
-        : options_{to_table(luma, luma_dead_zones),
-                   to_table(chroma, chroma_dead_zones),
+        : options_{to_table(luma, luma_dead_zones, sharpness),
+                   to_table(chroma, chroma_dead_zones, sharpness),
                    sharpness,
                    seed,
                    std::nullopt,
@@ -116,12 +115,7 @@ class Transcoder {
                    tolerate_damage,
                    to_limits(limits),
                    to_trellis(trellis, sharpness)} {
-        require(sharpness > 0.0, "sharpness is above 0");
-        if (factors) {
-            const auto [components, horizontal, vertical] = *factors;
-            options_.sampling = Sampling{components, horizontal, vertical};
-            require(options_.sampling->legal(), "unknown sampling");
-        }
+        if (factors) options_.sampling = to_sampling(*factors);
     }
 
     nb::tuple one(nb::bytes data) const {
@@ -195,8 +189,8 @@ void add_transcoder(nb::module_& module, const nb::handle& jpeg_error) {
     nb::class_<Opened>(module, "Opened")
         .def(nb::init<nb::bytes, bool, LimitArguments>(), "data"_a, nb::kw_only(), "tolerate_damage"_a, "limits"_a);
     nb::class_<Transcoder>(module, "Transcoder")
-        .def(nb::init<Table, Table, PerFrequency, PerFrequency, double, std::uint64_t,
-                      std::optional<std::tuple<int, int, int>>, bool, bool, bool, LimitArguments, TrellisArguments>(),
+        .def(nb::init<Table, Table, PerFrequency, PerFrequency, double, std::uint64_t, std::optional<SamplingFactors>,
+                      bool, bool, bool, LimitArguments, TrellisArguments>(),
              nb::kw_only(), "luma"_a, "chroma"_a, "luma_dead_zones"_a, "chroma_dead_zones"_a, "sharpness"_a, "seed"_a,
              "sampling"_a.none(), "progressive"_a, "strip"_a, "tolerate_damage"_a, "limits"_a, "trellis"_a)
         .def("one", &Transcoder::one, "data"_a)

@@ -119,7 +119,6 @@ std::string write_spectral_selection(const Frame& frame, const std::vector<const
     for (int i = 0; i < components; ++i) {
         grids.push_back(grid_of(frame.height, frame.width, frame.sampling, i));
         blocks.push_back(std::size_t(grids[i].rows) * grids[i].columns);
-        for (std::size_t block = 0; block < blocks[i]; ++block) check_ac(planes[i] + block * kBlockSize);
         nonzero[i].resize(blocks[i]);
         kernels().find_nonzero(planes[i], blocks[i], nonzero[i].data());
     }

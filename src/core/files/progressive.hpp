@@ -10,8 +10,8 @@
 
 namespace j4d {
 
-// The smallest of a few scripts of scans. Arguments as in write_jpeg; of the options the restart interval is 0.
-// JpegError where an index has no symbol.
+// The smallest of a few scripts of scans. Arguments as in write_jpeg; of the options the restart interval is 0;
+// all AC indices have symbols. JpegError where a difference of DC indices has none.
 std::string write_spectral_selection(const Frame& frame, const std::vector<const std::int16_t*>& planes,
                                      const WriteOptions& options);
 
