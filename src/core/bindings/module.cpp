@@ -1,5 +1,5 @@
 // The Python face of the native core: four verbs over arrays, without the interpreter's lock while they work.
-// Everything here is called by j4d.codec, which checks the user's values first; what remains to check is what memory
+// Everything here is called by j4d.jpeg, which checks the user's values first; what remains to check is what memory
 // safety needs.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -248,7 +248,7 @@ std::vector<int> py_choose_dc_indices(std::vector<int> indices, std::vector<int>
 
 NB_MODULE(_core, module) {
     using namespace nb::literals;
-    module.doc() = "Native JPEG codec of j4d; see the stub for shapes and j4d.codec for the public face.";
+    module.doc() = "Native JPEG codec of j4d; see the stub for shapes and j4d.jpeg for the public face.";
     const nb::exception<JpegError> jpeg_error(module, "JpegError", PyExc_ValueError);
     add_encoder(module);
     add_transcoder(module, jpeg_error);

@@ -1,6 +1,6 @@
 // The probabilistic quantizer's arithmetic for learning on a CPU, in float32: soft values, the masses of their
 // indices, and the gradients of both, each in one pass over the coefficients. The formulas are those of
-// j4d.quantizer and j4d.rate, which hold them as tensor operations for every other device and type; tests keep the two
+// j4d.simulation, which hold them as tensor operations for every other device and type; tests keep the two
 // together. Rounding does not depend on the instruction set nor on the number of threads.
 #pragma once
 

@@ -1,5 +1,5 @@
-// The Python face of the quantizer's kernels for learning (soft_kernels.hpp). Called by j4d.kernels with arrays that
-// lie under tensors; what is checked here is what memory safety needs.
+// The Python face of the quantizer's kernels for learning (soft_kernels.hpp). Called by j4d.simulation.kernels with
+// arrays that lie under tensors; what is checked here is what memory safety needs.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 

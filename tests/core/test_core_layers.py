@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-CORE = Path(__file__).parents[1] / "src" / "core"
+CORE = Path(__file__).parents[2] / "src" / "core"
 
 # From the top, as CMakeLists.txt states it.
 LINES = (("bindings", "learning"), ("files",), ("indices",), ("entropy", "pixels"), ("kernels", "support"))
